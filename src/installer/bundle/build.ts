@@ -1,0 +1,127 @@
+/** `kinit bundle build`: everything a cluster needs, in one file. */
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { execa } from 'execa';
+import { kinitVersion } from '../../machinery/version.ts';
+import { buildImages, programImages } from './catalog.ts';
+import { architecture, type DebianRoot, openDebianRoot } from './debian-root.ts';
+import { libraryClosure } from './elf-closure.ts';
+import { hostBinaries, hostPrograms, layHostFiles } from './host-files.ts';
+import { type BundleManifest, writeManifest } from './manifest.ts';
+import { bundlePrefix, type RunFileInfo, writeRunFile } from './run-file.ts';
+
+export interface BuildOptions {
+  /** The checkout: its dist/ must have been built. */
+  repository: string;
+  /** Folder for the finished `.run` file. */
+  out: string;
+  /** zstd level: 1 to 19. */
+  level?: number;
+  log?: (line: string) => void;
+}
+
+export interface BuiltBundle extends RunFileInfo {
+  path: string;
+  manifest: BundleManifest;
+}
+
+/** Builds the bundle. The same checkout and the same Debian root give the same payload. */
+export async function buildBundle({
+  repository,
+  out,
+  level = 12,
+  log = () => undefined,
+}: BuildOptions): Promise<BuiltBundle> {
+  const dist = join(repository, 'dist');
+  const programs = [
+    ...programImages.map((image) => image.program),
+    ...Object.values(hostPrograms).map((p) => p.program),
+  ];
+  for (const program of programs) {
+    if (!existsSync(join(dist, program, 'main.mjs'))) {
+      throw new Error(`${join(dist, program, 'main.mjs')} is missing; run: npm run build`);
+    }
+  }
+  const cache = join(repository, '.cache/bundle');
+  const root = await openDebianRoot(cache, log);
+  const node = join(repository, 'node_modules/node/bin/node');
+  const work = join(cache, 'work');
+  const target = join(work, 'payload');
+  await rm(work, { recursive: true, force: true });
+  await mkdir(target, { recursive: true });
+
+  log('laying programs for the host');
+  await layHostFiles(target, bundlePrefix, { root, node, dist });
+  log('building images');
+  const images = await buildImages(join(target, 'images'), { root, node, dist });
+  const manifest = await writeManifest(target, architecture.debian, images, await originOf(root, repository));
+
+  log('compressing');
+  const payload = join(work, 'payload.tar.zst');
+  await compress(root, target, payload, level);
+  const decoder = await packDecoder(root, work);
+  await mkdir(out, { recursive: true });
+  const path = join(out, `kinit-${kinitVersion}-linux-${architecture.debian}.run`);
+  const info = await writeRunFile(path, decoder, payload);
+  await rm(work, { recursive: true, force: true });
+  return { ...info, path, manifest };
+}
+
+async function compress(root: DebianRoot, folder: string, to: string, level: number): Promise<void> {
+  const libraries = join(root.path, 'usr/lib', architecture.triplet);
+  const zstd = `${join(libraries, architecture.loader)} --library-path ${libraries} ${join(root.path, 'usr/bin/zstd')}`;
+  // --long finds the copies of Node and the C library that lie far apart in the archive.
+  await tar(`${zstd} -q -${level} --long=27 -T2`, folder, to);
+}
+
+/** A deterministic tar of a folder through a compressor. */
+async function tar(compressor: string, folder: string, to: string): Promise<void> {
+  const owner = ['--owner=0', '--group=0', '--numeric-owner'];
+  await execa('tar', [
+    '--sort=name',
+    '--mtime=@0',
+    ...owner,
+    '--format=gnu',
+    '-I',
+    compressor,
+    '-cf',
+    to,
+    '-C',
+    folder,
+    '.',
+  ]);
+}
+
+/** zstd with its loader and libraries, for hosts that have none. */
+async function packDecoder(root: DebianRoot, work: string): Promise<string> {
+  const folder = join(work, 'decoder');
+  await mkdir(folder, { recursive: true });
+  const zstd = join(root.path, 'usr/bin/zstd');
+  await copyFile(zstd, join(folder, 'zstd'));
+  for (const library of await libraryClosure(root, [zstd])) {
+    const name = basename(library);
+    await copyFile(join(root.path, library), join(folder, name === architecture.loader ? 'loader' : name));
+  }
+  const archive = join(work, 'decoder.tar.gz');
+  await tar('gzip -9n', folder, archive);
+  return archive;
+}
+
+async function originOf(root: DebianRoot, repository: string) {
+  const nodePackage = JSON.parse(await readFile(join(repository, 'node_modules/node/package.json'), 'utf8')) as {
+    version: string;
+  };
+  const own = { origin: 'kinit', version: kinitVersion };
+  const fromDebian = (path: string) => {
+    const name = root.ownerOf(`/${path}`);
+    return name ? { origin: `debian:${name}`, version: root.versions.get(name) ?? 'unknown' } : own;
+  };
+  return (path: string) => {
+    if (path === 'bin/node') return { origin: 'npm:node', version: nodePackage.version };
+    const binary = hostBinaries[path];
+    if (binary) return fromDebian(binary);
+    if (path.startsWith('lib/')) return fromDebian(`usr/lib/${architecture.triplet}/${basename(path)}`);
+    return own;
+  };
+}

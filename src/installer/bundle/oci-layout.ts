@@ -1,0 +1,156 @@
+/**
+ * An OCI image layout on disk: `oci-layout`, `index.json`, `blobs/sha256/…`. Images share their blobs; a node gets
+ * only those that it needs, as one tar stream for `ctr images import -`.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough, type Readable } from 'node:stream';
+import { pack } from 'tar-stream';
+import { type ArchiveEntry, type WrittenLayer, writeLayer } from './layer.ts';
+
+const manifestType = 'application/vnd.oci.image.manifest.v1+json';
+const configType = 'application/vnd.oci.image.config.v1+json';
+const layerType = 'application/vnd.oci.image.layer.v1.tar';
+
+interface Descriptor {
+  mediaType: string;
+  digest: string;
+  size: number;
+  annotations?: Record<string, string>;
+}
+
+interface Index {
+  schemaVersion: 2;
+  mediaType: string;
+  manifests: Descriptor[];
+}
+
+/** What a container of the image runs, in OCI's terms. */
+export interface ImageConfig {
+  Entrypoint?: string[];
+  Cmd?: string[];
+  Env?: string[];
+  User?: string;
+  WorkingDir?: string;
+}
+
+export interface ImageSummary {
+  reference: string;
+  digest: string;
+}
+
+const blobPath = (layout: string, digest: string) => join(layout, 'blobs/sha256', digest.replace('sha256:', ''));
+
+export async function createLayout(layout: string): Promise<void> {
+  await mkdir(join(layout, 'blobs/sha256'), { recursive: true });
+  await writeFile(join(layout, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}\n');
+}
+
+export function addLayer(layout: string, entries: ArchiveEntry[]): Promise<WrittenLayer> {
+  return writeLayer(entries, join(layout, 'blobs/sha256'));
+}
+
+async function addJson(layout: string, mediaType: string, value: object): Promise<Descriptor> {
+  const bytes = Buffer.from(JSON.stringify(value));
+  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  await writeFile(blobPath(layout, digest), bytes);
+  return { mediaType, digest, size: bytes.length };
+}
+
+/** Adds an image made of layers that are in the layout already, lowest first. */
+export async function addImage(
+  layout: string,
+  reference: string,
+  layers: WrittenLayer[],
+  config: ImageConfig,
+  platform: { architecture: string; os: string } = { architecture: 'amd64', os: 'linux' },
+): Promise<ImageSummary> {
+  const configDescriptor = await addJson(layout, configType, {
+    created: '1970-01-01T00:00:00Z',
+    ...platform,
+    config,
+    rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.digest) },
+    history: layers.map(() => ({ created: '1970-01-01T00:00:00Z', created_by: 'kinit' })),
+  });
+  const manifest = await addJson(layout, manifestType, {
+    schemaVersion: 2,
+    mediaType: manifestType,
+    config: configDescriptor,
+    layers: layers.map(({ digest, size }) => ({ mediaType: layerType, digest, size })),
+  });
+  const index = await readIndex(layout);
+  const annotations = {
+    'io.containerd.image.name': reference,
+    'org.opencontainers.image.ref.name': reference.slice(reference.lastIndexOf(':') + 1),
+  };
+  index.manifests = index.manifests.filter((m) => m.annotations?.['io.containerd.image.name'] !== reference);
+  index.manifests.push({ ...manifest, annotations });
+  index.manifests.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  await writeIndex(layout, index);
+  return { reference, digest: manifest.digest };
+}
+
+const nameOf = (descriptor: Descriptor) => descriptor.annotations?.['io.containerd.image.name'] ?? '';
+
+async function readIndex(layout: string): Promise<Index> {
+  const text = await readFile(join(layout, 'index.json'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  return text
+    ? (JSON.parse(text) as Index)
+    : { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [] };
+}
+
+async function writeIndex(layout: string, index: Index): Promise<void> {
+  const path = join(layout, 'index.json');
+  await writeFile(`${path}.draft`, `${JSON.stringify(index)}\n`);
+  await rename(`${path}.draft`, path);
+}
+
+/** The images of a layout with the digests of their manifests. */
+export async function listImages(layout: string): Promise<ImageSummary[]> {
+  return (await readIndex(layout)).manifests.map((m) => ({ reference: nameOf(m), digest: m.digest }));
+}
+
+/**
+ * A tar stream of the layout with only the named images: feed it to `ctr --namespace k8s.io images import -`.
+ * @throws when a reference is not in the layout, naming those that are
+ */
+export async function imageArchive(layout: string, references: string[]): Promise<Readable> {
+  const index = await readIndex(layout);
+  const chosen = references.map((reference) => {
+    const found = index.manifests.find((m) => nameOf(m) === reference);
+    if (!found)
+      throw new Error(`${layout} has no image ${reference}; it has ${index.manifests.map(nameOf).join(', ')}`);
+    return found;
+  });
+  const digests = new Set<string>();
+  for (const { digest } of chosen) {
+    const manifest = JSON.parse(await readFile(blobPath(layout, digest), 'utf8')) as {
+      config: Descriptor;
+      layers: Descriptor[];
+    };
+    for (const d of [digest, manifest.config.digest, ...manifest.layers.map((l) => l.digest)]) digests.add(d);
+  }
+  const tar = pack();
+  const out = new PassThrough();
+  tar.pipe(out);
+  const write = async () => {
+    tar.entry({ name: 'oci-layout' }, '{"imageLayoutVersion":"1.0.0"}');
+    tar.entry({ name: 'index.json' }, JSON.stringify({ ...index, manifests: chosen }));
+    for (const digest of digests) {
+      const path = blobPath(layout, digest);
+      const { size } = await stat(path);
+      const entry = tar.entry({ name: `blobs/sha256/${digest.replace('sha256:', '')}`, size });
+      await new Promise<void>((resolve, reject) => {
+        createReadStream(path).on('error', reject).pipe(entry).on('finish', resolve).on('error', reject);
+      });
+    }
+    tar.finalize();
+  };
+  write().catch((error: Error) => out.destroy(error));
+  return out;
+}

@@ -1,0 +1,112 @@
+/**
+ * The bundle as one file that unpacks itself with nothing but `sh`, `tail`, `tar`, `gzip` and `sha256sum` on the host:
+ *
+ *     | shell header, padded to headerSize | decoder.tar.gz (zstd and its loader) | payload.tar.zst |
+ *
+ * `sh kinit-v0.1.0-linux-amd64.run` checks the payload's sha256, unpacks it beside its final place and renames it there.
+ */
+import { createReadStream, createWriteStream } from 'node:fs';
+import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { kinitVersion } from '../../machinery/version.ts';
+import { sha256OfFile } from './manifest.ts';
+
+const headerSize = 8192;
+
+/** Where a bundle of this version lies on a host. */
+export const bundlePrefix = `/opt/kinit/${kinitVersion}`;
+
+export interface RunFileInfo {
+  version: string;
+  /** sha256 of the payload; a host that has it keeps it in `<prefix>/.payload-sha256`. */
+  payloadSha256: string;
+  /** Bytes of the whole file. */
+  size: number;
+}
+
+function header(decoderSize: number, payloadSha256: string): string {
+  const script = `#!/bin/sh
+# kinit ${kinitVersion}: unpacks itself to ${bundlePrefix} and links kinit into /usr/local/bin.
+# Usage: sh <this file> [--quiet]
+set -eu
+version='${kinitVersion}'
+payload_sha256='${payloadSha256}'
+target='${bundlePrefix}'
+quiet=\${1:-}
+say() { [ "$quiet" = --quiet ] || echo "$@"; }
+fail() { echo "kinit bundle: $*" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || fail "must run as root to write $target (try: sudo sh $0)"
+link() {
+  ln -sfn "$target" /opt/kinit/current
+  mkdir -p /usr/local/bin
+  ln -sfn "$target/bin/kinit" /usr/local/bin/kinit
+}
+if [ "$(cat "$target/.payload-sha256" 2>/dev/null || true)" = "$payload_sha256" ]; then
+  link
+  say "kinit $version is already in $target"
+  exit 0
+fi
+seen=$(tail -c +${headerSize + decoderSize + 1} "$0" | sha256sum | cut -d' ' -f1)
+[ "$seen" = "$payload_sha256" ] || fail "$0 is damaged: payload sha256 is $seen, expected $payload_sha256; copy it again"
+draft="$target.unpacking"
+rm -rf "$draft"
+mkdir -p "$draft/.decoder"
+trap 'rm -rf "$draft"' EXIT
+tail -c +${headerSize + 1} "$0" | head -c ${decoderSize} | tar -xzf - -C "$draft/.decoder" || fail "cannot unpack to $draft (disk full?)"
+d="$draft/.decoder"
+tail -c +${headerSize + decoderSize + 1} "$0" | "$d/loader" --library-path "$d" "$d/zstd" -dc --long=27 | tar -xf - -C "$draft" --no-same-owner \\
+  || fail "cannot unpack to $draft (disk full?)"
+rm -rf "$d"
+[ -s "$draft/manifest.json" ] || fail "the payload did not unpack completely to $draft (disk full?)"
+echo "$payload_sha256" > "$draft/.payload-sha256"
+rm -rf "$target.old"
+[ ! -e "$target" ] || mv "$target" "$target.old"
+mv "$draft" "$target"
+rm -rf "$target.old"
+trap - EXIT
+link
+say "kinit $version is in $target; next: kinit init, or kinit join"
+exit 0
+`;
+  if (Buffer.byteLength(script) > headerSize)
+    throw new Error(`the bundle's shell header is larger than ${headerSize} bytes`);
+  return script + '\n'.repeat(headerSize - Buffer.byteLength(script));
+}
+
+/** Puts header, decoder and payload together. */
+export async function writeRunFile(target: string, decoder: string, payload: string): Promise<RunFileInfo> {
+  const decoderSize = (await stat(decoder)).size;
+  const payloadSha256 = await sha256OfFile(payload);
+  const draft = `${target}.draft`;
+  await writeFile(draft, header(decoderSize, payloadSha256), { mode: 0o755 });
+  for (const part of [decoder, payload])
+    await pipeline(createReadStream(part), createWriteStream(draft, { flags: 'a' }));
+  await rename(draft, target);
+  return { version: kinitVersion, payloadSha256, size: (await stat(target)).size };
+}
+
+/** Reads a bundle's header. Throws when the file is not a kinit bundle. */
+export async function readRunFile(path: string): Promise<RunFileInfo> {
+  const handle = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    throw new Error(`cannot open the bundle ${path}: ${error.code}; build it with: kinit bundle build`);
+  });
+  try {
+    const { buffer } = await handle.read(Buffer.alloc(headerSize), 0, headerSize, 0);
+    const text = buffer.toString('latin1');
+    const version = /^version='([^']+)'$/m.exec(text)?.[1];
+    const payloadSha256 = /^payload_sha256='([0-9a-f]{64})'$/m.exec(text)?.[1];
+    if (!version || !payloadSha256) throw new Error(`${path} is not a kinit bundle (no kinit header)`);
+    return { version, payloadSha256, size: (await handle.stat()).size };
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The sha256 of the payload that is unpacked below `prefix`, if any. */
+export async function unpackedPayload(prefix = bundlePrefix): Promise<string | undefined> {
+  const text = await readFile(`${prefix}/.payload-sha256`, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  return text?.trim();
+}
