@@ -1,0 +1,44 @@
+/** Adds up the JSON reports of the test runs and prints `N passed, N failed[, N skipped]`; a suite without a report counts as failed. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+interface Report {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  numTodoTests: number;
+  testResults: { name: string; status: string; message?: string; assertionResults: { status: string; fullName: string }[] }[];
+}
+
+const [folder, ...suites] = process.argv.slice(2) as [string, ...string[]];
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+for (const suite of suites) {
+  const path = join(folder, `${suite}.json`);
+  if (!existsSync(path)) {
+    failed++;
+    process.stdout.write(`${suite}: no report; the run itself broke down\n`);
+    continue;
+  }
+  const report = JSON.parse(readFileSync(path, 'utf8')) as Report;
+  passed += report.numPassedTests;
+  failed += report.numFailedTests;
+  skipped += report.numPendingTests + report.numTodoTests;
+  if (report.testResults.length === 0) {
+    failed++;
+    process.stdout.write(`${suite}: no test file ran\n`);
+  }
+  for (const file of report.testResults) {
+    // A file that could not be loaded has no tests that failed, but is a failure all the same.
+    if (file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed')) {
+      failed++;
+      process.stdout.write(`failed: ${file.name}: ${file.message ?? ''}\n`);
+    }
+    for (const test of file.assertionResults) {
+      if (test.status === 'failed') process.stdout.write(`failed: ${suite}: ${test.fullName}\n`);
+    }
+  }
+}
+process.stdout.write(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}\n`);
+process.exit(failed || !passed ? 1 : 0);

@@ -1,0 +1,16 @@
+#!/bin/sh
+# `npm test`: installs what the tests need, builds, runs every suite, and ends with the counts of the runners' reports.
+# `npm test -- unit` (or integration, e2e) runs only the suites named.
+set -eu
+cd "$(dirname "$0")/.."
+PATH="$PWD/node_modules/.bin:$PATH"
+sh scripts/install.sh
+node scripts/prepare-machine.ts
+npm run --silent build
+npm run --silent bundle
+rm -rf .cache/test-results
+mkdir -p .cache/test-results
+for suite in ${*:-unit integration e2e}; do
+  vitest run --project "$suite" --reporter=default --reporter=json --outputFile.json=".cache/test-results/$suite.json" || true
+done
+exec node scripts/test-summary.ts .cache/test-results ${*:-unit integration e2e}
