@@ -60,7 +60,7 @@ const toolFiles: Record<string, { binaries: string[]; links?: Record<string, str
   },
   nft: { binaries: ['usr/sbin/nft'] },
   conntrack: { binaries: ['usr/sbin/conntrack'] },
-  ip: { binaries: ['usr/bin/ip'], links: { 'usr/sbin/ip': '../bin/ip' } },
+  ip: { binaries: ['usr/bin/ip', 'usr/sbin/bridge'], links: { 'usr/sbin/ip': '../bin/ip' } },
 };
 
 /** Programs with the libraries that they need, as entries of a layer. */
