@@ -96,7 +96,7 @@ async function toolEntries(root: DebianRoot, names: string[]): Promise<ArchiveEn
 }
 
 /** The merged-usr skeleton, users, trust store and C library that every image but pause stands on. */
-async function systemEntries(root: DebianRoot): Promise<ArchiveEntry[]> {
+export async function systemEntries(root: DebianRoot): Promise<ArchiveEntry[]> {
   return [
     symlink('bin', 'usr/bin'),
     symlink('sbin', 'usr/sbin'),
@@ -129,7 +129,7 @@ async function systemEntries(root: DebianRoot): Promise<ArchiveEntry[]> {
   ];
 }
 
-async function nodeEntries(root: DebianRoot, node: string): Promise<ArchiveEntry[]> {
+export async function nodeEntries(root: DebianRoot, node: string): Promise<ArchiveEntry[]> {
   const libraries = await libraryClosure(root, [node]);
   return [
     file('usr/local/bin/node', node, 0o755),

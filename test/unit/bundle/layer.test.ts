@@ -1,0 +1,65 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { completeEntries, directory, file, symlink, writeLayer } from '../../../src/installer/bundle/layer.ts';
+import {
+  addImage,
+  addLayer,
+  createLayout,
+  imageArchive,
+  listImages,
+} from '../../../src/installer/bundle/oci-layout.ts';
+import { readRunFile, writeRunFile } from '../../../src/installer/bundle/run-file.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kinit-bundle-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe('a layer', () => {
+  it('has the same digest whatever the order of its entries', async () => {
+    const entries = [file('usr/bin/a', Buffer.from('a'), 0o755), symlink('bin', 'usr/bin'), directory('tmp')];
+    const one = await writeLayer(entries, folder);
+    const two = await writeLayer([...entries].reverse(), folder);
+    expect(two).toEqual(one);
+    expect((await readdir(folder)).length).toBe(1);
+  });
+
+  it('has every parent folder before what it holds', () => {
+    expect(completeEntries([file('a/b/c', Buffer.from(''))]).map((entry) => entry.path)).toEqual(['a', 'a/b', 'a/b/c']);
+  });
+});
+
+describe('an OCI layout', () => {
+  it('keeps one image per reference and streams only what is asked for', async () => {
+    await createLayout(folder);
+    const base = await addLayer(folder, [file('a', Buffer.from('one'))]);
+    await addImage(folder, 'kinit.local/x:1', [base], { Entrypoint: ['/a'] });
+    await addImage(folder, 'kinit.local/x:1', [base], { Entrypoint: ['/b'] });
+    await addImage(folder, 'kinit.local/y:1', [base], {});
+    expect((await listImages(folder)).map((image) => image.reference)).toEqual(['kinit.local/x:1', 'kinit.local/y:1']);
+    const chunks: Buffer[] = [];
+    for await (const chunk of await imageArchive(folder, ['kinit.local/y:1'])) chunks.push(chunk as Buffer);
+    const text = Buffer.concat(chunks).toString('latin1');
+    expect(text).toContain('kinit.local/y:1');
+    expect(text).not.toContain('kinit.local/x:1');
+    await expect(imageArchive(folder, ['kinit.local/z:1'])).rejects.toThrow(
+      'has no image kinit.local/z:1; it has kinit.local/x:1',
+    );
+  });
+});
+
+describe('a run file', () => {
+  it('tells its version and payload, and anything else is refused', async () => {
+    const part = join(folder, 'part');
+    await writeFile(part, 'payload');
+    const path = join(folder, 'bundle.run');
+    const written = await writeRunFile(path, part, part);
+    expect(await readRunFile(path)).toEqual(written);
+    expect((await readFile(path)).subarray(0, 9).toString()).toBe('#!/bin/sh');
+    await expect(readRunFile(part)).rejects.toThrow('is not a kinit bundle');
+    await expect(readRunFile(join(folder, 'none'))).rejects.toThrow('cannot open the bundle');
+  });
+});
