@@ -1,0 +1,49 @@
+/** Every path on a host that kinit writes or reads, in one place. */
+import { bundlePrefix } from '../bundle/run-file.ts';
+
+export const kubernetesDir = '/etc/kubernetes';
+export const manifestsDir = `${kubernetesDir}/manifests`;
+export const defaultCertificatesDir = `${kubernetesDir}/pki`;
+export const kubeletDir = '/var/lib/kubelet';
+export const etcdDataDir = '/var/lib/etcd';
+
+export const kubeconfigPaths = {
+  admin: `${kubernetesDir}/admin.conf`,
+  superAdmin: `${kubernetesDir}/super-admin.conf`,
+  controllerManager: `${kubernetesDir}/controller-manager.conf`,
+  scheduler: `${kubernetesDir}/scheduler.conf`,
+  kubelet: `${kubernetesDir}/kubelet.conf`,
+  bootstrapKubelet: `${kubernetesDir}/bootstrap-kubelet.conf`,
+} as const;
+
+export const kubeletPaths = {
+  config: `${kubeletDir}/config.yaml`,
+  instanceConfig: `${kubeletDir}/instance-config.yaml`,
+  flags: `${kubeletDir}/kubeadm-flags.env`,
+  clientCertificate: `${kubeletDir}/pki/kubelet-client-current.pem`,
+  unit: '/etc/systemd/system/kubelet.service',
+  dropIn: '/etc/systemd/system/kubelet.service.d/10-kubeadm.conf',
+} as const;
+
+export const containerdPaths = {
+  config: '/etc/containerd/config.toml',
+  unit: '/etc/systemd/system/containerd.service',
+  socket: '/run/containerd/containerd.sock',
+  state: '/run/containerd',
+  root: '/var/lib/containerd',
+  crictl: '/etc/crictl.yaml',
+} as const;
+
+export const cniPaths = { config: '/etc/cni/net.d', state: '/var/lib/cni', bin: '/opt/cni/bin' } as const;
+
+/** Where the unpacked bundle lies: the folder that `current` points to, so that an upgrade moves one link. */
+export const bundlePaths = {
+  prefix: bundlePrefix,
+  parent: '/opt/kinit',
+  current: '/opt/kinit/current',
+  bin: '/opt/kinit/current/bin',
+  images: '/opt/kinit/current/images',
+  cniBin: '/opt/kinit/current/cni/bin',
+} as const;
+
+export const linkDir = '/usr/local/bin';

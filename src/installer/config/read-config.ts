@@ -1,0 +1,126 @@
+/** Reads a `--config` file: several YAML documents, each checked against its kind, every error with its place. */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { KinitError } from '../errors.ts';
+import { nearestName } from './nearest.ts';
+import { type DocumentKind, type Documents, documentKinds } from './schema.ts';
+import { type FieldPath, parseYaml, type YamlDocument } from './yaml.ts';
+
+export interface ReadConfig {
+  documents: Documents;
+  /** `file:line:column` of a field of a document; the kind's document need not be there. */
+  place(kind: DocumentKind, path: FieldPath): string;
+}
+
+export const noConfig: ReadConfig = { documents: {}, place: () => '' };
+
+export async function readConfigFile(path: string): Promise<ReadConfig> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new KinitError('Validation', `cannot read the configuration file ${path}: ${error.code}`, {
+      advice: 'check the path given with --config',
+    });
+  });
+  return parseConfig(text, path);
+}
+
+/** @throws KinitError Validation that lists every mistake of the file, one line each */
+export function parseConfig(text: string, filename: string): ReadConfig {
+  const documents: Partial<Record<DocumentKind, unknown>> = {};
+  const sources = new Map<DocumentKind, YamlDocument>();
+  const mistakes: string[] = [];
+  for (const document of parseYaml(text, filename)) {
+    const place = (path: FieldPath) => formatPlace(filename, document, path);
+    const kind = kindOf(document.value, place, mistakes);
+    if (!kind) continue;
+    if (sources.has(kind)) {
+      mistakes.push(`${place([])}: a second ${kind}; a file holds each kind once`);
+      continue;
+    }
+    sources.set(kind, document);
+    const parsed = documentKinds[kind].schema.safeParse(document.value);
+    if (parsed.success) documents[kind] = parsed.data;
+    else mistakes.push(...parsed.error.issues.flatMap((issue) => describeIssue(issue, kind, place)));
+  }
+  if (mistakes.length) throw invalidConfig(mistakes);
+  return {
+    documents: documents as Documents,
+    place: (kind, path) => {
+      const source = sources.get(kind);
+      return source ? formatPlace(filename, source, path) : filename;
+    },
+  };
+}
+
+export function invalidConfig(mistakes: string[]): KinitError {
+  const more = mistakes.length > 1 ? `\n${mistakes.slice(1).join('\n')}` : '';
+  return new KinitError('Validation', `${mistakes[0]}${more}`, {
+    advice: 'correct the configuration; nothing was changed',
+  });
+}
+
+function formatPlace(filename: string, document: YamlDocument, path: FieldPath): string {
+  const { line, column } = document.position(path);
+  return `${filename}:${line}:${column}`;
+}
+
+function kindOf(value: unknown, place: (path: FieldPath) => string, mistakes: string[]): DocumentKind | undefined {
+  const object = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  const { kind, apiVersion } = object;
+  if (typeof kind !== 'string' || typeof apiVersion !== 'string') {
+    mistakes.push(`${place([])}: a document needs apiVersion and kind`);
+    return undefined;
+  }
+  if (!(kind in documentKinds)) {
+    const near = nearestName(kind, Object.keys(documentKinds));
+    mistakes.push(
+      `${place(['kind'])}: unknown kind "${kind}"${near ? `; did you mean "${near}"?` : `; known are ${Object.keys(documentKinds).join(', ')}`}`,
+    );
+    return undefined;
+  }
+  const expected = documentKinds[kind as DocumentKind].apiVersion;
+  if (apiVersion !== expected) {
+    mistakes.push(`${place(['apiVersion'])}: ${kind} has apiVersion "${apiVersion}"; this release reads "${expected}"`);
+    return undefined;
+  }
+  return kind as DocumentKind;
+}
+
+function describeIssue(issue: z.core.$ZodIssue, kind: DocumentKind, place: (path: FieldPath) => string): string[] {
+  const path = issue.path.filter((part): part is string | number => typeof part !== 'symbol');
+  const field = formatField([kind, ...path]);
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const near = nearestName(key, fieldsAt(documentKinds[kind].schema, path));
+      return `${place([...path, key])}: unknown field "${key}" in ${field}${near ? `; did you mean "${near}"?` : ''}`;
+    });
+  }
+  if (issue.code === 'invalid_value') {
+    return [`${place(path)}: ${field} must be one of ${issue.values.map((v) => `"${String(v)}"`).join(', ')}`];
+  }
+  return [`${place(path)}: ${field}: ${issue.message.replace(/^Invalid input: /, '')}`];
+}
+
+/** `ClusterConfiguration.apiServer.extraArgs[0].name` */
+export function formatField(path: FieldPath): string {
+  return path.map((part, i) => (typeof part === 'number' ? `[${part}]` : i ? `.${part}` : part)).join('');
+}
+
+/** Names of the fields that a schema knows at a path. */
+function fieldsAt(schema: z.core.$ZodType, path: FieldPath): string[] {
+  let at: z.core.$ZodType = unwrap(schema);
+  for (const part of path) {
+    if (at instanceof z.ZodObject) {
+      const next: unknown = at.shape[String(part)];
+      if (!(next instanceof z.ZodType)) return [];
+      at = unwrap(next);
+    } else if (at instanceof z.ZodArray) at = unwrap(at.element);
+    else return [];
+  }
+  return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
+}
+
+function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
+  let at = schema;
+  while (at instanceof z.ZodOptional || at instanceof z.ZodNullable) at = at.unwrap();
+  return at;
+}

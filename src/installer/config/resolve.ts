@@ -1,0 +1,283 @@
+/** Flags over file over defaults: the one configuration that the phases work from. */
+import { kubernetesVersion } from '../../machinery/version.ts';
+import { KinitError } from '../errors.ts';
+import { generateToken } from '../tokens/format.ts';
+import { splitHostPort } from './cidr.ts';
+import {
+  controlPlaneTaint,
+  defaultBindPort,
+  defaultCluster,
+  defaultCriSocket,
+  defaultHost,
+  defaultNetworking,
+  defaultTimeouts,
+  defaultTokenTtl,
+  tokenGroups,
+  tokenUsages,
+} from './defaults.ts';
+import type { HostFlags, HostIdentity, InitFlags, JoinFlags } from './flags.ts';
+import { invalidConfig, type ReadConfig } from './read-config.ts';
+import type { DocumentKind, Documents } from './schema.ts';
+import type {
+  BootstrapTokenOptions,
+  ControlPlaneComponent,
+  HostConfiguration,
+  InitConfiguration,
+  JoinConfiguration,
+  NodeRegistration,
+  OpenDocument,
+} from './types.ts';
+import { type Complain, validateInit, validateJoin } from './validate.ts';
+
+/** @param phaseNames names that skipPhases may contain */
+export function resolveInit(
+  flags: InitFlags,
+  file: ReadConfig,
+  identity: HostIdentity,
+  phaseNames: readonly string[],
+): InitConfiguration {
+  const { InitConfiguration: init, ClusterConfiguration: cluster, JoinConfiguration: join } = file.documents;
+  if (join && !init && !cluster)
+    throw invalidConfig([`${file.place('JoinConfiguration', [])}: JoinConfiguration is for kinit join`]);
+  const version = flags.kubernetesVersion ?? cluster?.kubernetesVersion ?? kubernetesVersion;
+  const config: InitConfiguration = {
+    bootstrapTokens: resolveTokens(flags, init?.bootstrapTokens),
+    nodeRegistration: resolveNode(flags, init?.nodeRegistration, identity, true),
+    localAPIEndpoint: {
+      advertiseAddress:
+        flags.apiserverAdvertiseAddress ?? init?.localAPIEndpoint?.advertiseAddress ?? identity.address ?? '',
+      bindPort: portOf(flags.apiserverBindPort) ?? init?.localAPIEndpoint?.bindPort ?? defaultBindPort,
+    },
+    skipPhases: flags.skipPhases ?? init?.skipPhases ?? [],
+    timeouts: { ...defaultTimeouts, ...init?.timeouts },
+    cluster: {
+      apiServer: {
+        ...componentOf(cluster?.apiServer),
+        certSANs: flags.apiserverCertExtraSans ?? cluster?.apiServer?.certSANs ?? [],
+      },
+      controllerManager: componentOf(cluster?.controllerManager),
+      scheduler: componentOf(cluster?.scheduler),
+      etcd: {
+        local: {
+          dataDir: defaultCluster.etcdDataDir,
+          extraArgs: [],
+          extraEnvs: [],
+          serverCertSANs: [],
+          peerCertSANs: [],
+          ...cluster?.etcd?.local,
+        },
+      },
+      networking: {
+        serviceSubnet: flags.serviceCidr ?? cluster?.networking?.serviceSubnet ?? defaultNetworking.serviceSubnet,
+        podSubnet: flags.podNetworkCidr ?? cluster?.networking?.podSubnet ?? defaultNetworking.podSubnet,
+        dnsDomain: flags.serviceDnsDomain ?? cluster?.networking?.dnsDomain ?? defaultNetworking.dnsDomain,
+      },
+      kubernetesVersion: version.startsWith('v') ? version : `v${version}`,
+      controlPlaneEndpoint: withPort(
+        flags.controlPlaneEndpoint ?? cluster?.controlPlaneEndpoint ?? '',
+        portOf(flags.apiserverBindPort) ?? init?.localAPIEndpoint?.bindPort ?? defaultBindPort,
+      ),
+      dns: { disabled: false, ...cluster?.dns },
+      proxy: { disabled: false, ...cluster?.proxy },
+      certificatesDir: flags.certDir ?? cluster?.certificatesDir ?? defaultCluster.certificatesDir,
+      imageRepository: flags.imageRepository ?? cluster?.imageRepository ?? defaultCluster.imageRepository,
+      featureGates: gatesOf(flags.featureGates) ?? cluster?.featureGates ?? {},
+      clusterName: cluster?.clusterName ?? defaultCluster.clusterName,
+      encryptionAlgorithm: cluster?.encryptionAlgorithm ?? defaultCluster.encryptionAlgorithm,
+      certificateValidityPeriod: cluster?.certificateValidityPeriod ?? defaultCluster.certificateValidityPeriod,
+      caCertificateValidityPeriod: cluster?.caCertificateValidityPeriod ?? defaultCluster.caCertificateValidityPeriod,
+    },
+    host: resolveHost(flags, file.documents),
+    kubelet: openFields(file.documents.KubeletConfiguration),
+    proxy: openFields(file.documents.KubeProxyConfiguration),
+  };
+  const { mistakes, complain } = collector(file);
+  if (config.cluster.kubernetesVersion !== kubernetesVersion) {
+    complain(
+      ['ClusterConfiguration', 'kubernetesVersion'],
+      `this kinit installs ${kubernetesVersion}, not ${config.cluster.kubernetesVersion}`,
+    );
+  }
+  if (!config.localAPIEndpoint.advertiseAddress) {
+    mistakes.push('this host has no address that other hosts can use; give --apiserver-advertise-address');
+  } else validateInit(config, complain, phaseNames);
+  if (mistakes.length) throw invalidConfig(mistakes);
+  return config;
+}
+
+export function resolveJoin(
+  flags: JoinFlags,
+  file: ReadConfig,
+  identity: HostIdentity,
+  phaseNames: readonly string[],
+): JoinConfiguration {
+  const given = file.documents.JoinConfiguration;
+  const token = flags.discoveryToken ?? flags.token ?? given?.discovery?.bootstrapToken?.token;
+  const discoveryFile = flags.discoveryFile ?? given?.discovery?.file?.kubeConfigPath;
+  const inFile = flags.discoveryFile === undefined ? given?.discovery?.bootstrapToken : undefined;
+  const byToken =
+    flags.endpoint !== undefined ||
+    flags.discoveryToken !== undefined ||
+    inFile !== undefined ||
+    (flags.token !== undefined && discoveryFile === undefined);
+  const config: JoinConfiguration = {
+    nodeRegistration: resolveNode(flags, given?.nodeRegistration, identity, false),
+    caCertPath: given?.caCertPath ?? '/etc/kubernetes/pki/ca.crt',
+    discovery: {
+      ...(byToken
+        ? {
+            bootstrapToken: {
+              token: token ?? '',
+              apiServerEndpoint: flags.endpoint ?? inFile?.apiServerEndpoint ?? '',
+              caCertHashes: flags.discoveryTokenCaCertHash ?? inFile?.caCertHashes ?? [],
+              unsafeSkipCAVerification:
+                flags.discoveryTokenUnsafeSkipCaVerification ?? inFile?.unsafeSkipCAVerification ?? false,
+            },
+          }
+        : {}),
+      ...(discoveryFile ? { file: { kubeConfigPath: discoveryFile } } : {}),
+      tlsBootstrapToken: flags.tlsBootstrapToken ?? flags.token ?? given?.discovery?.tlsBootstrapToken ?? token ?? '',
+    },
+    skipPhases: flags.skipPhases ?? given?.skipPhases ?? [],
+    timeouts: { ...defaultTimeouts, ...given?.timeouts },
+    host: resolveHost(flags, file.documents),
+    kubelet: openFields(file.documents.KubeletConfiguration),
+  };
+  const { mistakes, complain } = collector(file);
+  validateJoin(config, complain, phaseNames);
+  if (mistakes.length) throw invalidConfig(mistakes);
+  return config;
+}
+
+/** Collects mistakes with the place in the file when the field is there, and the field's name otherwise. */
+function collector(file: ReadConfig): { mistakes: string[]; complain: Complain } {
+  const mistakes: string[] = [];
+  return {
+    mistakes,
+    complain: (path, message) => {
+      const [kind, ...rest] = path;
+      const inFile =
+        file.documents[kind as DocumentKind] !== undefined && hasField(file.documents[kind as DocumentKind], rest);
+      mistakes.push(inFile ? `${file.place(kind as DocumentKind, rest)}: ${message}` : message);
+    },
+  };
+}
+
+function hasField(value: unknown, path: readonly (string | number)[]): boolean {
+  const first = path[0];
+  if (first === undefined) return true;
+  return (
+    typeof value === 'object' && value !== null && (value as Record<string | number, unknown>)[first] !== undefined
+  );
+}
+
+function resolveNode(
+  flags: { nodeName?: string; criSocket?: string; ignorePreflightErrors?: string[] },
+  given: NonNullable<Documents['InitConfiguration']>['nodeRegistration'],
+  identity: HostIdentity,
+  controlPlane: boolean,
+): NodeRegistration {
+  const socket = flags.criSocket ?? given?.criSocket ?? defaultCriSocket;
+  return {
+    name: (flags.nodeName ?? given?.name ?? identity.hostname).trim().toLowerCase(),
+    criSocket: socket.startsWith('/') ? `unix://${socket}` : socket,
+    taints: given?.taints ?? (controlPlane ? [controlPlaneTaint] : []),
+    kubeletExtraArgs: given?.kubeletExtraArgs ?? [],
+    ignorePreflightErrors: [...(given?.ignorePreflightErrors ?? []), ...(flags.ignorePreflightErrors ?? [])],
+    imagePullPolicy: given?.imagePullPolicy ?? 'IfNotPresent',
+    imagePullSerial: given?.imagePullSerial ?? true,
+  };
+}
+
+function resolveTokens(flags: InitFlags, given: Partial<BootstrapTokenOptions>[] | undefined): BootstrapTokenOptions[] {
+  const defaults = { ttl: flags.tokenTtl ?? defaultTokenTtl, usages: tokenUsages, groups: tokenGroups };
+  const complete = (token: Partial<BootstrapTokenOptions>): BootstrapTokenOptions => ({
+    ...defaults,
+    ...token,
+    token: token.token ?? generateToken(),
+    ...(token.expires ? { ttl: undefined } : {}),
+  });
+  if (flags.token !== undefined) return [complete({ token: flags.token })];
+  return given?.length ? given.map(complete) : [complete({})];
+}
+
+function componentOf(given: Partial<ControlPlaneComponent> | undefined): ControlPlaneComponent {
+  return {
+    extraArgs: given?.extraArgs ?? [],
+    extraVolumes: given?.extraVolumes ?? [],
+    extraEnvs: given?.extraEnvs ?? [],
+  };
+}
+
+function resolveHost(flags: HostFlags, documents: Documents): HostConfiguration {
+  const given = documents.HostConfiguration;
+  const choose = <T extends string>(
+    flag: string,
+    value: string | undefined,
+    allowed: readonly T[],
+    otherwise: T,
+  ): T => {
+    if (value === undefined) return otherwise;
+    if (!allowed.includes(value as T)) {
+      throw new KinitError('Usage', `--${flag} is "${value}"; it takes ${allowed.join(' or ')}`);
+    }
+    return value as T;
+  };
+  return {
+    swap: choose('swap', flags.swap, ['off', 'keep'], given?.swap ?? defaultHost.swap),
+    selinux: choose('selinux', flags.selinux, ['permissive', 'keep'], given?.selinux ?? defaultHost.selinux),
+    firewall: choose('firewall', flags.firewall, ['open', 'keep'], given?.firewall ?? defaultHost.firewall),
+    cgroupDriver: choose(
+      'cgroup-driver',
+      flags.cgroupDriver,
+      ['auto', 'systemd', 'cgroupfs'],
+      given?.cgroupDriver ?? defaultHost.cgroupDriver,
+    ),
+    snapshotter: choose(
+      'snapshotter',
+      flags.snapshotter,
+      ['auto', 'overlayfs', 'native'],
+      given?.snapshotter ?? defaultHost.snapshotter,
+    ),
+    network: {
+      backend: choose(
+        'network-backend',
+        flags.networkBackend,
+        ['vxlan', 'host-gw'],
+        given?.network?.backend ?? defaultHost.network.backend,
+      ),
+      ...(given?.network?.mtu ? { mtu: given.network.mtu } : {}),
+    },
+  };
+}
+
+function openFields(document: OpenDocument | undefined): OpenDocument {
+  const { apiVersion: _version, kind: _kind, ...fields } = document ?? {};
+  return fields;
+}
+
+function portOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65535) {
+    throw new KinitError('Usage', `--apiserver-bind-port is "${text}"; it takes a port from 1 to 65535`);
+  }
+  return port;
+}
+
+function withPort(endpoint: string, port: number): string {
+  const parsed = splitHostPort(endpoint);
+  return parsed && parsed.port === undefined ? `${endpoint}:${port}` : endpoint;
+}
+
+function gatesOf(text: string | undefined): Record<string, boolean> | undefined {
+  if (text === undefined) return undefined;
+  return Object.fromEntries(
+    text.split(',').map((gate) => {
+      const [name = '', value] = gate.split('=');
+      if (value !== 'true' && value !== 'false')
+        throw new KinitError('Usage', `--feature-gates has "${gate}"; it takes <name>=true|false`);
+      return [name, value === 'true'];
+    }),
+  );
+}

@@ -1,0 +1,172 @@
+/** The documents that `--config` takes, as zod schemas: kubeadm.k8s.io/v1beta4 and kinit's own HostConfiguration. */
+import { z } from 'zod';
+
+const argument = z.strictObject({ name: z.string(), value: z.string() });
+const environment = z.strictObject({ name: z.string(), value: z.string().optional() });
+const taint = z.strictObject({
+  key: z.string(),
+  value: z.string().optional(),
+  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
+});
+const patches = z.strictObject({ directory: z.string() });
+
+const nodeRegistration = z.strictObject({
+  name: z.string().optional(),
+  criSocket: z.string().optional(),
+  taints: z.array(taint).nullable().optional(),
+  kubeletExtraArgs: z.array(argument).optional(),
+  ignorePreflightErrors: z.array(z.string()).optional(),
+  imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
+  imagePullSerial: z.boolean().optional(),
+});
+
+const timeouts = z.strictObject({
+  controlPlaneComponentHealthCheck: z.string().optional(),
+  kubeletHealthCheck: z.string().optional(),
+  kubernetesAPICall: z.string().optional(),
+  etcdAPICall: z.string().optional(),
+  tlsBootstrap: z.string().optional(),
+  discovery: z.string().optional(),
+  upgradeManifests: z.string().optional(),
+});
+
+const apiEndpoint = z.strictObject({
+  advertiseAddress: z.string().optional(),
+  bindPort: z.int().min(1).max(65535).optional(),
+});
+
+const bootstrapToken = z.strictObject({
+  token: z.string(),
+  description: z.string().optional(),
+  ttl: z.string().optional(),
+  expires: z.string().optional(),
+  usages: z.array(z.enum(['signing', 'authentication'])).optional(),
+  groups: z.array(z.string()).optional(),
+});
+
+const typeMeta = { apiVersion: z.string(), kind: z.string() };
+
+export const initDocument = z.strictObject({
+  ...typeMeta,
+  bootstrapTokens: z.array(bootstrapToken).optional(),
+  nodeRegistration: nodeRegistration.optional(),
+  localAPIEndpoint: apiEndpoint.optional(),
+  certificateKey: z.string().optional(),
+  skipPhases: z.array(z.string()).optional(),
+  patches: patches.optional(),
+  dryRun: z.boolean().optional(),
+  timeouts: timeouts.optional(),
+});
+
+const component = {
+  extraArgs: z.array(argument).optional(),
+  extraVolumes: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        hostPath: z.string(),
+        mountPath: z.string(),
+        readOnly: z.boolean().optional(),
+        pathType: z.string().optional(),
+      }),
+    )
+    .optional(),
+  extraEnvs: z.array(environment).optional(),
+};
+
+const image = { imageRepository: z.string().optional(), imageTag: z.string().optional() };
+
+export const clusterDocument = z.strictObject({
+  ...typeMeta,
+  etcd: z
+    .strictObject({
+      local: z
+        .strictObject({
+          ...image,
+          dataDir: z.string().optional(),
+          extraArgs: z.array(argument).optional(),
+          extraEnvs: z.array(environment).optional(),
+          serverCertSANs: z.array(z.string()).optional(),
+          peerCertSANs: z.array(z.string()).optional(),
+        })
+        .optional(),
+    })
+    .optional(),
+  networking: z
+    .strictObject({
+      serviceSubnet: z.string().optional(),
+      podSubnet: z.string().optional(),
+      dnsDomain: z.string().optional(),
+    })
+    .optional(),
+  kubernetesVersion: z.string().optional(),
+  controlPlaneEndpoint: z.string().optional(),
+  apiServer: z.strictObject({ ...component, certSANs: z.array(z.string()).optional() }).optional(),
+  controllerManager: z.strictObject(component).optional(),
+  scheduler: z.strictObject(component).optional(),
+  dns: z.strictObject({ ...image, disabled: z.boolean().optional() }).optional(),
+  proxy: z.strictObject({ disabled: z.boolean().optional() }).optional(),
+  certificatesDir: z.string().optional(),
+  imageRepository: z.string().optional(),
+  featureGates: z.record(z.string(), z.boolean()).optional(),
+  clusterName: z.string().optional(),
+  encryptionAlgorithm: z.enum(['RSA-2048', 'RSA-3072', 'RSA-4096', 'ECDSA-P256', 'ECDSA-P384']).optional(),
+  certificateValidityPeriod: z.string().optional(),
+  caCertificateValidityPeriod: z.string().optional(),
+});
+
+export const joinDocument = z.strictObject({
+  ...typeMeta,
+  nodeRegistration: nodeRegistration.optional(),
+  caCertPath: z.string().optional(),
+  discovery: z
+    .strictObject({
+      bootstrapToken: z
+        .strictObject({
+          token: z.string(),
+          apiServerEndpoint: z.string().optional(),
+          caCertHashes: z.array(z.string()).optional(),
+          unsafeSkipCAVerification: z.boolean().optional(),
+        })
+        .optional(),
+      file: z.strictObject({ kubeConfigPath: z.string() }).optional(),
+      tlsBootstrapToken: z.string().optional(),
+      timeout: z.string().optional(),
+    })
+    .optional(),
+  skipPhases: z.array(z.string()).optional(),
+  patches: patches.optional(),
+  dryRun: z.boolean().optional(),
+  timeouts: timeouts.optional(),
+});
+
+export const hostDocument = z.strictObject({
+  ...typeMeta,
+  swap: z.enum(['off', 'keep']).optional(),
+  selinux: z.enum(['permissive', 'keep']).optional(),
+  firewall: z.enum(['open', 'keep']).optional(),
+  cgroupDriver: z.enum(['auto', 'systemd', 'cgroupfs']).optional(),
+  snapshotter: z.enum(['auto', 'overlayfs', 'native']).optional(),
+  network: z
+    .strictObject({ backend: z.enum(['vxlan', 'host-gw']).optional(), mtu: z.int().min(576).max(65535).optional() })
+    .optional(),
+});
+
+/** Handed on to the kubelet and kube-proxy, which check their own fields. */
+export const openDocument = z.looseObject(typeMeta);
+
+export const kubeadmVersion = 'kubeadm.k8s.io/v1beta4';
+
+/** kind → where it is read, and its schema. */
+export const documentKinds = {
+  InitConfiguration: { apiVersion: kubeadmVersion, schema: initDocument },
+  ClusterConfiguration: { apiVersion: kubeadmVersion, schema: clusterDocument },
+  JoinConfiguration: { apiVersion: kubeadmVersion, schema: joinDocument },
+  HostConfiguration: { apiVersion: 'kinit.local/v1alpha1', schema: hostDocument },
+  KubeletConfiguration: { apiVersion: 'kubelet.config.k8s.io/v1beta1', schema: openDocument },
+  KubeProxyConfiguration: { apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', schema: openDocument },
+} as const;
+
+export type DocumentKind = keyof typeof documentKinds;
+/** The documents of one file, each at most once. */
+export type Documents = { [K in DocumentKind]?: z.infer<(typeof documentKinds)[K]['schema']> };

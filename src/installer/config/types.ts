@@ -1,0 +1,143 @@
+/** The configuration of a cluster and of a node: kubeadm.k8s.io/v1beta4 with all defaults filled in, and kinit's own host settings. */
+
+export interface Argument {
+  name: string;
+  value: string;
+}
+
+export interface EnvironmentVariable {
+  name: string;
+  value?: string;
+}
+
+export interface Taint {
+  key: string;
+  value?: string;
+  effect: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
+}
+
+export interface NodeRegistration {
+  name: string;
+  criSocket: string;
+  taints: Taint[];
+  kubeletExtraArgs: Argument[];
+  ignorePreflightErrors: string[];
+  imagePullPolicy: string;
+  imagePullSerial: boolean;
+}
+
+export interface Timeouts {
+  controlPlaneComponentHealthCheck: string;
+  kubeletHealthCheck: string;
+  kubernetesAPICall: string;
+  etcdAPICall: string;
+  tlsBootstrap: string;
+  discovery: string;
+  upgradeManifests: string;
+}
+
+export interface BootstrapTokenOptions {
+  token: string;
+  description?: string;
+  /** Go duration; `0s` never expires. */
+  ttl?: string;
+  expires?: string;
+  usages: string[];
+  groups: string[];
+}
+
+export interface ApiEndpoint {
+  advertiseAddress: string;
+  bindPort: number;
+}
+
+export interface HostPathMount {
+  name: string;
+  hostPath: string;
+  mountPath: string;
+  readOnly?: boolean;
+  pathType?: string;
+}
+
+export interface ControlPlaneComponent {
+  extraArgs: Argument[];
+  extraVolumes: HostPathMount[];
+  extraEnvs: EnvironmentVariable[];
+}
+
+export interface LocalEtcd {
+  dataDir: string;
+  imageRepository?: string;
+  imageTag?: string;
+  extraArgs: Argument[];
+  extraEnvs: EnvironmentVariable[];
+  serverCertSANs: string[];
+  peerCertSANs: string[];
+}
+
+export type EncryptionAlgorithm = 'RSA-2048' | 'RSA-3072' | 'RSA-4096' | 'ECDSA-P256' | 'ECDSA-P384';
+
+export interface ClusterConfiguration {
+  etcd: { local: LocalEtcd };
+  networking: { serviceSubnet: string; podSubnet: string; dnsDomain: string };
+  kubernetesVersion: string;
+  controlPlaneEndpoint: string;
+  apiServer: ControlPlaneComponent & { certSANs: string[] };
+  controllerManager: ControlPlaneComponent;
+  scheduler: ControlPlaneComponent;
+  dns: { imageRepository?: string; imageTag?: string; disabled: boolean };
+  proxy: { disabled: boolean };
+  certificatesDir: string;
+  imageRepository: string;
+  featureGates: Record<string, boolean>;
+  clusterName: string;
+  encryptionAlgorithm: EncryptionAlgorithm;
+  certificateValidityPeriod: string;
+  caCertificateValidityPeriod: string;
+}
+
+/** kinit's own document, `kinit.local/v1alpha1` HostConfiguration: what kubeadm leaves to the user. */
+export interface HostConfiguration {
+  swap: 'off' | 'keep';
+  selinux: 'permissive' | 'keep';
+  firewall: 'open' | 'keep';
+  cgroupDriver: 'auto' | 'systemd' | 'cgroupfs';
+  snapshotter: 'auto' | 'overlayfs' | 'native';
+  network: { backend: 'vxlan' | 'host-gw'; mtu?: number };
+}
+
+export type OpenDocument = Record<string, unknown>;
+
+export interface InitConfiguration {
+  bootstrapTokens: BootstrapTokenOptions[];
+  nodeRegistration: NodeRegistration;
+  localAPIEndpoint: ApiEndpoint;
+  skipPhases: string[];
+  timeouts: Timeouts;
+  cluster: ClusterConfiguration;
+  host: HostConfiguration;
+  /** Fields of KubeletConfiguration and KubeProxyConfiguration that the user gave. */
+  kubelet: OpenDocument;
+  proxy: OpenDocument;
+}
+
+export interface Discovery {
+  bootstrapToken?: {
+    token: string;
+    apiServerEndpoint: string;
+    caCertHashes: string[];
+    unsafeSkipCAVerification: boolean;
+  };
+  file?: { kubeConfigPath: string };
+  tlsBootstrapToken: string;
+}
+
+export interface JoinConfiguration {
+  nodeRegistration: NodeRegistration;
+  caCertPath: string;
+  discovery: Discovery;
+  skipPhases: string[];
+  timeouts: Timeouts;
+  host: HostConfiguration;
+  kubelet: OpenDocument;
+}

@@ -1,0 +1,185 @@
+/** Rules over a whole configuration that no schema of a single field can say: names, addresses, blocks that overlap. */
+import { isIP } from 'node:net';
+import { isTokenId, tokenPattern } from '../tokens/format.ts';
+import { contains, overlaps, parseCidr, splitHostPort } from './cidr.ts';
+import { parseDuration } from './duration.ts';
+import { nearestName } from './nearest.ts';
+import type { Argument, InitConfiguration, JoinConfiguration, NodeRegistration } from './types.ts';
+import type { FieldPath } from './yaml.ts';
+
+/** `path` begins with the document's kind. */
+export type Complain = (path: FieldPath, message: string) => void;
+
+const dnsLabel = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+
+export function isDnsSubdomain(text: string): boolean {
+  return text.length <= 253 && text.split('.').every((label) => label.length <= 63 && dnsLabel.test(label));
+}
+
+export function validateInit(config: InitConfiguration, complain: Complain, phaseNames: readonly string[]): void {
+  const { cluster, localAPIEndpoint } = config;
+  validateNode(config.nodeRegistration, 'InitConfiguration', complain);
+  validatePhases(config.skipPhases, phaseNames, ['InitConfiguration', 'skipPhases'], complain);
+  if (!isIP(localAPIEndpoint.advertiseAddress) || ['0.0.0.0', '::'].includes(localAPIEndpoint.advertiseAddress)) {
+    complain(
+      ['InitConfiguration', 'localAPIEndpoint', 'advertiseAddress'],
+      `"${localAPIEndpoint.advertiseAddress}" is not an IP address that other hosts can use`,
+    );
+  }
+  validateNetworking(config, complain);
+  const { controlPlaneEndpoint } = cluster;
+  if (controlPlaneEndpoint) {
+    const parsed = splitHostPort(controlPlaneEndpoint);
+    if (!parsed || (!isIP(parsed.host) && !isDnsSubdomain(parsed.host))) {
+      complain(
+        ['ClusterConfiguration', 'controlPlaneEndpoint'],
+        `"${controlPlaneEndpoint}" is not an IP address or DNS name with an optional port`,
+      );
+    }
+  }
+  cluster.apiServer.certSANs.forEach((name, i) => {
+    if (!isIP(name) && !isDnsSubdomain(name.replace(/^\*\./, ''))) {
+      complain(
+        ['ClusterConfiguration', 'apiServer', 'certSANs', i],
+        `"${name}" is neither an IP address nor a DNS name`,
+      );
+    }
+  });
+  if (!cluster.certificatesDir.startsWith('/')) {
+    complain(['ClusterConfiguration', 'certificatesDir'], `"${cluster.certificatesDir}" is not an absolute path`);
+  }
+  if (!cluster.etcd.local.dataDir.startsWith('/')) {
+    complain(
+      ['ClusterConfiguration', 'etcd', 'local', 'dataDir'],
+      `"${cluster.etcd.local.dataDir}" is not an absolute path`,
+    );
+  }
+  for (const field of ['certificateValidityPeriod', 'caCertificateValidityPeriod'] as const) {
+    const duration = parseDuration(cluster[field]);
+    if (duration === undefined || duration <= 0) {
+      complain(['ClusterConfiguration', field], `"${cluster[field]}" is not a duration like 8760h`);
+    }
+  }
+  config.bootstrapTokens.forEach((token, i) => {
+    const path = ['InitConfiguration', 'bootstrapTokens', i] as const;
+    if (!tokenPattern.test(token.token)) complain([...path, 'token'], describeBadToken(token.token));
+    if (token.ttl !== undefined && (parseDuration(token.ttl) ?? -1) < 0) {
+      complain([...path, 'ttl'], `"${token.ttl}" is not a duration like 24h; 0 never expires`);
+    }
+    token.groups.forEach((group, g) => {
+      if (!/^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/.test(group)) {
+        complain([...path, 'groups', g], `"${group}" must begin with "system:bootstrappers:"`);
+      }
+    });
+  });
+}
+
+function validateNetworking(config: InitConfiguration, complain: Complain): void {
+  const { serviceSubnet, podSubnet, dnsDomain } = config.cluster.networking;
+  const at = (field: string) => ['ClusterConfiguration', 'networking', field];
+  const services = parseCidr(serviceSubnet);
+  const pods = parseCidr(podSubnet);
+  const bad = (text: string, example: string) => `"${text}" is not a CIDR block like ${example}`;
+  if (!services) complain(at('serviceSubnet'), bad(serviceSubnet, '10.96.0.0/12'));
+  else if ((services.family === 4 ? 32 : 128) - services.prefix < 4) {
+    complain(
+      at('serviceSubnet'),
+      `${serviceSubnet} is too small: it must hold at least 10 addresses, DNS is the tenth`,
+    );
+  } else if ((services.family === 4 ? 32 : 128) - services.prefix > 20) {
+    complain(at('serviceSubnet'), `${serviceSubnet} is too large: at most 20 bits, as in 10.96.0.0/12`);
+  }
+  if (!pods) complain(at('podSubnet'), bad(podSubnet, '10.244.0.0/16'));
+  else if (pods.prefix > (pods.family === 4 ? 24 : 64)) {
+    complain(at('podSubnet'), `${podSubnet} is too small: every node takes a /${pods.family === 4 ? 24 : 64} of it`);
+  }
+  if (services && pods && overlaps(services, pods)) {
+    complain(at('podSubnet'), `the pod network ${podSubnet} and the service network ${serviceSubnet} overlap`);
+  }
+  const { advertiseAddress } = config.localAPIEndpoint;
+  for (const [block, field, name] of [
+    [services, 'serviceSubnet', 'service'],
+    [pods, 'podSubnet', 'pod'],
+  ] as const) {
+    if (block && isIP(advertiseAddress) && contains(block, advertiseAddress)) {
+      complain(at(field), `the ${name} network ${block.text} contains this host's address ${advertiseAddress}`);
+    }
+  }
+  if (!isDnsSubdomain(dnsDomain)) complain(at('dnsDomain'), `"${dnsDomain}" is not a DNS domain like cluster.local`);
+}
+
+export function validateJoin(config: JoinConfiguration, complain: Complain, phaseNames: readonly string[]): void {
+  validateNode(config.nodeRegistration, 'JoinConfiguration', complain);
+  validatePhases(config.skipPhases, phaseNames, ['JoinConfiguration', 'skipPhases'], complain);
+  const { bootstrapToken, file, tlsBootstrapToken } = config.discovery;
+  const at = (...path: (string | number)[]) => ['JoinConfiguration', 'discovery', ...path];
+  if (!bootstrapToken && !file) {
+    complain(at(), 'how to find the cluster is missing: give the endpoint with --token, or --discovery-file');
+  }
+  if (bootstrapToken && file) complain(at(), 'discovery by token and by file exclude each other');
+  if (bootstrapToken) {
+    const endpoint = splitHostPort(bootstrapToken.apiServerEndpoint);
+    if (!bootstrapToken.apiServerEndpoint) {
+      complain(
+        at('bootstrapToken', 'apiServerEndpoint'),
+        'the API server to join is missing: kinit join <host>:<port> …',
+      );
+    } else if (!endpoint?.port || (!isIP(endpoint.host) && !isDnsSubdomain(endpoint.host))) {
+      complain(
+        at('bootstrapToken', 'apiServerEndpoint'),
+        `"${bootstrapToken.apiServerEndpoint}" is not <host>:<port>, as in 10.0.0.11:6443`,
+      );
+    }
+    if (!tokenPattern.test(bootstrapToken.token))
+      complain(at('bootstrapToken', 'token'), describeBadToken(bootstrapToken.token));
+    if (bootstrapToken.caCertHashes.length === 0 && !bootstrapToken.unsafeSkipCAVerification) {
+      complain(
+        at('bootstrapToken', 'caCertHashes'),
+        'the CA is not pinned: give --discovery-token-ca-cert-hash, or --discovery-token-unsafe-skip-ca-verification',
+      );
+    }
+    bootstrapToken.caCertHashes.forEach((hash, i) => {
+      if (!/^sha256:[0-9a-fA-F]{64}$/.test(hash)) {
+        complain(at('bootstrapToken', 'caCertHashes', i), `"${hash}" is not sha256:<64 hexadecimal digits>`);
+      }
+    });
+  }
+  if (tlsBootstrapToken && !tokenPattern.test(tlsBootstrapToken)) {
+    complain(at('tlsBootstrapToken'), describeBadToken(tlsBootstrapToken));
+  }
+}
+
+export function describeBadToken(token: string): string {
+  const id = token.split('.')[0] ?? '';
+  // The secret half is never repeated in a message.
+  return `the token "${isTokenId(id) ? `${id}.…` : '…'}" does not have the form [a-z0-9]{6}.[a-z0-9]{16}`;
+}
+
+function validateNode(node: NodeRegistration, kind: string, complain: Complain): void {
+  if (!isDnsSubdomain(node.name)) {
+    complain(
+      [kind, 'nodeRegistration', 'name'],
+      `"${node.name}" cannot be a node's name: lower case letters, digits, "-" and "." only, as in a DNS name`,
+    );
+  }
+  if (!/^unix:\/\/\/.+|^\/.+/.test(node.criSocket)) {
+    complain(
+      [kind, 'nodeRegistration', 'criSocket'],
+      `"${node.criSocket}" is not a socket like unix:///run/containerd/containerd.sock`,
+    );
+  }
+}
+
+function validatePhases(skip: string[], known: readonly string[], path: FieldPath, complain: Complain): void {
+  const names = new Set(known.flatMap((name) => [name, name.split('/')[0]!, `${name.split('/')[0]}/all`]));
+  skip.forEach((name, i) => {
+    if (names.has(name)) return;
+    const near = nearestName(name, names);
+    complain([...path, i], `there is no phase "${name}"${near ? `; did you mean "${near}"?` : ''}`);
+  });
+}
+
+/** The value of the last argument of a name, as the component would take it. */
+export function argumentValue(args: readonly Argument[], name: string): string | undefined {
+  return args.findLast((argument) => argument.name === name)?.value;
+}

@@ -1,0 +1,137 @@
+/**
+ * The only way in which phases change a host: look, record in the journal, act. Every function answers whether it had to
+ * change anything.
+ */
+import { dirname } from 'node:path';
+import { KinitError } from '../errors.ts';
+import { exists, type Host, readText, runOrFail, type WriteFileOptions } from './host.ts';
+import type { Journal, PreviousPath } from './journal.ts';
+
+export interface UnitState {
+  enabled: boolean;
+  active: boolean;
+}
+
+export interface Changes {
+  readonly host: Host;
+  readonly journal: Journal;
+  /** Content, mode and existence; makes missing parent folders. */
+  file(path: string, content: string | Buffer, options?: WriteFileOptions): Promise<boolean>;
+  link(path: string, target: string): Promise<boolean>;
+  removeFile(path: string): Promise<boolean>;
+  /** A folder whose whole content is kinit's from now on. */
+  folder(path: string, mode?: number): Promise<boolean>;
+  sysctl(key: string, value: string): Promise<boolean>;
+  /** Enables and starts a systemd unit (or the reverse). */
+  unit(name: string, state: UnitState): Promise<boolean>;
+}
+
+export async function previousOf(host: Host, path: string): Promise<PreviousPath> {
+  const facts = await host.stat(path);
+  if (!facts) return { type: 'missing' };
+  if (facts.type === 'symlink') return { type: 'symlink', target: facts.target ?? '' };
+  if (facts.type !== 'file') throw new KinitError('Command', `${path} is a ${facts.type}, not a file`);
+  const content = await host.readFile(path);
+  const { mode, uid, gid } = facts;
+  return { type: 'file', content: (content ?? Buffer.alloc(0)).toString('base64'), mode, uid, gid };
+}
+
+export const sysctlPath = (key: string) => `/proc/sys/${key.replaceAll('.', '/')}`;
+
+/** Enablement (`enabled`, `disabled`, `masked`, `static`, `not-found`, …) and activity of a unit. */
+export async function unitState(host: Host, unit: string): Promise<{ enablement: string; active: boolean }> {
+  const enabled = await host.run('systemctl', ['is-enabled', unit], { observe: true });
+  const active = await host.run('systemctl', ['is-active', unit], { observe: true });
+  const activity = active.stdout.trim();
+  return {
+    enablement: enabled.stdout.trim() || 'not-found',
+    active: activity === 'active' || activity === 'activating' || activity === 'reloading',
+  };
+}
+
+export function createChanges(host: Host, journal: Journal): Changes {
+  const parents = async (path: string) => {
+    const missing: string[] = [];
+    for (let at = dirname(path); at !== '/' && !(await exists(host, at)); at = dirname(at)) missing.unshift(at);
+    for (const folder of missing) {
+      await journal.record({ kind: 'parent', path: folder });
+      await host.makeDirectory(folder);
+    }
+  };
+  const recordPath = async (path: string) => {
+    if (!journal.has(`path:${path}`)) {
+      await journal.record({ kind: 'path', path, previous: await previousOf(host, path) });
+    }
+  };
+  return {
+    host,
+    journal,
+    async file(path, content, options = {}) {
+      const mode = options.mode ?? 0o644;
+      const wanted = Buffer.from(content);
+      const facts = await host.stat(path);
+      if (facts?.type === 'file' && facts.mode === mode && (await host.readFile(path))?.equals(wanted)) return false;
+      await parents(path);
+      await recordPath(path);
+      await host.writeFile(path, wanted, { ...options, mode });
+      return true;
+    },
+    async link(path, target) {
+      if ((await host.stat(path))?.target === target) return false;
+      await parents(path);
+      await recordPath(path);
+      await host.symlink(path, target);
+      return true;
+    },
+    async removeFile(path) {
+      if (!(await exists(host, path))) return false;
+      await recordPath(path);
+      await host.remove(path);
+      return true;
+    },
+    async folder(path, mode = 0o755) {
+      const existed = await exists(host, path);
+      if (!journal.has(`folder:${path}`)) {
+        if (!existed) await parents(path);
+        await journal.record({ kind: 'folder', path, existed });
+      }
+      if (existed) return false;
+      await host.makeDirectory(path, mode);
+      return true;
+    },
+    async sysctl(key, value) {
+      const path = sysctlPath(key);
+      const current = (await readText(host, path))?.trim();
+      if (current === undefined) {
+        throw new KinitError('Command', `the kernel has no setting ${key}`, {
+          seen: `${path} does not exist`,
+          advice: key.startsWith('net.bridge') ? 'load the module br_netfilter' : 'check the kernel version',
+        });
+      }
+      if (current.split(/\s+/).join(' ') === value) return false;
+      await journal.record({ kind: 'sysctl', key, previous: current });
+      await host.writeKernel(path, `${value}\n`);
+      const seen = (await readText(host, path))?.trim().split(/\s+/).join(' ');
+      if (seen !== value) {
+        throw new KinitError('Command', `${key} stayed ${seen} although ${value} was written`, {
+          advice: 'check what else sets it on this host',
+        });
+      }
+      return true;
+    },
+    async unit(name, { enabled, active }) {
+      const before = await unitState(host, name);
+      const isEnabled = before.enablement === 'enabled' || before.enablement === 'static';
+      if (isEnabled === enabled && before.active === active) return false;
+      await journal.record({ kind: 'unit', unit: name, ...before });
+      if (before.enablement === 'masked') await runOrFail(host, 'systemctl', ['unmask', name]);
+      if (isEnabled !== enabled) await runOrFail(host, 'systemctl', [enabled ? 'enable' : 'disable', name]);
+      if (before.active !== active) {
+        await runOrFail(host, 'systemctl', [active ? 'start' : 'stop', name], {
+          advice: `look at: journalctl -u ${name} -n 50`,
+        });
+      }
+      return true;
+    },
+  };
+}

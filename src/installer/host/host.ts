@@ -1,0 +1,201 @@
+/**
+ * The machine that is worked on: files, and commands. Everything else of the installer reaches the machine through this
+ * interface, so that a test can hand in a scratch root and a dry run an overlay that writes nothing.
+ */
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { execa } from 'execa';
+import { KinitError } from '../errors.ts';
+
+export interface FileFacts {
+  type: 'file' | 'directory' | 'symlink' | 'other';
+  /** Permission bits only. */
+  mode: number;
+  uid: number;
+  gid: number;
+  size: number;
+  /** Of a symlink. */
+  target?: string;
+}
+
+export interface WriteFileOptions {
+  /** Default 0o644. */
+  mode?: number;
+  uid?: number;
+  gid?: number;
+}
+
+export interface CommandOptions {
+  /** Only looks, changes nothing: also run in a dry run. */
+  observe?: boolean;
+  /** Default 60 000. */
+  timeoutMs?: number;
+  input?: string | Readable;
+  env?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+export interface CommandResult {
+  /** 127 when there is no such program. */
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface Host {
+  /** True when nothing is really written or run. */
+  readonly dryRun: boolean;
+  readFile(path: string): Promise<Buffer | undefined>;
+  stat(path: string): Promise<FileFacts | undefined>;
+  /** Names in a folder; empty when it does not exist. */
+  list(path: string): Promise<string[]>;
+  /** Replaces the file in one step: readers see the old or the new content. */
+  writeFile(path: string, content: string | Buffer, options?: WriteFileOptions): Promise<void>;
+  /** Appends and waits until it is on disk. */
+  appendFile(path: string, content: string, mode?: number): Promise<void>;
+  /** Writes to a file of the kernel (/proc, /sys): in place, the error is the kernel's. */
+  writeKernel(path: string, value: string): Promise<void>;
+  symlink(path: string, target: string): Promise<void>;
+  makeDirectory(path: string, mode?: number): Promise<void>;
+  /** Removes a file, a link, or a folder with what is in it; missing is fine. */
+  remove(path: string): Promise<void>;
+  run(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
+}
+
+export async function readText(host: Host, path: string): Promise<string | undefined> {
+  return (await host.readFile(path))?.toString('utf8');
+}
+
+export async function exists(host: Host, path: string): Promise<boolean> {
+  return (await host.stat(path)) !== undefined;
+}
+
+/** Runs a command that must succeed. */
+export async function runOrFail(
+  host: Host,
+  command: string,
+  args: readonly string[],
+  options: CommandOptions & { advice?: string } = {},
+): Promise<CommandResult> {
+  const result = await host.run(command, args, options);
+  if (result.exitCode === 0) return result;
+  const line = [command, ...args].join(' ');
+  const message = result.exitCode === 127 ? `${command} is not installed on this host` : `\`${line}\` failed`;
+  throw new KinitError('Command', message, {
+    seen: [`exit code ${result.exitCode}`, result.stderr.trim() || result.stdout.trim()].filter(Boolean).join('\n'),
+    advice: options.advice,
+  });
+}
+
+/** undefined instead of a throw when there is nothing at the path. */
+async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * This machine, or a folder of it that stands for one.
+ * @param root prefix of every path; commands always run on this machine
+ */
+export function localHost(root = ''): Host {
+  const at = (path: string) => (root ? join(root, path) : path);
+  return {
+    dryRun: false,
+    readFile: (path) => ifPresent(readFile(at(path))),
+    async stat(path) {
+      const facts = await ifPresent(lstat(at(path)));
+      if (!facts) return undefined;
+      const type = facts.isFile()
+        ? 'file'
+        : facts.isDirectory()
+          ? 'directory'
+          : facts.isSymbolicLink()
+            ? 'symlink'
+            : 'other';
+      const { uid, gid, size } = facts;
+      const target = type === 'symlink' ? await readlink(at(path)) : undefined;
+      return { type, mode: facts.mode & 0o7777, uid, gid, size, target };
+    },
+    list: async (path) => ((await ifPresent(readdir(at(path)))) ?? []).sort(),
+    async writeFile(path, content, { mode = 0o644, uid, gid } = {}) {
+      const target = at(path);
+      const draft = join(dirname(target), `.${basename(target)}.kinit-draft`);
+      await rm(draft, { force: true });
+      const handle = await open(draft, 'wx', mode);
+      try {
+        await handle.writeFile(content);
+        await handle.chmod(mode);
+        if (uid !== undefined && gid !== undefined) await handle.chown(uid, gid);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(draft, target);
+    },
+    async appendFile(path, content, mode = 0o600) {
+      const handle = await open(at(path), 'a', mode);
+      try {
+        await handle.writeFile(content);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    },
+    async writeKernel(path, value) {
+      const handle = await open(at(path), 'w');
+      try {
+        await handle.writeFile(value);
+      } finally {
+        await handle.close();
+      }
+    },
+    async symlink(path, target) {
+      const place = at(path);
+      const draft = join(dirname(place), `.${basename(place)}.kinit-draft`);
+      await rm(draft, { force: true });
+      await symlink(target, draft);
+      await rename(draft, place);
+      await syncFolder(dirname(place));
+    },
+    async makeDirectory(path, mode = 0o755) {
+      await mkdir(at(path), { recursive: true, mode });
+    },
+    remove: (path) => rm(at(path), { recursive: true, force: true }),
+    async run(command, args, { timeoutMs = 60_000, input, env, signal } = {}) {
+      const result = await execa(command, args, {
+        reject: false,
+        timeout: timeoutMs,
+        env,
+        cancelSignal: signal,
+        ...(input === undefined ? { stdin: 'ignore' } : typeof input === 'string' ? { input } : { input }),
+      });
+      if (result.code === 'ENOENT') return { exitCode: 127, stdout: '', stderr: `${command}: command not found` };
+      if (result.timedOut) {
+        throw new KinitError('Timeout', `\`${[command, ...args].join(' ')}\` did not end within ${timeoutMs} ms`, {
+          seen: result.stderr,
+        });
+      }
+      return {
+        exitCode: result.exitCode ?? 128,
+        stdout: result.stdout,
+        stderr: result.stderr || (result.shortMessage ?? ''),
+      };
+    },
+  };
+}

@@ -1,0 +1,105 @@
+/**
+ * The journal of what kinit changed on a host: each entry is written to disk before the change is made and holds what
+ * was there before. `kinit reset` plays it back, newest first. Entries say absolute states, so that playing them twice does no harm.
+ *
+ * One JSON object per line; a torn last line belongs to a change that was never begun.
+ */
+import { dirname } from 'node:path';
+import { type Host, readText } from './host.ts';
+
+export const stateFolder = '/var/lib/kinit';
+export const journalPath = `${stateFolder}/journal.jsonl`;
+
+/** What was at a path before. */
+export type PreviousPath =
+  | { type: 'missing' }
+  | { type: 'file'; content: string; mode: number; uid: number; gid: number }
+  | { type: 'symlink'; target: string };
+
+export type JournalEntry =
+  | { kind: 'path'; path: string; previous: PreviousPath }
+  /** A folder that kinit fills: its content goes away again; the folder itself too when it was made by kinit. */
+  | { kind: 'folder'; path: string; existed: boolean }
+  /** A folder made only so that a file could lie in it: removed when empty. */
+  | { kind: 'parent'; path: string }
+  | { kind: 'sysctl'; key: string; previous: string }
+  | { kind: 'module'; name: string }
+  | { kind: 'swap'; device: string; priority: number }
+  | { kind: 'selinux'; previous: 'Enforcing' | 'Permissive' }
+  | { kind: 'unit'; unit: string; enablement: string; active: boolean }
+  | { kind: 'firewalld'; zone: string; rule: string; permanent: boolean }
+  | { kind: 'ufw'; rule: string[] }
+  /** Something was started that reset stops by its own means; `what` is for the reader. */
+  | { kind: 'note'; what: string };
+
+/** Two entries of the same key describe the same thing; the older one holds the original state. */
+export function entryKey(entry: JournalEntry): string {
+  switch (entry.kind) {
+    case 'path':
+    case 'folder':
+    case 'parent':
+      return `${entry.kind}:${entry.path}`;
+    case 'sysctl':
+      return `sysctl:${entry.key}`;
+    case 'module':
+      return `module:${entry.name}`;
+    case 'swap':
+      return `swap:${entry.device}`;
+    case 'selinux':
+      return 'selinux';
+    case 'unit':
+      return `unit:${entry.unit}`;
+    case 'firewalld':
+      return `firewalld:${entry.zone}:${entry.rule}:${entry.permanent}`;
+    case 'ufw':
+      return `ufw:${entry.rule.join(' ')}`;
+    case 'note':
+      return `note:${entry.what}`;
+  }
+}
+
+export interface Journal {
+  /** Oldest first. */
+  readonly entries: readonly JournalEntry[];
+  has(key: string): boolean;
+  /** Puts the entry on disk, unless one of its key is there; resolves when it is safe to act. */
+  record(entry: JournalEntry): Promise<void>;
+}
+
+/** Complete lines of a journal; a torn last line is left out. */
+export function parseJournal(text: string): JournalEntry[] {
+  const complete = text.slice(0, text.lastIndexOf('\n') + 1);
+  return complete
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as JournalEntry);
+}
+
+/** Opens the host's journal; the file is made by the first record. */
+export async function openJournal(host: Host): Promise<Journal> {
+  const text = (await readText(host, journalPath)) ?? '';
+  const entries = parseJournal(text);
+  const keys = new Set(entries.map(entryKey));
+  let torn = text !== '' && !text.endsWith('\n');
+  let last: Promise<void> = Promise.resolve();
+  const append = async (entry: JournalEntry) => {
+    await host.makeDirectory(dirname(journalPath), 0o700);
+    if (torn) {
+      await host.writeFile(journalPath, entries.map((e) => `${JSON.stringify(e)}\n`).join(''), { mode: 0o600 });
+      torn = false;
+    }
+    await host.appendFile(journalPath, `${JSON.stringify(entry)}\n`, 0o600);
+    entries.push(entry);
+  };
+  return {
+    entries,
+    has: (key) => keys.has(key),
+    record(entry) {
+      const key = entryKey(entry);
+      if (keys.has(key)) return last;
+      keys.add(key);
+      last = last.then(() => append(entry));
+      return last;
+    },
+  };
+}

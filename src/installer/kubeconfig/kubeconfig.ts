@@ -1,0 +1,185 @@
+/** kubeconfig files: the shape, reading and writing, and those that a control plane and a kubelet use. */
+import { X509Certificate } from 'node:crypto';
+import { dump, load } from 'js-yaml';
+import type { RestConfig } from '../../machinery/client/types.ts';
+import { joinHostPort } from '../config/cidr.ts';
+import { kubeconfigPaths } from '../config/paths.ts';
+import type { InitConfiguration } from '../config/types.ts';
+import { KinitError } from '../errors.ts';
+import type { Changes } from '../host/changes.ts';
+import { readText } from '../host/host.ts';
+import { validity } from '../pki/ensure.ts';
+import { makeKey, privateKeyPem } from '../pki/keys.ts';
+import { certificatePem, type Issuer, issueCertificate } from '../pki/x509.ts';
+
+export interface Kubeconfig {
+  apiVersion: 'v1';
+  kind: 'Config';
+  clusters: {
+    name: string;
+    cluster: { server: string; 'certificate-authority-data'?: string; 'certificate-authority'?: string };
+  }[];
+  contexts: { name: string; context: { cluster: string; user: string; namespace?: string } }[];
+  'current-context': string;
+  users: { name: string; user: Record<string, string> }[];
+  preferences?: object;
+}
+
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+export interface KubeconfigParts {
+  server: string;
+  caPem: string;
+  clusterName: string;
+  userName: string;
+  user: Record<string, string>;
+}
+
+export function buildKubeconfig({ server, caPem, clusterName, userName, user }: KubeconfigParts): Kubeconfig {
+  const context = clusterName && userName ? `${userName}@${clusterName}` : '';
+  return {
+    apiVersion: 'v1',
+    clusters: [{ cluster: { 'certificate-authority-data': base64(caPem), server }, name: clusterName }],
+    contexts: [{ context: { cluster: clusterName, user: userName }, name: context }],
+    'current-context': context,
+    kind: 'Config',
+    users: [{ name: userName, user }],
+  };
+}
+
+export function formatKubeconfig(config: Kubeconfig): string {
+  return dump(config, { lineWidth: -1, seqNoIndent: true });
+}
+
+export function parseKubeconfig(text: string, filename: string): Kubeconfig {
+  const value = load(text, { filename }) as Partial<Kubeconfig> | undefined;
+  if (value?.kind !== 'Config' || !Array.isArray(value.clusters)) {
+    throw new KinitError('Validation', `${filename} is not a kubeconfig file`);
+  }
+  return value as Kubeconfig;
+}
+
+/** How the current context of a kubeconfig reaches its API server. */
+export function restConfigOf(config: Kubeconfig, filename: string): RestConfig {
+  const context = config.contexts.find(({ name }) => name === config['current-context'])?.context;
+  const cluster = config.clusters.find(({ name }) => name === context?.cluster)?.cluster;
+  const user = config.users.find(({ name }) => name === context?.user)?.user;
+  if (!cluster) throw new KinitError('Validation', `${filename} has no cluster for its current context`);
+  const decode = (data: string | undefined) =>
+    data === undefined ? undefined : Buffer.from(data, 'base64').toString();
+  return {
+    server: cluster.server,
+    caData: decode(cluster['certificate-authority-data']),
+    caFile: cluster['certificate-authority'],
+    certData: decode(user?.['client-certificate-data']),
+    certFile: user?.['client-certificate'],
+    keyData: decode(user?.['client-key-data']),
+    keyFile: user?.['client-key'],
+    token: user?.['token'],
+  };
+}
+
+export interface KubeconfigIdentity {
+  path: string;
+  title: string;
+  commonName(config: InitConfiguration): string;
+  organizations?: string[];
+  userName?: string;
+  /** Talks to the API server of its own host, not through the shared endpoint. */
+  local?: boolean;
+}
+
+export const kubeconfigIdentities = {
+  admin: {
+    path: kubeconfigPaths.admin,
+    title: 'the kubeconfig of the administrator',
+    commonName: () => 'kubernetes-admin',
+    organizations: ['kubeadm:cluster-admins'],
+  },
+  superAdmin: {
+    path: kubeconfigPaths.superAdmin,
+    title: 'the kubeconfig of the super administrator',
+    commonName: () => 'kubernetes-super-admin',
+    organizations: ['system:masters'],
+  },
+  kubelet: {
+    path: kubeconfigPaths.kubelet,
+    title: 'the kubeconfig of the kubelet',
+    commonName: (config) => `system:node:${config.nodeRegistration.name}`,
+    organizations: ['system:nodes'],
+    local: true,
+  },
+  controllerManager: {
+    path: kubeconfigPaths.controllerManager,
+    title: 'the kubeconfig of the controller manager',
+    commonName: () => 'system:kube-controller-manager',
+    local: true,
+  },
+  scheduler: {
+    path: kubeconfigPaths.scheduler,
+    title: 'the kubeconfig of the scheduler',
+    commonName: () => 'system:kube-scheduler',
+    local: true,
+  },
+} satisfies Record<string, KubeconfigIdentity>;
+
+/** `https://<shared endpoint, or this host's address>`. */
+export function controlPlaneServer({ cluster, localAPIEndpoint }: InitConfiguration): string {
+  return `https://${cluster.controlPlaneEndpoint || localServerAddress(localAPIEndpoint)}`;
+}
+
+function localServerAddress({ advertiseAddress, bindPort }: InitConfiguration['localAPIEndpoint']): string {
+  return joinHostPort(advertiseAddress, bindPort);
+}
+
+/** Writes a kubeconfig with a new client certificate; one that is there and fits is kept. */
+export async function ensureKubeconfig(
+  changes: Changes,
+  config: InitConfiguration,
+  identity: KubeconfigIdentity,
+  issuer: Issuer,
+): Promise<boolean> {
+  const server = identity.local ? `https://${localServerAddress(config.localAPIEndpoint)}` : controlPlaneServer(config);
+  const existing = await readText(changes.host, identity.path);
+  if (existing !== undefined) {
+    assertFits(parseKubeconfig(existing, identity.path), identity.path, server, issuer);
+    return false;
+  }
+  const commonName = identity.commonName(config);
+  const key = await makeKey(config.cluster.encryptionAlgorithm);
+  const certificate = issueCertificate(
+    {
+      commonName,
+      organizations: identity.organizations,
+      usages: ['clientAuth'],
+      ...validity(config.cluster.certificateValidityPeriod),
+    },
+    key,
+    issuer,
+  );
+  const kubeconfig = buildKubeconfig({
+    server,
+    caPem: certificatePem(issuer.certificate),
+    clusterName: config.cluster.clusterName,
+    userName: commonName,
+    user: {
+      'client-certificate-data': base64(certificatePem(certificate)),
+      'client-key-data': base64(privateKeyPem(key)),
+    },
+  });
+  return changes.file(identity.path, formatKubeconfig(kubeconfig), { mode: 0o600 });
+}
+
+function assertFits(found: Kubeconfig, path: string, server: string, issuer: Issuer): void {
+  const rest = restConfigOf(found, path);
+  const problem =
+    rest.caData !== undefined && new X509Certificate(rest.caData).fingerprint256 !== issuer.certificate.fingerprint256
+      ? 'it trusts another CA than the one on this host'
+      : rest.server !== server
+        ? `it points to ${rest.server} instead of ${server}`
+        : undefined;
+  if (!problem) return;
+  throw new KinitError('Validation', `the existing kubeconfig ${path} cannot be used: ${problem}`, {
+    advice: 'move it away so that kinit makes a new one, or run kinit reset first',
+  });
+}

@@ -1,0 +1,137 @@
+/** Makes certificates and keys that are missing, and checks those that are there; valid ones are kept as they are. */
+import { type KeyObject, X509Certificate } from 'node:crypto';
+import { parseAddress } from '../config/cidr.ts';
+import { parseDuration } from '../config/duration.ts';
+import type { ClusterConfiguration, InitConfiguration } from '../config/types.ts';
+import { KinitError } from '../errors.ts';
+import type { Changes } from '../host/changes.ts';
+import { type Host, readText } from '../host/host.ts';
+import type { Authority, LeafCertificate } from './catalog.ts';
+import { makeKey, privateKeyPem, publicKeyPem, readPrivateKey } from './keys.ts';
+import { altNamesOf, type CertificateRequest, certificatePem, type Issuer, issueCertificate } from './x509.ts';
+
+/** Certificates are valid from a little before now, for hosts whose clocks differ a little (kubeadm does the same). */
+const backdateMs = 5 * 60_000;
+
+export function validity(period: string, now = new Date()): { notBefore: Date; notAfter: Date } {
+  return {
+    notBefore: new Date(now.getTime() - backdateMs),
+    notAfter: new Date(now.getTime() + (parseDuration(period) ?? 0)),
+  };
+}
+
+export const certificateFile = (dir: string, name: string) => `${dir}/${name}.crt`;
+export const keyFile = (dir: string, name: string) => `${dir}/${name}.key`;
+
+interface Pair {
+  certificate?: X509Certificate;
+  key?: KeyObject;
+}
+
+async function readPair(host: Host, dir: string, name: string): Promise<Pair> {
+  const [certificate, key] = [await host.readFile(certificateFile(dir, name)), await host.readFile(keyFile(dir, name))];
+  try {
+    return {
+      certificate: certificate && new X509Certificate(certificate),
+      key: key && readPrivateKey(key),
+    };
+  } catch (cause) {
+    throw unusable(dir, name, `it cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+}
+
+function unusable(dir: string, name: string, reason: string): KinitError {
+  return new KinitError(
+    'Validation',
+    `the existing certificate ${certificateFile(dir, name)} cannot be used: ${reason}`,
+    {
+      advice: 'correct it, or move it and its key away so that kinit makes a new pair',
+    },
+  );
+}
+
+function assertCurrent(certificate: X509Certificate, dir: string, name: string): void {
+  const now = new Date();
+  if (certificate.validToDate < now) throw unusable(dir, name, `it expired on ${certificate.validTo}`);
+  if (certificate.validFromDate > now) throw unusable(dir, name, `it is not valid before ${certificate.validFrom}`);
+}
+
+/** The authority's certificate and key; made when both are missing. */
+export async function ensureAuthority(
+  changes: Changes,
+  cluster: ClusterConfiguration,
+  { name, commonName }: Authority,
+): Promise<boolean> {
+  const dir = cluster.certificatesDir;
+  const { certificate, key } = await readPair(changes.host, dir, name);
+  if (certificate) {
+    assertCurrent(certificate, dir, name);
+    if (!certificate.ca) throw unusable(dir, name, 'it is not a CA certificate');
+    if (key && !certificate.checkPrivateKey(key)) throw unusable(dir, name, `${keyFile(dir, name)} is not its key`);
+    return false;
+  }
+  if (key) throw unusable(dir, name, `${keyFile(dir, name)} is there without it`);
+  const made = await makeKey(cluster.encryptionAlgorithm);
+  const request = { commonName, isCa: true, altNames: [commonName], ...validity(cluster.caCertificateValidityPeriod) };
+  await writePair(changes, dir, name, made, issueCertificate(request, made));
+  return true;
+}
+
+export async function loadAuthority(host: Host, dir: string, name: string): Promise<Issuer> {
+  const { certificate, key } = await readPair(host, dir, name);
+  if (certificate && key) return { certificate, key };
+  throw new KinitError('Validation', `${(certificate ? keyFile : certificateFile)(dir, name)} is missing`, {
+    advice:
+      'a certificate has to be signed by it: run the phase certs/ca first, or put the missing certificates in place',
+  });
+}
+
+/** A leaf certificate and its key; an existing pair is checked against what it would have to be. */
+export async function ensureLeaf(changes: Changes, config: InitConfiguration, leaf: LeafCertificate): Promise<boolean> {
+  const { cluster } = config;
+  const dir = cluster.certificatesDir;
+  const { host } = changes;
+  const wanted = leaf.altNames?.(config) ?? [];
+  const { certificate, key } = await readPair(host, dir, leaf.name);
+  if (certificate && key) {
+    assertCurrent(certificate, dir, leaf.name);
+    if (!certificate.checkPrivateKey(key)) throw unusable(dir, leaf.name, `${keyFile(dir, leaf.name)} is not its key`);
+    const authority = await host.readFile(certificateFile(dir, leaf.authority));
+    if (authority && !certificate.verify(new X509Certificate(authority).publicKey)) {
+      throw unusable(dir, leaf.name, `it is not signed by ${certificateFile(dir, leaf.authority)}`);
+    }
+    const present = new Set(altNamesOf(certificate).map(canonical));
+    const missing = wanted.filter((name) => !present.has(canonical(name)));
+    if (missing.length) throw unusable(dir, leaf.name, `it is not valid for ${missing.join(', ')}`);
+    return false;
+  }
+  const issuer = await loadAuthority(host, dir, leaf.authority);
+  const made = key ?? (await makeKey(cluster.encryptionAlgorithm));
+  const request: CertificateRequest = {
+    commonName: leaf.commonName(config),
+    organizations: leaf.organizations,
+    altNames: wanted,
+    usages: leaf.usages,
+    ...validity(cluster.certificateValidityPeriod),
+  };
+  await writePair(changes, dir, leaf.name, made, issueCertificate(request, made, issuer));
+  return true;
+}
+
+/** node:crypto prints IPv6 addresses in full and in capitals. */
+const canonical = (name: string) => parseAddress(name)?.toString() ?? name;
+
+async function writePair(changes: Changes, dir: string, name: string, key: KeyObject, certificate: X509Certificate) {
+  await changes.file(keyFile(dir, name), privateKeyPem(key), { mode: 0o600 });
+  await changes.file(certificateFile(dir, name), certificatePem(certificate), { mode: 0o644 });
+}
+
+/** The pair that signs service account tokens; sa.pub is made again from sa.key when it is missing. */
+export async function ensureServiceAccountKey(changes: Changes, cluster: ClusterConfiguration): Promise<boolean> {
+  const dir = cluster.certificatesDir;
+  const existing = await readText(changes.host, `${dir}/sa.key`);
+  const key = existing ? readPrivateKey(existing) : await makeKey(cluster.encryptionAlgorithm);
+  const wroteKey = existing ? false : await changes.file(`${dir}/sa.key`, privateKeyPem(key), { mode: 0o600 });
+  const hasPublic = (await changes.host.stat(`${dir}/sa.pub`)) !== undefined;
+  return (hasPublic ? false : await changes.file(`${dir}/sa.pub`, publicKeyPem(key), { mode: 0o600 })) || wroteKey;
+}
