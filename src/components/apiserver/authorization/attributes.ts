@@ -21,10 +21,19 @@ export function authorizationAttributes(
     resource: info.resource,
     subresource: info.subresource,
     namespace: info.namespace,
-    name: info.name,
+    name: info.name || (fieldSelector ? (selectedValue(fieldSelector, 'metadata.name') ?? '') : ''),
     ...(fieldSelector ? { fieldSelector } : {}),
     ...(labelSelector ? { labelSelector } : {}),
   };
+}
+
+/** The value that a field selector demands of a field with `=` or `==`; undefined when it does not. */
+export function selectedValue(fieldSelector: string | undefined, field: string): string | undefined {
+  for (const term of (fieldSelector ?? '').split(/(?<!\\),/)) {
+    const match = /^([^=!]+)==?(.*)$/s.exec(term);
+    if (match?.[1] === field) return match[2]?.replace(/\\([\\,=])/g, '$1');
+  }
+  return undefined;
 }
 
 /** As upstream words it: `User "x" cannot list resource "pods" in API group "" in the namespace "default"`. */
