@@ -1,0 +1,38 @@
+/** The registry of all served resources: the built-in ones from the API facts, custom ones added at run time. */
+import type { ApiRegistry, ResourceDescriptor } from '../types.ts';
+
+/** A registry with everything that a v1.36 server serves by default. */
+export function createRegistry(builtIn: ResourceDescriptor[] = []): ApiRegistry {
+  const byResource = new Map<string, ResourceDescriptor>();
+  const byKind = new Map<string, ResourceDescriptor>();
+  const listeners = new Set<() => void>();
+  const key = (...parts: string[]) => parts.join('/');
+  const put = (descriptor: ResourceDescriptor) => {
+    byResource.set(key(descriptor.group, descriptor.version, descriptor.resource), descriptor);
+    byKind.set(key(descriptor.group, descriptor.version, descriptor.kind), descriptor);
+  };
+  for (const descriptor of builtIn) put(descriptor);
+  const changed = () => {
+    for (const listener of listeners) listener();
+  };
+  return {
+    find: (group, version, resource) => byResource.get(key(group, version, resource)),
+    findKind: (group, version, kind) => byKind.get(key(group, version, kind)),
+    all: () => [...byResource.values()],
+    add(descriptor) {
+      put(descriptor);
+      changed();
+    },
+    remove(group, version, resource) {
+      const descriptor = byResource.get(key(group, version, resource));
+      if (!descriptor) return;
+      byResource.delete(key(group, version, resource));
+      byKind.delete(key(group, version, descriptor.kind));
+      changed();
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
