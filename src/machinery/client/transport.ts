@@ -1,0 +1,103 @@
+/** HTTP requests to an API server: one keep-alive agent per set of credentials, deadlines, streams for watches. */
+import { createHash } from 'node:crypto';
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { Credentials } from './credentials.ts';
+import type { RestConfig } from './types.ts';
+
+export interface TransportRequest {
+  method: string;
+  /** With query. */
+  path: string;
+  body?: string;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+  /** Until the answer's headers have come. */
+  timeoutMs: number;
+}
+
+export class Transport {
+  readonly #config: RestConfig;
+  readonly #credentials: Credentials;
+  readonly #server: URL;
+  #agent: HttpAgent | HttpsAgent | undefined;
+  #agentKey = '';
+
+  constructor(config: RestConfig) {
+    this.#config = config;
+    this.#credentials = new Credentials(config);
+    this.#server = new URL(config.server);
+  }
+
+  /** Sends a request and answers the response as a stream, whatever its status. */
+  send({ method, path, body, headers, signal, timeoutMs }: TransportRequest): Promise<IncomingMessage> {
+    const secure = this.#server.protocol === 'https:';
+    const token = this.#credentials.token();
+    const base = this.#server.pathname === '/' ? '' : this.#server.pathname.replace(/\/$/, '');
+    return new Promise((resolve, reject) => {
+      const request = (secure ? httpsRequest : httpRequest)(
+        {
+          host: this.#server.hostname.replace(/^\[|\]$/g, ''),
+          port: this.#server.port || (secure ? 443 : 80),
+          method,
+          path: base + path,
+          agent: this.#currentAgent(secure),
+          ...(signal ? { signal } : {}),
+          headers: {
+            accept: 'application/json',
+            'user-agent': this.#config.userAgent ?? 'kinit',
+            ...(token ? { authorization: `Bearer ${token}` } : {}),
+            ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
+            ...headers,
+          },
+        },
+        (response) => {
+          clearTimeout(timer);
+          resolve(response);
+        },
+      );
+      const timer = setTimeout(() => {
+        request.destroy(new Error(`no answer from ${this.#server.host} in ${timeoutMs} ms (${method} ${path})`));
+      }, timeoutMs);
+      request.on('error', (error) => {
+        clearTimeout(timer);
+        reject(error);
+      });
+      request.end(body);
+    });
+  }
+
+  close(): void {
+    this.#agent?.destroy();
+    this.#agent = undefined;
+  }
+
+  /** New credentials need new connections: the agent is made anew when the material has changed. */
+  #currentAgent(secure: boolean): HttpAgent | HttpsAgent {
+    const options = { keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 8 };
+    if (!secure) {
+      this.#agent ??= new HttpAgent(options);
+      return this.#agent;
+    }
+    const material = this.#credentials.tls();
+    const key = createHash('sha256').update(JSON.stringify(material)).digest('hex');
+    if (this.#agent && key === this.#agentKey) return this.#agent;
+    this.#agent?.destroy();
+    this.#agentKey = key;
+    this.#agent = new HttpsAgent({
+      ...options,
+      ...material,
+      maxCachedSessions: 0,
+      rejectUnauthorized: !this.#config.insecureSkipTlsVerify,
+      ...(this.#config.tlsServerName ? { servername: this.#config.tlsServerName } : {}),
+    });
+    return this.#agent;
+  }
+}
+
+/** The whole body as text. */
+export async function readBody(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
