@@ -1,0 +1,97 @@
+/** Brings objects of a manifest into the cluster: creates what is missing, updates what differs, leaves the rest alone. */
+import { isAlreadyExists } from '../../machinery/client/errors.ts';
+import type { UnknownObject } from '../../machinery/api/types.ts';
+import type { Client, ResourceType } from '../../machinery/client/types.ts';
+import { KinitError } from '../errors.ts';
+
+type Kind = Omit<ResourceType<UnknownObject>, 'kind'>;
+
+const kinds: Record<string, Kind> = {
+  'v1/ConfigMap': { group: '', version: 'v1', resource: 'configmaps', namespaced: true },
+  'v1/Secret': { group: '', version: 'v1', resource: 'secrets', namespaced: true },
+  'v1/Service': { group: '', version: 'v1', resource: 'services', namespaced: true },
+  'v1/ServiceAccount': { group: '', version: 'v1', resource: 'serviceaccounts', namespaced: true },
+  'v1/Node': { group: '', version: 'v1', resource: 'nodes', namespaced: false },
+  'apps/v1/Deployment': { group: 'apps', version: 'v1', resource: 'deployments', namespaced: true },
+  'apps/v1/DaemonSet': { group: 'apps', version: 'v1', resource: 'daemonsets', namespaced: true },
+  ...Object.fromEntries(
+    (['ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'] as const).map((kind) => [
+      `rbac.authorization.k8s.io/v1/${kind}`,
+      {
+        group: 'rbac.authorization.k8s.io',
+        version: 'v1',
+        resource: `${kind.toLowerCase()}s`,
+        namespaced: !kind.startsWith('Cluster'),
+      },
+    ]),
+  ),
+};
+
+export function resourceTypeOf({ apiVersion, kind }: UnknownObject): ResourceType<UnknownObject> {
+  const type = kinds[`${apiVersion}/${kind}`];
+  if (!type) throw new KinitError('Internal', `no resource is known for ${apiVersion} ${kind}`);
+  return { ...type, kind: kind ?? '' };
+}
+
+/** Whether every field of `wanted` stands in `found` with the same value; other fields of `found` do not matter. */
+export function isPartOf(wanted: unknown, found: unknown): boolean {
+  if (Array.isArray(wanted)) {
+    return (
+      Array.isArray(found) && wanted.length === found.length && wanted.every((item, index) => isPartOf(item, found[index]))
+    );
+  }
+  if (typeof wanted === 'object' && wanted !== null) {
+    if (typeof found !== 'object' || found === null) return Object.keys(wanted).length === 0;
+    return Object.entries(wanted).every(([key, value]) => isPartOf(value, (found as Record<string, unknown>)[key]));
+  }
+  return wanted === found || (wanted === undefined && found === undefined);
+}
+
+/** Fields that the user or a controller changes afterwards: an upgrade or a second run keeps them. */
+const keptFields: Record<string, (found: UnknownObject, wanted: UnknownObject) => void> = {
+  Deployment(found, wanted) {
+    const replicas = (found['spec'] as { replicas?: number } | undefined)?.replicas;
+    if (replicas !== undefined) (wanted['spec'] as { replicas?: number }).replicas = replicas;
+  },
+};
+
+export interface ApplyOptions {
+  signal?: AbortSignal;
+  /** Keep an object as it is when it is there (kubeadm does so with the CoreDNS ConfigMap). */
+  onlyCreate?: boolean;
+}
+
+/** @returns whether anything changed */
+export async function applyObject(client: Client, object: UnknownObject, options: ApplyOptions = {}): Promise<boolean> {
+  const resource = client.dynamic(resourceTypeOf(object));
+  const { name = '', namespace } = object.metadata ?? {};
+  const { signal } = options;
+  const found = await resource.find({ name, namespace }, { signal });
+  if (!found) {
+    try {
+      await resource.create(object, { signal, fieldManager: 'kinit' });
+      return true;
+    } catch (error) {
+      // Somebody else was faster: look again.
+      if (isAlreadyExists(error)) return applyObject(client, object, options);
+      throw error;
+    }
+  }
+  if (options.onlyCreate) return false;
+  const wanted = structuredClone(object);
+  keptFields[object.kind ?? '']?.(found, wanted);
+  if (isPartOf(wanted, found)) return false;
+  const metadata = { ...found.metadata, ...wanted.metadata, resourceVersion: found.metadata?.resourceVersion };
+  delete metadata.managedFields;
+  await resource.update({ ...wanted, metadata }, { signal, fieldManager: 'kinit' });
+  return true;
+}
+
+/** Applies in order of the list's stages, objects of one stage at once. @returns whether anything changed */
+export async function applyObjects(client: Client, objects: UnknownObject[], options: ApplyOptions = {}): Promise<boolean> {
+  // Workloads last: their service accounts and configuration have to be there.
+  const isWorkload = ({ kind }: UnknownObject) => kind === 'Deployment' || kind === 'DaemonSet';
+  const first = await Promise.all(objects.filter((o) => !isWorkload(o)).map((o) => applyObject(client, o, options)));
+  const second = await Promise.all(objects.filter(isWorkload).map((o) => applyObject(client, o, options)));
+  return [...first, ...second].some(Boolean);
+}

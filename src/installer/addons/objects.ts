@@ -1,0 +1,76 @@
+/** The objects of the add-ons: pod network, kube-proxy, cluster DNS. */
+import type { UnknownObject } from '../../machinery/api/types.ts';
+import { imageReference } from '../bundle/image-names.ts';
+import { addressAt, parseCidr } from '../config/cidr.ts';
+import { tokenGroups } from '../config/defaults.ts';
+import { renderObjects } from '../config/templates.ts';
+import type { InitConfiguration } from '../config/types.ts';
+import { controlPlaneServer } from '../kubeconfig/kubeconfig.ts';
+import { formatYaml } from '../runtime/kubelet.ts';
+
+export const bootstrapGroup = tokenGroups[0]!;
+
+export function networkObjects(config: InitConfiguration): UnknownObject[] {
+  const { backend, mtu } = config.host.network;
+  const network = config.cluster.networking.podSubnet;
+  return renderObjects('addons/network.yaml', {
+    image: imageReference('kinit-network', config.cluster.imageRepository),
+    server: controlPlaneServer(config),
+    networkConfiguration: JSON.stringify({ network, backend, ...(mtu ? { mtu } : {}) }, null, 2),
+  });
+}
+
+/** As kubeadm marshals it; the user's KubeProxyConfiguration is laid over it. */
+export function proxyConfiguration(config: InitConfiguration): Record<string, unknown> {
+  return {
+    apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
+    kind: 'KubeProxyConfiguration',
+    bindAddress: '0.0.0.0',
+    bindAddressHardFail: false,
+    clientConnection: {
+      acceptContentTypes: '',
+      burst: 0,
+      contentType: '',
+      kubeconfig: '/var/lib/kube-proxy/kubeconfig.conf',
+      qps: 0,
+    },
+    clusterCIDR: config.cluster.networking.podSubnet,
+    configSyncPeriod: '0s',
+    conntrack: { maxPerCore: null, min: null, tcpCloseWaitTimeout: null, tcpEstablishedTimeout: null },
+    detectLocal: { bridgeInterface: '', interfaceNamePrefix: '' },
+    detectLocalMode: '',
+    enableProfiling: false,
+    healthzBindAddress: '',
+    hostnameOverride: '',
+    iptables: { masqueradeAll: false, masqueradeBit: null, minSyncPeriod: '0s', syncPeriod: '0s' },
+    ipvs: { excludeCIDRs: null, minSyncPeriod: '0s', scheduler: '', strictARP: false, syncPeriod: '0s' },
+    metricsBindAddress: '',
+    mode: '',
+    nftables: { masqueradeAll: false, masqueradeBit: null, minSyncPeriod: '0s', syncPeriod: '0s' },
+    nodePortAddresses: null,
+    oomScoreAdj: null,
+    portRange: '',
+    showHiddenMetricsForVersion: '',
+    ...config.proxy,
+  };
+}
+
+export function proxyObjects(config: InitConfiguration): UnknownObject[] {
+  return renderObjects('addons/kube-proxy.yaml', {
+    bootstrapGroup,
+    image: imageReference('kube-proxy', config.cluster.imageRepository),
+    server: controlPlaneServer(config),
+    proxyConfiguration: formatYaml(proxyConfiguration(config)),
+  });
+}
+
+export function dnsObjects(config: InitConfiguration): UnknownObject[] {
+  const { dns, imageRepository, networking } = config.cluster;
+  const services = parseCidr(networking.serviceSubnet);
+  const image = imageReference('coredns/coredns', imageRepository);
+  return renderObjects('addons/coredns.yaml', {
+    dnsAddress: services ? addressAt(services, 10) : '',
+    dnsDomain: networking.dnsDomain,
+    image: dns.imageTag ? image.replace(/:[^:]*$/, `:${dns.imageTag}`) : image,
+  });
+}

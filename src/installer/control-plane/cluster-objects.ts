@@ -1,0 +1,58 @@
+/** Objects that make a cluster joinable: kubeadm's ConfigMaps, roles and bindings, and cluster-info. */
+import type { UnknownObject } from '../../machinery/api/types.ts';
+import { bootstrapGroup } from '../addons/objects.ts';
+import { kubeadmVersion } from '../config/schema.ts';
+import { renderObjects } from '../config/templates.ts';
+import type { ClusterConfiguration, InitConfiguration, OpenDocument } from '../config/types.ts';
+import { buildKubeconfig, controlPlaneServer, formatKubeconfig } from '../kubeconfig/kubeconfig.ts';
+import { formatYaml } from '../runtime/kubelet.ts';
+
+/** Drops empty lists, maps and texts, as Go's `omitempty` does. */
+function withoutEmpty(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutEmpty);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, v]) => !(v === '' || v === undefined || v === false || (Array.isArray(v) && v.length === 0)))
+      .map(([key, v]) => [key, withoutEmpty(v)]),
+  );
+}
+
+/** The ClusterConfiguration document that later commands and joining nodes read. */
+export function clusterConfigurationYaml(cluster: ClusterConfiguration): string {
+  const { featureGates, ...rest } = cluster;
+  const gates = Object.keys(featureGates).length ? { featureGates } : {};
+  return formatYaml({ apiVersion: kubeadmVersion, kind: 'ClusterConfiguration', ...(withoutEmpty(rest) as object), ...gates });
+}
+
+export function kubeadmConfigObjects(config: InitConfiguration): UnknownObject[] {
+  return renderObjects('cluster/config-maps.yaml', {
+    bootstrapGroup,
+    clusterConfiguration: clusterConfigurationYaml(config.cluster),
+  });
+}
+
+export function kubeletConfigObjects(kubelet: OpenDocument): UnknownObject[] {
+  return renderObjects('cluster/kubelet-config.yaml', { bootstrapGroup, kubeletConfiguration: formatYaml(kubelet) });
+}
+
+export function bootstrapRbacObjects(): UnknownObject[] {
+  return renderObjects('cluster/rbac.yaml', { bootstrapGroup });
+}
+
+export function clusterAdminObjects(): UnknownObject[] {
+  return renderObjects('cluster/cluster-admins.yaml', {});
+}
+
+/** A kubeconfig without user: where the cluster is and which CA it has. */
+export function clusterInfoKubeconfig(config: InitConfiguration, caPem: string): string {
+  return formatKubeconfig({
+    ...buildKubeconfig({ server: controlPlaneServer(config), caPem, clusterName: '', userName: '', user: {} }),
+    contexts: [],
+    users: [],
+  });
+}
+
+export function clusterInfoObjects(config: InitConfiguration, caPem: string): UnknownObject[] {
+  return renderObjects('cluster/cluster-info.yaml', { kubeconfig: clusterInfoKubeconfig(config, caPem) });
+}

@@ -1,0 +1,208 @@
+/** The static pods of kube-apiserver, kube-controller-manager and kube-scheduler, as kubeadm v1.36 writes them. */
+import { isIPv6 } from 'node:net';
+import type { Probe, Volume } from '../../machinery/api/types.ts';
+import { type ImageName, imageReference } from '../bundle/image-names.ts';
+import { joinHostPort } from '../config/cidr.ts';
+import { parseDuration } from '../config/duration.ts';
+import { kubeconfigPaths } from '../config/paths.ts';
+import { renderTemplate } from '../config/templates.ts';
+import type { ClusterConfiguration, ControlPlaneComponent, InitConfiguration } from '../config/types.ts';
+import { argumentValue } from '../config/validate.ts';
+import { buildArguments } from './arguments.ts';
+import { livenessProbe, readinessProbe, startupProbe } from './probes.ts';
+import { extraMounts, type Mount, type MountPoint, volumeMounts, volumes } from './volumes.ts';
+
+export type ControlPlaneName = 'kube-apiserver' | 'kube-controller-manager' | 'kube-scheduler';
+
+export const flexVolumeFolder = '/usr/libexec/kubernetes/kubelet-plugins/volume/exec';
+
+/** What the templates of static pods take. */
+export interface StaticPodValues {
+  arguments: string[];
+  env: unknown[] | undefined;
+  image: string;
+  imagePullPolicy: string;
+  livenessProbe: Probe;
+  readinessProbe: Probe | undefined;
+  startupProbe: Probe;
+  probePort: number;
+  cpu: string;
+  memory: string | undefined;
+  volumeMounts: MountPoint[];
+  volumes: Volume[];
+  endpoint?: string;
+  advertiseClientUrl?: string;
+}
+
+const loopback = (config: InitConfiguration) => (isIPv6(config.localAPIEndpoint.advertiseAddress) ? '::1' : '127.0.0.1');
+
+export function apiServerArguments({ cluster, localAPIEndpoint }: InitConfiguration): string[] {
+  const pki = cluster.certificatesDir;
+  const etcdHost = isIPv6(localAPIEndpoint.advertiseAddress) ? '[::1]' : '127.0.0.1';
+  return buildArguments(
+    {
+      'advertise-address': localAPIEndpoint.advertiseAddress,
+      'allow-privileged': 'true',
+      'authorization-mode': 'Node,RBAC',
+      'client-ca-file': `${pki}/ca.crt`,
+      'enable-admission-plugins': 'NodeRestriction',
+      'enable-bootstrap-token-auth': 'true',
+      'etcd-cafile': `${pki}/etcd/ca.crt`,
+      'etcd-certfile': `${pki}/apiserver-etcd-client.crt`,
+      'etcd-keyfile': `${pki}/apiserver-etcd-client.key`,
+      'etcd-servers': `https://${etcdHost}:2379`,
+      'kubelet-client-certificate': `${pki}/apiserver-kubelet-client.crt`,
+      'kubelet-client-key': `${pki}/apiserver-kubelet-client.key`,
+      'kubelet-preferred-address-types': 'InternalIP,ExternalIP,Hostname',
+      'proxy-client-cert-file': `${pki}/front-proxy-client.crt`,
+      'proxy-client-key-file': `${pki}/front-proxy-client.key`,
+      'requestheader-allowed-names': 'front-proxy-client',
+      'requestheader-client-ca-file': `${pki}/front-proxy-ca.crt`,
+      'requestheader-extra-headers-prefix': 'X-Remote-Extra-',
+      'requestheader-group-headers': 'X-Remote-Group',
+      'requestheader-username-headers': 'X-Remote-User',
+      'secure-port': String(localAPIEndpoint.bindPort),
+      'service-account-issuer': `https://kubernetes.default.svc.${cluster.networking.dnsDomain}`,
+      'service-account-key-file': `${pki}/sa.pub`,
+      'service-account-signing-key-file': `${pki}/sa.key`,
+      'service-cluster-ip-range': cluster.networking.serviceSubnet,
+      'tls-cert-file': `${pki}/apiserver.crt`,
+      'tls-private-key-file': `${pki}/apiserver.key`,
+      ...gates(cluster),
+    },
+    cluster.apiServer.extraArgs,
+  );
+}
+
+export function controllerManagerArguments(config: InitConfiguration): string[] {
+  const { cluster } = config;
+  const pki = cluster.certificatesDir;
+  const kubeconfig = kubeconfigPaths.controllerManager;
+  return buildArguments(
+    {
+      'allocate-node-cidrs': 'true',
+      'authentication-kubeconfig': kubeconfig,
+      'authorization-kubeconfig': kubeconfig,
+      'bind-address': loopback(config),
+      'client-ca-file': `${pki}/ca.crt`,
+      'cluster-cidr': cluster.networking.podSubnet,
+      'cluster-name': cluster.clusterName,
+      'cluster-signing-cert-file': `${pki}/ca.crt`,
+      'cluster-signing-key-file': `${pki}/ca.key`,
+      controllers: '*,bootstrapsigner,tokencleaner',
+      kubeconfig,
+      'leader-elect': 'true',
+      'requestheader-client-ca-file': `${pki}/front-proxy-ca.crt`,
+      'root-ca-file': `${pki}/ca.crt`,
+      'service-account-private-key-file': `${pki}/sa.key`,
+      'service-cluster-ip-range': cluster.networking.serviceSubnet,
+      'use-service-account-credentials': 'true',
+      ...gates(cluster),
+    },
+    cluster.controllerManager.extraArgs,
+  );
+}
+
+export function schedulerArguments(config: InitConfiguration): string[] {
+  const kubeconfig = kubeconfigPaths.scheduler;
+  return buildArguments(
+    {
+      'authentication-kubeconfig': kubeconfig,
+      'authorization-kubeconfig': kubeconfig,
+      'bind-address': loopback(config),
+      kubeconfig,
+      'leader-elect': 'true',
+      ...gates(config.cluster),
+    },
+    config.cluster.scheduler.extraArgs,
+  );
+}
+
+function gates(cluster: ClusterConfiguration): Record<string, string> {
+  const list = Object.entries(cluster.featureGates).map(([name, on]) => `${name}=${on}`);
+  return list.length ? { 'feature-gates': list.sort().join(',') } : {};
+}
+
+interface Shape {
+  image: ImageName;
+  settings: ControlPlaneComponent;
+  arguments: string[];
+  cpu: string;
+  probeHost: string;
+  probePort: number;
+  livePath: string;
+  readyPath?: string;
+  mounts: Mount[];
+}
+
+function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount[]): Shape {
+  const { cluster, localAPIEndpoint } = config;
+  const pki: Mount = { name: 'k8s-certs', path: cluster.certificatesDir, readOnly: true, type: 'DirectoryOrCreate' };
+  const kubeconfig = (path: string): Mount => ({ name: 'kubeconfig', path, readOnly: true, type: 'FileOrCreate' });
+  const probeHost = (settings: ControlPlaneComponent) => argumentValue(settings.extraArgs, 'bind-address') ?? loopback(config);
+  switch (name) {
+    case 'kube-apiserver':
+      return {
+        image: name,
+        settings: cluster.apiServer,
+        arguments: apiServerArguments(config),
+        cpu: '250m',
+        probeHost: localAPIEndpoint.advertiseAddress,
+        probePort: localAPIEndpoint.bindPort,
+        livePath: '/livez',
+        readyPath: '/readyz',
+        mounts: [...trust, pki],
+      };
+    case 'kube-controller-manager':
+      return {
+        image: name,
+        settings: cluster.controllerManager,
+        arguments: controllerManagerArguments(config),
+        cpu: '200m',
+        probeHost: probeHost(cluster.controllerManager),
+        probePort: 10257,
+        livePath: '/healthz',
+        mounts: [
+          ...trust,
+          { name: 'flexvolume-dir', path: flexVolumeFolder, type: 'DirectoryOrCreate' },
+          pki,
+          kubeconfig(kubeconfigPaths.controllerManager),
+        ],
+      };
+    case 'kube-scheduler':
+      return {
+        image: name,
+        settings: cluster.scheduler,
+        arguments: schedulerArguments(config),
+        cpu: '100m',
+        probeHost: probeHost(cluster.scheduler),
+        probePort: 10259,
+        livePath: '/livez',
+        readyPath: '/readyz',
+        mounts: [kubeconfig(kubeconfigPaths.scheduler)],
+      };
+  }
+}
+
+/** The manifest's text. @param trust the host's trust store, from `trustStoreMounts` */
+export function controlPlaneManifest(name: ControlPlaneName, config: InitConfiguration, trust: Mount[]): string {
+  const shape = shapeOf(name, config, trust);
+  const mounts = [...shape.mounts, ...extraMounts(shape.settings.extraVolumes)];
+  const startMs = parseDuration(config.timeouts.controlPlaneComponentHealthCheck) ?? 240_000;
+  const values: StaticPodValues = {
+    arguments: shape.arguments,
+    env: shape.settings.extraEnvs.length ? shape.settings.extraEnvs : undefined,
+    image: imageReference(shape.image, config.cluster.imageRepository),
+    imagePullPolicy: 'IfNotPresent',
+    livenessProbe: livenessProbe(shape.probeHost, shape.livePath),
+    readinessProbe: shape.readyPath ? readinessProbe(shape.probeHost, shape.readyPath) : undefined,
+    startupProbe: startupProbe(shape.probeHost, shape.livePath, startMs),
+    probePort: shape.probePort,
+    cpu: shape.cpu,
+    memory: undefined,
+    volumeMounts: volumeMounts(mounts),
+    volumes: volumes(mounts),
+    endpoint: joinHostPort(config.localAPIEndpoint.advertiseAddress, config.localAPIEndpoint.bindPort),
+  };
+  return renderTemplate(`static-pods/${name}.yaml`, values);
+}

@@ -1,0 +1,122 @@
+/** containerd, runc and CNI plugins from the bundle: configuration, unit, and a daemon that answers. */
+import { imageReference } from '../bundle/image-names.ts';
+import { bundlePaths, cniPaths, containerdPaths } from '../config/paths.ts';
+import { renderTemplate } from '../config/templates.ts';
+import type { HostConfiguration } from '../config/types.ts';
+import { KinitError } from '../errors.ts';
+import type { CgroupDriver } from '../host/cgroups.ts';
+import { type Changes, unitState } from '../host/changes.ts';
+import { exists, type Host, readText, runOrFail } from '../host/host.ts';
+import { waitUntil } from '../host/wait.ts';
+
+export interface ContainerdSettings {
+  cgroupDriver: CgroupDriver;
+  snapshotter: 'overlayfs' | 'native';
+  /** False: this host may not lower OOM scores. */
+  canLowerOomScore: boolean;
+  imageRepository: string;
+}
+
+export const unitName = 'containerd.service';
+
+/** containerd runs already and is not kinit's: a distribution's, or Docker's. */
+export async function foreignContainerd(host: Host): Promise<string | undefined> {
+  const unit = await readText(host, containerdPaths.unit);
+  if (unit?.includes(bundlePaths.parent)) return undefined;
+  const { active } = await unitState(host, unitName);
+  if (active) return `the service ${unitName} is running`;
+  return (await exists(host, containerdPaths.socket)) ? `${containerdPaths.socket} exists` : undefined;
+}
+
+/** overlayfs where the file system below /var/lib/containerd can carry it, else plain copies. */
+export async function chooseSnapshotter(
+  host: Host,
+  wanted: HostConfiguration['snapshotter'],
+): Promise<ContainerdSettings['snapshotter']> {
+  if (wanted !== 'auto') return wanted;
+  const configured = /snapshotter = "(overlayfs|native)"/.exec((await readText(host, containerdPaths.config)) ?? '')?.[1];
+  if (configured === 'overlayfs' || configured === 'native') return configured;
+  if (host.dryRun) return 'overlayfs';
+  const probe = `${containerdPaths.root}/.kinit-probe`;
+  try {
+    for (const folder of ['lower', 'upper', 'work', 'merged']) await host.makeDirectory(`${probe}/${folder}`, 0o700);
+    const options = `lowerdir=${probe}/lower,upperdir=${probe}/upper,workdir=${probe}/work`;
+    const mounted = await host.run('mount', ['-t', 'overlay', 'overlay', '-o', options, `${probe}/merged`]);
+    if (mounted.exitCode !== 0) return 'native';
+    await runOrFail(host, 'umount', [`${probe}/merged`]);
+    return 'overlayfs';
+  } finally {
+    await host.remove(probe);
+  }
+}
+
+export function containerdConfig(settings: ContainerdSettings): string {
+  return renderTemplate('containerd/config.toml', {
+    root: containerdPaths.root,
+    state: containerdPaths.state,
+    socket: containerdPaths.socket,
+    sandboxImage: imageReference('pause', settings.imageRepository),
+    restrictOomScoreAdj: !settings.canLowerOomScore,
+    cniBin: bundlePaths.cniBin,
+    cniConfig: cniPaths.config,
+    snapshotter: settings.snapshotter,
+    runc: `${bundlePaths.bin}/runc`,
+    systemdCgroup: settings.cgroupDriver === 'systemd',
+  });
+}
+
+export function containerdUnit(settings: ContainerdSettings): string {
+  return renderTemplate('systemd/containerd.service', {
+    bin: bundlePaths.bin,
+    config: containerdPaths.config,
+    oomScoreAdjust: settings.canLowerOomScore,
+  });
+}
+
+/** Files in place and the daemon running with them; restarted only when a file changed. */
+export async function installContainerd(
+  changes: Changes,
+  settings: ContainerdSettings,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const { host } = changes;
+  let changed = await changes.folder(containerdPaths.root, 0o711);
+  for (const [path, mode] of [
+    [cniPaths.config, 0o755],
+    [cniPaths.state, 0o755],
+  ] as const) {
+    if (await changes.folder(path, mode)) changed = true;
+  }
+  const socket = `unix://${containerdPaths.socket}`;
+  if (await changes.file(containerdPaths.crictl, renderTemplate('containerd/crictl.yaml', { socket }))) changed = true;
+  const configChanged = await changes.file(containerdPaths.config, containerdConfig(settings));
+  const unitChanged = await changes.file(containerdPaths.unit, containerdUnit(settings));
+  if (unitChanged) await runOrFail(host, 'systemctl', ['daemon-reload']);
+  const wasActive = (await unitState(host, unitName)).active;
+  const stateChanged = await changes.unit(unitName, { enabled: true, active: true });
+  if ((configChanged || unitChanged) && wasActive) await runOrFail(host, 'systemctl', ['restart', unitName]);
+  if (!host.dryRun) await waitForContainerd(host, signal);
+  return changed || configChanged || unitChanged || stateChanged;
+}
+
+async function waitForContainerd(host: Host, signal?: AbortSignal): Promise<void> {
+  let seen = '';
+  await waitUntil(
+    async () => {
+      const result = await ctr(host, ['version']);
+      seen = result.stderr || result.stdout;
+      return result.exitCode === 0;
+    },
+    {
+      timeoutMs: 30_000,
+      signal,
+      failure: () =>
+        new KinitError('Timeout', 'containerd does not answer', { seen, advice: 'look at: journalctl -u containerd -n 50' }),
+    },
+  );
+}
+
+/** The bundle's `ctr` in Kubernetes' namespace. */
+export function ctr(host: Host, args: string[], options: Parameters<Host['run']>[2] = { observe: true }) {
+  return host.run(`${bundlePaths.bin}/ctr`, ['--address', containerdPaths.socket, '--namespace', 'k8s.io', ...args], options);
+}

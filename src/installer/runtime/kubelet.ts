@@ -1,0 +1,150 @@
+/** The kubelet on a host: its configuration, flags, unit, and the service. */
+import { dump, load } from 'js-yaml';
+import { addressAt, parseCidr } from '../config/cidr.ts';
+import { bundlePaths, kubeletDir, kubeletPaths, manifestsDir } from '../config/paths.ts';
+import { renderTemplate } from '../config/templates.ts';
+import type { ClusterConfiguration, NodeRegistration, OpenDocument, Taint } from '../config/types.ts';
+import { buildArguments } from '../control-plane/arguments.ts';
+import { KinitError } from '../errors.ts';
+import type { CgroupDriver } from '../host/cgroups.ts';
+import { type Changes, unitState } from '../host/changes.ts';
+import type { HostFacts } from '../host/facts.ts';
+import { runOrFail } from '../host/host.ts';
+
+export const kubeletUnit = 'kubelet.service';
+
+/** Durations that the kubelet defaults itself: Go's zero value is what kubeadm's marshalled document carries. */
+const zeroDurations = [
+  'cpuManagerReconcilePeriod',
+  'evictionPressureTransitionPeriod',
+  'fileCheckFrequency',
+  'httpCheckFrequency',
+  'imageMaximumGCAge',
+  'imageMinimumGCAge',
+  'nodeStatusReportFrequency',
+  'nodeStatusUpdateFrequency',
+  'runtimeRequestTimeout',
+  'shutdownGracePeriod',
+  'shutdownGracePeriodCriticalPods',
+  'streamingConnectionIdleTimeout',
+  'syncFrequency',
+  'volumeStatsAggPeriod',
+];
+
+/** The KubeletConfiguration of the whole cluster, as it stands in the ConfigMap kubelet-config. */
+export function clusterKubeletConfig(
+  cluster: ClusterConfiguration,
+  cgroupDriver: CgroupDriver,
+  given: OpenDocument,
+): OpenDocument {
+  const services = parseCidr(cluster.networking.serviceSubnet);
+  return {
+    apiVersion: 'kubelet.config.k8s.io/v1beta1',
+    authentication: {
+      anonymous: { enabled: false },
+      webhook: { cacheTTL: '0s', enabled: true },
+      x509: { clientCAFile: `${cluster.certificatesDir}/ca.crt` },
+    },
+    authorization: { mode: 'Webhook', webhook: { cacheAuthorizedTTL: '0s', cacheUnauthorizedTTL: '0s' } },
+    cgroupDriver,
+    clusterDNS: services ? [addressAt(services, 10)] : [],
+    clusterDomain: cluster.networking.dnsDomain,
+    containerRuntimeEndpoint: '',
+    crashLoopBackOff: {},
+    healthzBindAddress: '127.0.0.1',
+    healthzPort: 10248,
+    kind: 'KubeletConfiguration',
+    logging: {
+      flushFrequency: 0,
+      options: { json: { infoBufferSize: '0' }, text: { infoBufferSize: '0' } },
+      verbosity: 0,
+    },
+    memorySwap: {},
+    rotateCertificates: true,
+    staticPodPath: manifestsDir,
+    ...Object.fromEntries(zeroDurations.map((field) => [field, '0s'])),
+    ...given,
+  };
+}
+
+/** What differs from host to host; kept beside the cluster's configuration and laid over it. */
+export function instanceKubeletConfig(
+  node: NodeRegistration,
+  cgroupDriver: CgroupDriver,
+  facts: HostFacts,
+  keepSwap: boolean,
+): OpenDocument {
+  return {
+    apiVersion: 'kubelet.config.k8s.io/v1beta1',
+    kind: 'KubeletConfiguration',
+    containerRuntimeEndpoint: node.criSocket,
+    cgroupDriver,
+    // Since v1.35 the kubelet refuses cgroup v1 unless it is told otherwise.
+    ...(facts.cgroupVersion === 1 ? { failCgroupV1: false } : {}),
+    ...(keepSwap ? { failSwapOn: false } : {}),
+  };
+}
+
+/** YAML with sorted keys, as Go writes it. */
+export function formatYaml(document: unknown): string {
+  return dump(document, { sortKeys: true, lineWidth: -1, seqNoIndent: true, quoteStyle: 'double' });
+}
+
+export function parseKubeletConfig(text: string): OpenDocument {
+  const value = load(text);
+  if (typeof value !== 'object' || value === null) throw new KinitError('Validation', 'the KubeletConfiguration is empty');
+  return value as OpenDocument;
+}
+
+const formatTaint = ({ key, value, effect }: Taint) => `${key}=${value ?? ''}:${effect}`;
+
+export interface KubeletFlagValues {
+  node: NodeRegistration;
+  facts: HostFacts;
+  /** Set when it is not the address that the kubelet would choose by itself. */
+  nodeAddress?: string;
+  /** Workers register with their taints; a control plane is tainted when it works (as kubeadm does). */
+  registerTaints: boolean;
+}
+
+export function kubeletFlags({ node, facts, nodeAddress, registerTaints }: KubeletFlagValues): string {
+  const defaults: Record<string, string> = {};
+  if (node.name !== facts.hostname.toLowerCase()) defaults['hostname-override'] = node.name;
+  if (nodeAddress && nodeAddress !== facts.address) defaults['node-ip'] = nodeAddress;
+  if (registerTaints && node.taints.length) defaults['register-with-taints'] = node.taints.map(formatTaint).join(',');
+  const flags = buildArguments(defaults, node.kubeletExtraArgs).join(' ');
+  return `KUBELET_KUBEADM_ARGS="${flags.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"\n`;
+}
+
+export interface KubeletFiles {
+  /** The cluster's KubeletConfiguration, without what differs from host to host. */
+  cluster: OpenDocument;
+  instance: OpenDocument;
+  flags: string;
+  facts: HostFacts;
+}
+
+/** Writes the kubelet's files and (re)starts it when one of them changed. */
+export async function startKubelet(changes: Changes, files: KubeletFiles): Promise<boolean> {
+  const { host } = changes;
+  const made = await changes.folder(kubeletDir, 0o700);
+  const units = await installKubeletUnit(changes, files.facts);
+  const settings = [
+    await changes.file(kubeletPaths.instanceConfig, formatYaml(files.instance), { mode: 0o644 }),
+    await changes.file(kubeletPaths.config, formatYaml({ ...files.cluster, ...files.instance }), { mode: 0o644 }),
+    await changes.file(kubeletPaths.flags, files.flags, { mode: 0o644 }),
+  ].some(Boolean);
+  const wasActive = (await unitState(host, kubeletUnit)).active;
+  const state = await changes.unit(kubeletUnit, { enabled: true, active: true });
+  if (wasActive && (settings || units)) await runOrFail(host, 'systemctl', ['restart', kubeletUnit]);
+  return made || units || settings || state;
+}
+
+async function installKubeletUnit(changes: Changes, facts: HostFacts): Promise<boolean> {
+  const kubelet = `${bundlePaths.bin}/kubelet`;
+  const extraArgsFile = facts.os.family === 'redhat' ? '/etc/sysconfig/kubelet' : '/etc/default/kubelet';
+  const unit = await changes.file(kubeletPaths.unit, renderTemplate('systemd/kubelet.service', { kubelet }));
+  const dropIn = await changes.file(kubeletPaths.dropIn, renderTemplate('systemd/10-kubeadm.conf', { kubelet, extraArgsFile }));
+  if (unit || dropIn) await runOrFail(changes.host, 'systemctl', ['daemon-reload']);
+  return unit || dropIn;
+}
