@@ -1,6 +1,7 @@
 /** KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1) and flags, as one set of settings. */
 import { readFile } from 'node:fs/promises';
 import { load } from 'js-yaml';
+import { parseDuration } from '../../machinery/flags/flags.ts';
 
 export interface ProxySettings {
   kubeconfig?: string;
@@ -18,16 +19,9 @@ export interface ProxySettings {
 
 type Document = Record<string, unknown>;
 
-const durationUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
 /** A Go duration (`1m30s`) in milliseconds; undefined for empty or zero. */
-export function durationMs(text: unknown): number | undefined {
-  if (typeof text !== 'string' || text === '') return undefined;
-  let total = 0;
-  for (const [, amount, unit] of text.matchAll(/([\d.]+)(ms|s|m|h)/g))
-    total += Number(amount) * (durationUnits[unit ?? ''] ?? 0);
-  return total || undefined;
-}
+const durationMs = (value: unknown): number | undefined =>
+  (typeof value === 'string' && parseDuration(value)) || undefined;
 
 const section = (document: Document, name: string): Document => {
   const value = document[name];

@@ -45,12 +45,18 @@ export class MetricsRegistry {
 
   counter(name: string, help: string): Counter {
     const metric = this.#metric(name, help, 'counter');
-    return { inc: (labels = {}, by = 1) => void (this.#series(metric, labels).value += by) };
+    return {
+      inc: (labels = {}, by = 1) => {
+        this.#series(metric, labels).value += by;
+      },
+    };
   }
 
   gauge(name: string, help: string, collect?: (set: (value: number, labels?: Labels) => void) => void): Gauge {
     const metric = this.#metric(name, help, 'gauge');
-    const set = (value: number, labels: Labels = {}) => void (this.#series(metric, labels).value = value);
+    const set = (value: number, labels: Labels = {}) => {
+      this.#series(metric, labels).value = value;
+    };
     if (collect) metric.collect = () => collect(set);
     return { set };
   }

@@ -69,7 +69,7 @@ export function kubernetesHandler(view: ClusterView, options: KubernetesOptions)
       : lookup(view, { ...options, zone }, query.name, query.type);
     if (!found && options.fallthrough.some((z) => below(query.name, z))) return next(query);
     const answer: Answer = { ...emptyAnswer(found ? 'NOERROR' : 'NXDOMAIN'), authoritative: true };
-    if (!found || !found.records.length) {
+    if (!found?.records.length) {
       return {
         ...answer,
         answers: query.type === 'SOA' && query.name === zone ? [soaRecord(zone, options.ttl)] : [],
