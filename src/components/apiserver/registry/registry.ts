@@ -1,8 +1,9 @@
 /** The registry of all served resources: the built-in ones from the API facts, custom ones added at run time. */
 import type { ApiRegistry, ResourceDescriptor } from '../types.ts';
+import { builtInDescriptors } from './built-in.ts';
 
 /** A registry with everything that a v1.36 server serves by default. */
-export function createRegistry(builtIn: ResourceDescriptor[] = []): ApiRegistry {
+export function createRegistry(builtIn: ResourceDescriptor[] = builtInDescriptors()): ApiRegistry {
   const byResource = new Map<string, ResourceDescriptor>();
   const byKind = new Map<string, ResourceDescriptor>();
   const listeners = new Set<() => void>();

@@ -17,7 +17,10 @@ export interface FieldSchema {
     | 'duration'
     | 'bytes'
     | 'any';
-  /** `int32`, `int64`, `double`, … */
+  /**
+   * `int32`, `int64`, `double`; of `any`, how protobuf wraps it: `raw` (RawExtension), `json`, `fields` (FieldsV1), `schemaOrBool`,
+   * `schemaOrArray`, `schemaOrStringArray`.
+   */
   format?: string;
   /** For `object`: its type. */
   schema?: TypeSchema;
@@ -33,6 +36,16 @@ export interface FieldSchema {
   /** Strategic merge patch: `merge`, `replace`, `retainKeys`, joined by commas. */
   patchStrategy?: string;
   patchMergeKey?: string;
+  /** What upstream's Go struct writes for the field when it is not set (`{}`, `null`, `""`, `0`); absent: it is left out. */
+  zero?: unknown;
+  /** A pointer in upstream's Go struct: an explicit empty value is kept. Of others a value like `""`, `0` or `[]` is left out. */
+  pointer?: boolean;
+  /** Protobuf field number; a path of numbers for a field of an embedded message. */
+  proto?: number | number[];
+  /** CRDs: null is a value. */
+  nullable?: boolean;
+  /** CRDs: unknown fields of this value are kept. */
+  preserveUnknown?: boolean;
 }
 
 export interface TypeSchema {
