@@ -26,7 +26,7 @@ function certificate(
   days: number,
   serverAuthOnly: boolean,
 ) {
-  const keys = forge.pki.rsa.generateKeyPair(1024);
+  const keys = forge.pki.rsa.generateKeyPair(2048);
   const made = forge.pki.createCertificate();
   made.publicKey = keys.publicKey;
   made.serialNumber = `01${forge.util.bytesToHex(forge.random.getBytesSync(7))}`;
