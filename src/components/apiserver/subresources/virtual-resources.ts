@@ -3,7 +3,10 @@ import type { UnknownObject } from '../../../machinery/api/types.ts';
 import type { AdmissionChain } from '../admission/chain.ts';
 import type { RequestAuthenticator, ServiceAccountOptions } from '../authentication/authenticator.ts';
 import type { RuleAuthorizer } from '../authorization/authorizer.ts';
-import type { ApiRegistry, CacheReader, LoopbackClient, UserInfo } from '../types.ts';
+import type { AdmissionAttributes, ApiRegistry, CacheReader, LoopbackClient, UserInfo } from '../types.ts';
+import { accessReviews, rulesReview } from './reviews/access-reviews.ts';
+import { selfSubjectReview, tokenReview } from './reviews/authentication-reviews.ts';
+import { tokenRequest } from './token-request.ts';
 
 export interface VirtualRequest {
   namespace: string;
@@ -36,8 +39,44 @@ export interface VirtualResourceDeps {
 
 /** tokenreviews, subjectaccessreviews and their self and local variants, selfsubjectrulesreviews, selfsubjectreviews, serviceaccounts/token. */
 export function virtualResources(
-  _options: { serviceAccount?: ServiceAccountOptions },
-  _deps: VirtualResourceDeps,
+  options: { serviceAccount?: ServiceAccountOptions },
+  deps: VirtualResourceDeps,
 ): VirtualResource[] {
-  return [];
+  const { serviceAccount } = options;
+  const apiAudiences = serviceAccount?.apiAudiences.length
+    ? serviceAccount.apiAudiences
+    : (serviceAccount?.issuers ?? []);
+  return [
+    tokenReview(deps.authenticator, apiAudiences),
+    selfSubjectReview(),
+    ...accessReviews(deps.authorizer),
+    rulesReview((user, namespace) => deps.authorizer.rulesFor(user, namespace)),
+    ...(serviceAccount?.signingKeyFile ? [withAdmission(tokenRequest(serviceAccount, deps), deps)] : []),
+  ];
+}
+
+/** NodeRestriction and webhooks see token requests like any other create. */
+function withAdmission(resource: VirtualResource, { admission, registry }: VirtualResourceDeps): VirtualResource {
+  return {
+    ...resource,
+    async create(request) {
+      const descriptor = registry.find('', 'v1', resource.resource);
+      if (!descriptor) throw new Error(`${resource.resource} is not registered`);
+      const attributes: AdmissionAttributes = {
+        operation: 'CREATE',
+        descriptor,
+        subresource: resource.subresource ?? '',
+        namespace: request.namespace,
+        name: request.name,
+        object: request.object,
+        options: {},
+        dryRun: request.dryRun,
+        user: request.user,
+        warn: request.warn,
+      };
+      await admission.admit(attributes);
+      await admission.validate(attributes);
+      return resource.create(request);
+    },
+  };
 }
