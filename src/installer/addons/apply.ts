@@ -1,6 +1,7 @@
 /** Brings objects of a manifest into the cluster: creates what is missing, updates what differs, leaves the rest alone. */
-import { isAlreadyExists } from '../../machinery/client/errors.ts';
+
 import type { UnknownObject } from '../../machinery/api/types.ts';
+import { isAlreadyExists } from '../../machinery/client/errors.ts';
 import type { Client, ResourceType } from '../../machinery/client/types.ts';
 import { KinitError } from '../errors.ts';
 
@@ -37,7 +38,9 @@ export function resourceTypeOf({ apiVersion, kind }: UnknownObject): ResourceTyp
 export function isPartOf(wanted: unknown, found: unknown): boolean {
   if (Array.isArray(wanted)) {
     return (
-      Array.isArray(found) && wanted.length === found.length && wanted.every((item, index) => isPartOf(item, found[index]))
+      Array.isArray(found) &&
+      wanted.length === found.length &&
+      wanted.every((item, index) => isPartOf(item, found[index]))
     );
   }
   if (typeof wanted === 'object' && wanted !== null) {
@@ -88,7 +91,11 @@ export async function applyObject(client: Client, object: UnknownObject, options
 }
 
 /** Applies in order of the list's stages, objects of one stage at once. @returns whether anything changed */
-export async function applyObjects(client: Client, objects: UnknownObject[], options: ApplyOptions = {}): Promise<boolean> {
+export async function applyObjects(
+  client: Client,
+  objects: UnknownObject[],
+  options: ApplyOptions = {},
+): Promise<boolean> {
   // Workloads last: their service accounts and configuration have to be there.
   const isWorkload = ({ kind }: UnknownObject) => kind === 'Deployment' || kind === 'DaemonSet';
   const first = await Promise.all(objects.filter((o) => !isWorkload(o)).map((o) => applyObject(client, o, options)));

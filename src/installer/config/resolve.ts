@@ -41,6 +41,7 @@ export function resolveInit(
     throw invalidConfig([`${file.place('JoinConfiguration', [])}: JoinConfiguration is for kinit join`]);
   const version = flags.kubernetesVersion ?? cluster?.kubernetesVersion ?? kubernetesVersion;
   const config: InitConfiguration = {
+    tokenGiven: flags.token !== undefined || (init?.bootstrapTokens?.length ?? 0) > 0,
     bootstrapTokens: resolveTokens(flags, init?.bootstrapTokens),
     nodeRegistration: resolveNode(flags, init?.nodeRegistration, identity, true),
     localAPIEndpoint: {
@@ -177,10 +178,12 @@ function resolveNode(
   identity: HostIdentity,
   controlPlane: boolean,
 ): NodeRegistration {
-  const socket = flags.criSocket ?? given?.criSocket ?? defaultCriSocket;
+  const givenSocket = flags.criSocket ?? given?.criSocket;
+  const socket = givenSocket ?? defaultCriSocket;
   return {
     name: (flags.nodeName ?? given?.name ?? identity.hostname).trim().toLowerCase(),
     criSocket: socket.startsWith('/') ? `unix://${socket}` : socket,
+    ownRuntime: givenSocket === undefined,
     taints: given?.taints ?? (controlPlane ? [controlPlaneTaint] : []),
     kubeletExtraArgs: given?.kubeletExtraArgs ?? [],
     ignorePreflightErrors: [...(given?.ignorePreflightErrors ?? []), ...(flags.ignorePreflightErrors ?? [])],

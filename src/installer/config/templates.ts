@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import Handlebars from 'handlebars';
 import { dump, loadAll } from 'js-yaml';
-import { assetPath } from '../../machinery/assets.ts';
 import type { UnknownObject } from '../../machinery/api/types.ts';
+import { assetPath } from '../../machinery/assets.ts';
 
 const engine = Handlebars.create();
 
@@ -17,7 +17,9 @@ engine.registerHelper('yaml', (value: unknown, indent: number) =>
 engine.registerHelper('scalar', (value: unknown) => toYaml(value));
 /** `{{indent text 4}}`: a text as it is, its lines after the first indented. */
 engine.registerHelper('indent', (text: unknown, blanks: number) =>
-  String(text).trimEnd().replaceAll('\n', `\n${' '.repeat(blanks)}`),
+  String(text)
+    .trimEnd()
+    .replaceAll('\n', `\n${' '.repeat(blanks)}`),
 );
 
 const compiled = new Map<string, HandlebarsTemplateDelegate>();

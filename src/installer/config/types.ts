@@ -19,6 +19,8 @@ export interface Taint {
 export interface NodeRegistration {
   name: string;
   criSocket: string;
+  /** No socket was given: kinit installs containerd itself. */
+  ownRuntime: boolean;
   taints: Taint[];
   kubeletExtraArgs: Argument[];
   ignorePreflightErrors: string[];
@@ -109,6 +111,8 @@ export interface HostConfiguration {
 export type OpenDocument = Record<string, unknown>;
 
 export interface InitConfiguration {
+  /** The user named a token: it is used even when another one is still valid. */
+  tokenGiven: boolean;
   bootstrapTokens: BootstrapTokenOptions[];
   nodeRegistration: NodeRegistration;
   localAPIEndpoint: ApiEndpoint;

@@ -22,7 +22,12 @@ function withoutEmpty(value: unknown): unknown {
 export function clusterConfigurationYaml(cluster: ClusterConfiguration): string {
   const { featureGates, ...rest } = cluster;
   const gates = Object.keys(featureGates).length ? { featureGates } : {};
-  return formatYaml({ apiVersion: kubeadmVersion, kind: 'ClusterConfiguration', ...(withoutEmpty(rest) as object), ...gates });
+  return formatYaml({
+    apiVersion: kubeadmVersion,
+    kind: 'ClusterConfiguration',
+    ...(withoutEmpty(rest) as object),
+    ...gates,
+  });
 }
 
 export function kubeadmConfigObjects(config: InitConfiguration): UnknownObject[] {

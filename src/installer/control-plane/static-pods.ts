@@ -34,7 +34,8 @@ export interface StaticPodValues {
   advertiseClientUrl?: string;
 }
 
-const loopback = (config: InitConfiguration) => (isIPv6(config.localAPIEndpoint.advertiseAddress) ? '::1' : '127.0.0.1');
+const loopback = (config: InitConfiguration) =>
+  isIPv6(config.localAPIEndpoint.advertiseAddress) ? '::1' : '127.0.0.1';
 
 export function apiServerArguments({ cluster, localAPIEndpoint }: InitConfiguration): string[] {
   const pki = cluster.certificatesDir;
@@ -139,7 +140,8 @@ function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount
   const { cluster, localAPIEndpoint } = config;
   const pki: Mount = { name: 'k8s-certs', path: cluster.certificatesDir, readOnly: true, type: 'DirectoryOrCreate' };
   const kubeconfig = (path: string): Mount => ({ name: 'kubeconfig', path, readOnly: true, type: 'FileOrCreate' });
-  const probeHost = (settings: ControlPlaneComponent) => argumentValue(settings.extraArgs, 'bind-address') ?? loopback(config);
+  const probeHost = (settings: ControlPlaneComponent) =>
+    argumentValue(settings.extraArgs, 'bind-address') ?? loopback(config);
   switch (name) {
     case 'kube-apiserver':
       return {

@@ -50,16 +50,24 @@ export async function unitState(host: Host, unit: string): Promise<{ enablement:
 }
 
 export function createChanges(host: Host, journal: Journal): Changes {
+  const ownFolders = new Set(
+    journal.entries.flatMap((entry) => (entry.kind === 'folder' && !entry.existed ? [entry.path] : [])),
+  );
+  /** In a folder that kinit made, everything goes away with the folder. */
+  const isInOwnFolder = (path: string) => {
+    for (let at = dirname(path); at !== '/'; at = dirname(at)) if (ownFolders.has(at)) return true;
+    return false;
+  };
   const parents = async (path: string) => {
     const missing: string[] = [];
     for (let at = dirname(path); at !== '/' && !(await exists(host, at)); at = dirname(at)) missing.unshift(at);
     for (const folder of missing) {
-      await journal.record({ kind: 'parent', path: folder });
+      if (!isInOwnFolder(folder)) await journal.record({ kind: 'parent', path: folder });
       await host.makeDirectory(folder);
     }
   };
   const recordPath = async (path: string) => {
-    if (!journal.has(`path:${path}`)) {
+    if (!journal.has(`path:${path}`) && !isInOwnFolder(path)) {
       await journal.record({ kind: 'path', path, previous: await previousOf(host, path) });
     }
   };
@@ -93,7 +101,8 @@ export function createChanges(host: Host, journal: Journal): Changes {
       const existed = await exists(host, path);
       if (!journal.has(`folder:${path}`)) {
         if (!existed) await parents(path);
-        await journal.record({ kind: 'folder', path, existed });
+        await journal.record({ kind: 'folder', path, existed, kept: await host.list(path) });
+        if (!existed) ownFolders.add(path);
       }
       if (existed) return false;
       await host.makeDirectory(path, mode);

@@ -70,6 +70,9 @@ export function dryRunHost(real: Host): DryRunHost {
       for (const at of [...overlay.keys()]) if (at.startsWith(`${path}/`)) overlay.delete(at);
       overlay.set(path, 'removed');
     },
+    async removeEmptyDirectory(path) {
+      if ((await this.stat(path)) && (await this.list(path)).length === 0) overlay.set(path, 'removed');
+    },
     async run(command, args, options) {
       if (options?.observe) return real.run(command, args, options);
       planned.push({ action: 'run', what: [command, ...args].join(' ') });

@@ -1,5 +1,5 @@
 /** What the installer needs to know about a host before it changes anything; everything is read from files. */
-import { hostname as systemHostname, networkInterfaces } from 'node:os';
+import { networkInterfaces, hostname as systemHostname } from 'node:os';
 import { exists, type Host, readText } from './host.ts';
 
 export interface HostFacts {
@@ -74,8 +74,9 @@ export function defaultInterface(routes: string): string | undefined {
 function defaultAddress(routes: string): string | undefined {
   const all = networkInterfaces();
   const usable = (name: string) =>
-    all[name]?.find(({ family, internal, address }) => family === 'IPv4' && !internal && !address.startsWith('169.254.'))
-      ?.address;
+    all[name]?.find(
+      ({ family, internal, address }) => family === 'IPv4' && !internal && !address.startsWith('169.254.'),
+    )?.address;
   const preferred = defaultInterface(routes);
   const fromRoute = preferred && usable(preferred);
   if (fromRoute) return fromRoute;

@@ -71,7 +71,9 @@ async function openUfw({ host, journal }: Changes, ports: PortRule[], podCidr?: 
   for (const rule of rules) {
     if (added.includes(`ufw ${rule.join(' ')}\n`) || added.trimEnd().endsWith(`ufw ${rule.join(' ')}`)) continue;
     await journal.record({ kind: 'ufw', rule });
-    await runOrFail(host, 'ufw', rule, { advice: 'leave the firewall alone with --firewall=keep and open the ports yourself' });
+    await runOrFail(host, 'ufw', rule, {
+      advice: 'leave the firewall alone with --firewall=keep and open the ports yourself',
+    });
     changed = true;
   }
   return changed;

@@ -3,7 +3,7 @@
  * interface, so that a test can hand in a scratch root and a dry run an overlay that writes nothing.
  */
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm, rmdir, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
@@ -61,6 +61,8 @@ export interface Host {
   makeDirectory(path: string, mode?: number): Promise<void>;
   /** Removes a file, a link, or a folder with what is in it; missing is fine. */
   remove(path: string): Promise<void>;
+  /** Removes a folder if it is empty. */
+  removeEmptyDirectory(path: string): Promise<void>;
   run(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
 }
 
@@ -177,6 +179,11 @@ export function localHost(root = ''): Host {
       await mkdir(at(path), { recursive: true, mode });
     },
     remove: (path) => rm(at(path), { recursive: true, force: true }),
+    async removeEmptyDirectory(path) {
+      await rmdir(at(path)).catch((error: NodeJS.ErrnoException) => {
+        if (!['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(error.code ?? '')) throw error;
+      });
+    },
     async run(command, args, { timeoutMs = 60_000, input, env, signal } = {}) {
       const result = await execa(command, args, {
         reject: false,

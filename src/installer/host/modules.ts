@@ -27,7 +27,8 @@ export async function loadModules(changes: Changes): Promise<boolean> {
     if (!host.dryRun && !(await isLoaded(host, name))) {
       throw new KinitError('Command', `the kernel module ${name} cannot be loaded`, {
         seen: result.stderr || `modprobe ${name} ended with ${result.exitCode}, but the module is not there`,
-        advice: "install the kernel's modules (apt: linux-modules-extra or linux-image; rpm: kernel-modules) and reboot into that kernel",
+        advice:
+          "install the kernel's modules (apt: linux-modules-extra or linux-image; rpm: kernel-modules) and reboot into that kernel",
       });
     }
     changed = true;

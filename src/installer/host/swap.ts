@@ -48,7 +48,10 @@ export async function turnSwapOff(changes: Changes): Promise<boolean> {
   const units = active.length ? await swapUnits(host) : [];
   for (const { device, priority } of active) {
     await journal.record({ kind: 'swap', device, priority });
-    await runOrFail(host, 'swapoff', [device], { timeoutMs: 300_000, advice: 'free memory on this host, or keep swap with --swap=keep' });
+    await runOrFail(host, 'swapoff', [device], {
+      timeoutMs: 300_000,
+      advice: 'free memory on this host, or keep swap with --swap=keep',
+    });
     changed = true;
   }
   for (const unit of units) {

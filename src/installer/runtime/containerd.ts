@@ -34,7 +34,9 @@ export async function chooseSnapshotter(
   wanted: HostConfiguration['snapshotter'],
 ): Promise<ContainerdSettings['snapshotter']> {
   if (wanted !== 'auto') return wanted;
-  const configured = /snapshotter = "(overlayfs|native)"/.exec((await readText(host, containerdPaths.config)) ?? '')?.[1];
+  const configured = /snapshotter = "(overlayfs|native)"/.exec(
+    (await readText(host, containerdPaths.config)) ?? '',
+  )?.[1];
   if (configured === 'overlayfs' || configured === 'native') return configured;
   if (host.dryRun) return 'overlayfs';
   const probe = `${containerdPaths.root}/.kinit-probe`;
@@ -111,12 +113,19 @@ async function waitForContainerd(host: Host, signal?: AbortSignal): Promise<void
       timeoutMs: 30_000,
       signal,
       failure: () =>
-        new KinitError('Timeout', 'containerd does not answer', { seen, advice: 'look at: journalctl -u containerd -n 50' }),
+        new KinitError('Timeout', 'containerd does not answer', {
+          seen,
+          advice: 'look at: journalctl -u containerd -n 50',
+        }),
     },
   );
 }
 
 /** The bundle's `ctr` in Kubernetes' namespace. */
 export function ctr(host: Host, args: string[], options: Parameters<Host['run']>[2] = { observe: true }) {
-  return host.run(`${bundlePaths.bin}/ctr`, ['--address', containerdPaths.socket, '--namespace', 'k8s.io', ...args], options);
+  return host.run(
+    `${bundlePaths.bin}/ctr`,
+    ['--address', containerdPaths.socket, '--namespace', 'k8s.io', ...args],
+    options,
+  );
 }

@@ -30,7 +30,8 @@ export async function loadImages(host: Host, names: readonly ImageName[], reposi
   for (const name of names) {
     const reference = imageReference(name);
     const digest = available.get(reference);
-    if (!digest) throw new KinitError('Bundle', `the bundle has no image ${reference}`, { seen: `looked in ${layout}` });
+    if (!digest)
+      throw new KinitError('Bundle', `the bundle has no image ${reference}`, { seen: `looked in ${layout}` });
     if (present.get(reference) !== digest) missing.push(reference);
   }
   if (missing.length) {

@@ -92,7 +92,8 @@ export function formatYaml(document: unknown): string {
 
 export function parseKubeletConfig(text: string): OpenDocument {
   const value = load(text);
-  if (typeof value !== 'object' || value === null) throw new KinitError('Validation', 'the KubeletConfiguration is empty');
+  if (typeof value !== 'object' || value === null)
+    throw new KinitError('Validation', 'the KubeletConfiguration is empty');
   return value as OpenDocument;
 }
 
@@ -144,7 +145,10 @@ async function installKubeletUnit(changes: Changes, facts: HostFacts): Promise<b
   const kubelet = `${bundlePaths.bin}/kubelet`;
   const extraArgsFile = facts.os.family === 'redhat' ? '/etc/sysconfig/kubelet' : '/etc/default/kubelet';
   const unit = await changes.file(kubeletPaths.unit, renderTemplate('systemd/kubelet.service', { kubelet }));
-  const dropIn = await changes.file(kubeletPaths.dropIn, renderTemplate('systemd/10-kubeadm.conf', { kubelet, extraArgsFile }));
+  const dropIn = await changes.file(
+    kubeletPaths.dropIn,
+    renderTemplate('systemd/10-kubeadm.conf', { kubelet, extraArgsFile }),
+  );
   if (unit || dropIn) await runOrFail(changes.host, 'systemctl', ['daemon-reload']);
   return unit || dropIn;
 }

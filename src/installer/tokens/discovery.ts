@@ -44,10 +44,14 @@ export async function discoverByToken(
   const signature = first.data?.[`${jwsPrefix}${parsed.id}`];
   const kubeconfig = first.data?.['kubeconfig'] ?? '';
   if (!signature) {
-    throw new KinitError('Discovery', `the cluster at ${endpoint} does not know the token "${parsed.id}.…" (expired, deleted, or mistyped)`, {
-      seen: `cluster-info has no ${jwsPrefix}${parsed.id}`,
-      advice: 'on the control plane, run: kinit token create --print-join-command',
-    });
+    throw new KinitError(
+      'Discovery',
+      `the cluster at ${endpoint} does not know the token "${parsed.id}.…" (expired, deleted, or mistyped)`,
+      {
+        seen: `cluster-info has no ${jwsPrefix}${parsed.id}`,
+        advice: 'on the control plane, run: kinit token create --print-join-command',
+      },
+    );
   }
   if (!isSignatureValid(signature, kubeconfig, parsed)) {
     throw new KinitError('Discovery', `the secret part of the token "${parsed.id}.…" is wrong`, {

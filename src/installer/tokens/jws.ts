@@ -7,7 +7,9 @@ const base64url = (text: string) => Buffer.from(text).toString('base64url');
 /** `<header>..<signature>`, byte for byte what the bootstrap signer writes. */
 export function signDetached(content: string, { id, secret }: Token): string {
   const header = base64url(JSON.stringify({ alg: 'HS256', kid: id }));
-  const signature = createHmac('sha256', secret).update(`${header}.${base64url(content)}`).digest('base64url');
+  const signature = createHmac('sha256', secret)
+    .update(`${header}.${base64url(content)}`)
+    .digest('base64url');
   return `${header}..${signature}`;
 }
 
@@ -16,7 +18,9 @@ export function isSignatureValid(signature: string, content: string, { secret }:
   if (!header || payload !== '' || !given) return false;
   const decoded = parseHeader(header);
   if (decoded?.alg !== 'HS256') return false;
-  const expected = createHmac('sha256', secret).update(`${header}.${base64url(content)}`).digest();
+  const expected = createHmac('sha256', secret)
+    .update(`${header}.${base64url(content)}`)
+    .digest();
   const actual = Buffer.from(given, 'base64url');
   return actual.length === expected.length && timingSafeEqual(actual, expected);
 }

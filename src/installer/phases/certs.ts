@@ -1,0 +1,41 @@
+/** certs/…: one phase per certificate, as in kubeadm. */
+import { defaultCertificatesDir, kubernetesDir } from '../config/paths.ts';
+import { authorities, leafCertificates } from '../pki/catalog.ts';
+import { ensureAuthority, ensureLeaf, ensureServiceAccountKey } from '../pki/ensure.ts';
+import type { InitContext } from './context.ts';
+import type { Phase } from './engine.ts';
+
+/** Names of phases have no further slash: etcd/server is certs/etcd-server. */
+const phaseName = (certificate: string) => `certs/${certificate.replace('/', '-')}`;
+
+export const certificatePhases: Phase<InitContext>[] = [
+  ...authorities.map(
+    (authority): Phase<InitContext> => ({
+      name: phaseName(authority.name),
+      title: `Make ${authority.title}`,
+      async run({ changes, config }) {
+        await changes.folder(kubernetesDir);
+        if (config.cluster.certificatesDir !== defaultCertificatesDir)
+          await changes.folder(config.cluster.certificatesDir);
+        return ensureAuthority(changes, config.cluster, authority);
+      },
+    }),
+  ),
+  ...leafCertificates.map(
+    (leaf): Phase<InitContext> => ({
+      name: phaseName(leaf.name),
+      title: `Make ${leaf.title}`,
+      background: true,
+      run: ({ changes, config }) => ensureLeaf(changes, config, leaf),
+    }),
+  ),
+  {
+    name: 'certs/sa',
+    title: 'Make the key pair of service accounts',
+    background: true,
+    run: ({ changes, config }) => ensureServiceAccountKey(changes, config.cluster),
+  },
+];
+
+/** Everything that static pods read must be there before they start. */
+export const certificateNames = certificatePhases.filter(({ background }) => background).map(({ name }) => name);

@@ -1,0 +1,114 @@
+/** What init does through the API server once it answers: configuration, tokens, roles, add-ons. */
+import { applyObjects } from '../addons/apply.ts';
+import { dnsObjects, networkObjects, proxyObjects } from '../addons/objects.ts';
+import { parseDuration } from '../config/duration.ts';
+import {
+  bootstrapRbacObjects,
+  clusterAdminObjects,
+  clusterInfoObjects,
+  kubeadmConfigObjects,
+  kubeletConfigObjects,
+} from '../control-plane/cluster-objects.ts';
+import { markControlPlane, waitForReady } from '../control-plane/node.ts';
+import { readText } from '../host/host.ts';
+import { controlPlaneServer } from '../kubeconfig/kubeconfig.ts';
+import { certificateFile } from '../pki/ensure.ts';
+import { joinCommand } from '../tokens/join-command.ts';
+import { ensureToken, findUsableToken } from '../tokens/store.ts';
+import type { InitContext } from './context.ts';
+import type { Phase } from './engine.ts';
+
+const registrationTimeoutMs = 60_000;
+const readyTimeoutMs = 120_000;
+
+const live = ({ host }: InitContext) => !host.dryRun;
+
+const caPemOf = async ({ host, config }: InitContext) =>
+  (await readText(host, certificateFile(config.cluster.certificatesDir, 'ca'))) ?? '';
+
+export const clusterPhases: Phase<InitContext>[] = [
+  {
+    name: 'upload-config/cluster-admins',
+    title: 'Give the administrators their role',
+    needed: live,
+    run: async ({ superAdmin, signal }) => applyObjects(await superAdmin(), clusterAdminObjects(), { signal }),
+  },
+  {
+    name: 'addon/network',
+    title: 'Install the pod network',
+    background: true,
+    needed: live,
+    run: async ({ admin, config, signal }) => applyObjects(await admin(), networkObjects(config), { signal }),
+  },
+  {
+    name: 'addon/kube-proxy',
+    title: 'Install kube-proxy',
+    background: true,
+    needed: (context) => live(context) && !context.config.cluster.proxy.disabled,
+    run: async ({ admin, config, signal }) => applyObjects(await admin(), proxyObjects(config), { signal }),
+  },
+  {
+    name: 'upload-config/kubeadm',
+    title: "Store the cluster's configuration",
+    background: true,
+    needed: live,
+    run: async ({ admin, config, signal }) => applyObjects(await admin(), kubeadmConfigObjects(config), { signal }),
+  },
+  {
+    name: 'upload-config/kubelet',
+    title: "Store the kubelets' configuration",
+    background: true,
+    needed: live,
+    run: async ({ admin, kubeletConfig, signal }) =>
+      applyObjects(await admin(), kubeletConfigObjects(kubeletConfig), { signal }),
+  },
+  {
+    name: 'bootstrap-token',
+    title: 'Let nodes join by token',
+    background: true,
+    needed: live,
+    async run(context) {
+      const { admin, config, signal } = context;
+      const client = await admin();
+      const caPem = await caPemOf(context);
+      const objects = [...bootstrapRbacObjects(), ...clusterInfoObjects(config, caPem)];
+      const applied = await applyObjects(client, objects, { signal });
+      const chosen = config.tokenGiven ? undefined : await findUsableToken(client, { signal });
+      let created = false;
+      if (!chosen)
+        for (const token of config.bootstrapTokens) created = (await ensureToken(client, token, { signal })) || created;
+      const token = chosen ?? config.bootstrapTokens[0]!.token;
+      context.joinCommand = joinCommand(controlPlaneServer(config), token, caPem);
+      return applied || created;
+    },
+  },
+  {
+    name: 'addon/coredns',
+    title: 'Install the cluster DNS',
+    background: true,
+    needed: (context) => live(context) && !context.config.cluster.dns.disabled,
+    run: async ({ admin, config, signal }) => applyObjects(await admin(), dnsObjects(config), { signal }),
+  },
+  {
+    name: 'mark-control-plane',
+    title: 'Mark the node as control plane',
+    needed: live,
+    run: async ({ admin, config, node, signal }) =>
+      markControlPlane(await admin(), node.name, config.nodeRegistration.taints, {
+        signal,
+        timeoutMs: registrationTimeoutMs,
+      }),
+  },
+];
+
+export const waitNode: Phase<InitContext> = {
+  name: 'wait-node',
+  title: 'Wait until the node is Ready',
+  after: ['images/load', 'addon/network'],
+  needed: live,
+  async run({ admin, node, signal, config }) {
+    const timeoutMs = parseDuration(config.timeouts.kubeletHealthCheck) ?? readyTimeoutMs;
+    await waitForReady(await admin(), node.name, { signal, timeoutMs });
+    return false;
+  },
+};

@@ -1,0 +1,46 @@
+/** What the phases of init and join work with beside the host. */
+import type { Client } from '../../machinery/client/types.ts';
+import type {
+  HostConfiguration,
+  InitConfiguration,
+  JoinConfiguration,
+  NodeRegistration,
+  OpenDocument,
+} from '../config/types.ts';
+import type { CgroupDriver } from '../host/cgroups.ts';
+import type { DiscoveredCluster } from '../tokens/discovery.ts';
+import type { PhaseContext } from './engine.ts';
+
+/** Common to every host that becomes a node. */
+export interface NodeContext extends PhaseContext {
+  node: NodeRegistration;
+  hostSettings: HostConfiguration;
+  cgroupDriver: CgroupDriver;
+  imageRepository: string;
+  /** Ports that others have to reach on this host. */
+  controlPlanePort?: number;
+  podCidr?: string;
+  /** The address under which the node's name shall resolve. */
+  nodeAddress(): string;
+}
+
+export interface InitContext extends NodeContext {
+  kind: 'init';
+  config: InitConfiguration;
+  /** As the administrator; made on first use. */
+  admin(): Promise<Client>;
+  superAdmin(): Promise<Client>;
+  /** The cluster's KubeletConfiguration. */
+  kubeletConfig: OpenDocument;
+  /** Filled by the phase bootstrap-token. */
+  joinCommand?: string;
+}
+
+export interface JoinContext extends NodeContext {
+  kind: 'join';
+  config: JoinConfiguration;
+  /** Filled by preflight: the cluster that was found and is trusted. */
+  cluster?: DiscoveredCluster;
+  /** This host's address on the way to the API server. */
+  localAddress?: string;
+}

@@ -1,0 +1,57 @@
+/** etcd/local, control-plane/… and wait-control-plane. */
+
+import { parseDuration } from '../config/duration.ts';
+import { manifestsDir } from '../config/paths.ts';
+import { type ControlPlaneName, controlPlaneManifest, flexVolumeFolder } from '../control-plane/static-pods.ts';
+import { trustStore, trustStoreMounts } from '../control-plane/volumes.ts';
+import { waitForControlPlane } from '../control-plane/wait.ts';
+import { etcdManifest } from '../etcd/static-pod.ts';
+import { exists } from '../host/host.ts';
+import { certificateNames } from './certs.ts';
+import type { InitContext } from './context.ts';
+import type { Phase } from './engine.ts';
+import { kubeconfigNames } from './kubeconfig.ts';
+
+const ready = ['images/control-plane', ...certificateNames, ...kubeconfigNames];
+
+function controlPlanePhase(name: ControlPlaneName): Phase<InitContext> {
+  return {
+    name: `control-plane/${name.replace('kube-', '')}`,
+    title: `Start ${name}`,
+    after: ready,
+    async run({ changes, config }) {
+      // The kubelet makes these two when they are missing; recorded here, so that reset takes them away again.
+      if (name === 'kube-apiserver' && !(await exists(changes.host, trustStore))) {
+        await changes.journal.record({ kind: 'parent', path: trustStore });
+      }
+      if (name === 'kube-controller-manager') await changes.folder(flexVolumeFolder);
+      const trust = await trustStoreMounts(changes.host);
+      return changes.file(`${manifestsDir}/${name}.yaml`, controlPlaneManifest(name, config, trust), { mode: 0o600 });
+    },
+  };
+}
+
+export const controlPlanePhases: Phase<InitContext>[] = [
+  {
+    name: 'etcd/local',
+    title: 'Start etcd',
+    after: ready,
+    async run({ changes, config }) {
+      await changes.folder(config.cluster.etcd.local.dataDir, 0o700);
+      return changes.file(`${manifestsDir}/etcd.yaml`, etcdManifest(config), { mode: 0o600 });
+    },
+  },
+  controlPlanePhase('kube-apiserver'),
+  controlPlanePhase('kube-controller-manager'),
+  controlPlanePhase('kube-scheduler'),
+  {
+    name: 'wait-control-plane',
+    title: 'Wait for the API server',
+    needed: ({ host }) => !host.dryRun,
+    async run({ config, signal, host }) {
+      const timeoutMs = parseDuration(config.timeouts.controlPlaneComponentHealthCheck) ?? 240_000;
+      await waitForControlPlane(host, config, { timeoutMs, signal });
+      return false;
+    },
+  },
+];

@@ -1,0 +1,56 @@
+/** `kinit init`: what happens to a host that becomes a control plane, in this order. */
+import { controlPlaneImages, nodeImages } from '../bundle/image-names.ts';
+import { certificatePhases } from './certs.ts';
+import { clusterPhases, waitNode } from './cluster.ts';
+import type { InitContext } from './context.ts';
+import { controlPlanePhases } from './control-plane.ts';
+import type { Phase } from './engine.ts';
+import { hostPhases } from './host.ts';
+import { kubeconfigPhases } from './kubeconfig.ts';
+import { kubeletFinalize, kubeletStart } from './kubelet.ts';
+import { checkSettings, preflight } from './preflight.ts';
+import { imagePhase, runtimePhases } from './runtime.ts';
+
+const preflightPhase: Phase<InitContext> = {
+  name: 'preflight',
+  title: 'Check the host',
+  async run(context) {
+    await preflight(context, checkSettings(context), context.node.ignorePreflightErrors);
+    await context.changes.journal.record({ kind: 'note', what: 'init' });
+    return false;
+  },
+};
+
+const showJoinCommand: Phase<InitContext> = {
+  name: 'show-join-command',
+  title: 'Show how to join nodes',
+  after: ['bootstrap-token'],
+  needed: ({ joinCommand }) => joinCommand !== undefined,
+  async run({ joinCommand, note }) {
+    note(joinCommand ?? '');
+    return false;
+  },
+};
+
+export const initPhases: readonly Phase<InitContext>[] = [
+  preflightPhase,
+  ...hostPhases,
+  ...runtimePhases,
+  imagePhase('images/control-plane', 'Load the images of the control plane', ['pause', ...controlPlaneImages], []),
+  imagePhase(
+    'images/load',
+    'Load the images of the add-ons',
+    nodeImages.filter((name) => name !== 'pause'),
+    ['images/control-plane'],
+  ),
+  ...certificatePhases,
+  ...kubeconfigPhases,
+  kubeletStart,
+  ...controlPlanePhases,
+  ...clusterPhases,
+  waitNode,
+  kubeletFinalize,
+  showJoinCommand,
+];
+
+export const initPhaseNames = initPhases.map(({ name }) => name);

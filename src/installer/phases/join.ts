@@ -1,0 +1,200 @@
+/** `kinit join`: what happens to a host that becomes a worker, in this order. */
+
+import type { ConfigMap } from '../../machinery/api/types.ts';
+import { createClient } from '../../machinery/client/client.ts';
+import type { Client } from '../../machinery/client/types.ts';
+import { parseDuration } from '../config/duration.ts';
+import { kubeconfigPaths, kubernetesDir, manifestsDir } from '../config/paths.ts';
+import { waitForNode, waitForReady } from '../control-plane/node.ts';
+import { KinitError } from '../errors.ts';
+import { exists, readText } from '../host/host.ts';
+import { waitUntil } from '../host/wait.ts';
+import { buildKubeconfig, formatKubeconfig, parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
+import { instanceKubeletConfig, kubeletFlags, parseKubeletConfig, startKubelet } from '../runtime/kubelet.ts';
+import { discoverByFile, discoverByToken } from '../tokens/discovery.ts';
+import { fetchOverTls } from '../tokens/fetch.ts';
+import type { JoinContext } from './context.ts';
+import type { Phase } from './engine.ts';
+import { hostPhases } from './host.ts';
+import { checkSettings, preflight } from './preflight.ts';
+import { runtimePhases, workerImages } from './runtime.ts';
+
+const timeoutOf = (text: string) => parseDuration(text) ?? 300_000;
+
+/** As the bootstrap token; the kubelet's own identity comes later. */
+function bootstrapClient({ cluster, config }: JoinContext): Client {
+  return createClient({ server: cluster!.server, caData: cluster!.caPem, token: config.discovery.tlsBootstrapToken });
+}
+
+/** Discovery belongs to preflight: a wrong token, hash or endpoint is found before anything changes. */
+const preflightPhase: Phase<JoinContext> = {
+  name: 'preflight',
+  title: 'Check the host and find the cluster',
+  async run(context) {
+    await preflight(context, checkSettings(context), context.node.ignorePreflightErrors);
+    await discover(context);
+    await observeLocalAddress(context);
+    if (!(await exists(context.host, kubeconfigPaths.kubelet))) await checkToken(context);
+    await context.changes.journal.record({ kind: 'note', what: 'join' });
+    return false;
+  },
+};
+
+/** Which of this host's addresses leads to the API server: the node's address, on hosts with several. */
+async function observeLocalAddress(context: JoinContext): Promise<void> {
+  const { server, caPem } = context.cluster!;
+  const answer = await fetchOverTls(`${server}/version`, { caPem, signal: context.signal, timeoutMs: 10_000 });
+  context.localAddress = answer.localAddress?.replace(/^::ffff:/, '');
+}
+
+async function discover(context: JoinContext): Promise<void> {
+  const { bootstrapToken, file } = context.config.discovery;
+  const { timeouts } = context.config;
+  context.cluster = bootstrapToken
+    ? await discoverByToken(bootstrapToken, timeoutOf(timeouts.discovery), context.signal)
+    : await discoverByFile(file!.kubeConfigPath);
+  const existing = await readText(context.host, kubeconfigPaths.kubelet);
+  if (existing === undefined) return;
+  const { server } = restConfigOf(parseKubeconfig(existing, kubeconfigPaths.kubelet), kubeconfigPaths.kubelet);
+  if (server === context.cluster.server) return;
+  throw new KinitError('Preflight', `this host has already joined the cluster at ${server}`, {
+    advice: 'run kinit reset first',
+  });
+}
+
+/** The token must authenticate, and the name must be free. */
+async function checkToken(context: JoinContext): Promise<void> {
+  const { config, node, signal } = context;
+  const token = config.discovery.tlsBootstrapToken;
+  const client = bootstrapClient(context);
+  try {
+    const answer = await client.raw('GET', `/api/v1/nodes/${node.name}`, { signal });
+    if (answer.status === 404) return;
+    if (answer.status === 401) {
+      throw new KinitError('Discovery', `the API server refuses the token "${token.split('.')[0]}.…"`, {
+        seen: `HTTP 401 for nodes/${node.name}`,
+        advice:
+          'it has expired or is not meant for authentication; on the control plane, run: kinit token create --print-join-command',
+      });
+    }
+    if (answer.status === 200) {
+      const found = JSON.parse(answer.body) as { status?: { conditions?: { type: string; status: string }[] } };
+      const ready = found.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
+      if (!ready) return;
+      throw new KinitError(
+        'Preflight',
+        `a node with the name "${node.name}" and status Ready already exists in the cluster`,
+        {
+          advice: 'give this host another name with --node-name, or delete the node first: kubectl delete node',
+        },
+      );
+    }
+    throw new KinitError('Discovery', `the API server does not let the token see the nodes`, {
+      seen: `HTTP ${answer.status}: ${answer.body.slice(0, 300)}`,
+    });
+  } finally {
+    client.close();
+  }
+}
+
+const kubeletStart: Phase<JoinContext> = {
+  name: 'kubelet-start',
+  title: 'Start the kubelet',
+  after: ['runtime/install'],
+  async run(context) {
+    const { changes, cluster, config, node, facts, cgroupDriver, hostSettings, signal, host } = context;
+    const joined = await exists(host, kubeconfigPaths.kubelet);
+    await changes.folder(kubernetesDir);
+    let changed = await changes.folder(manifestsDir);
+    if (await changes.file(config.caCertPath, cluster!.caPem)) changed = true;
+    if (!joined) {
+      const bootstrap = buildKubeconfig({
+        server: cluster!.server,
+        caPem: cluster!.caPem,
+        clusterName: 'kubernetes',
+        userName: 'tls-bootstrap-token-user',
+        user: { token: config.discovery.tlsBootstrapToken },
+      });
+      if (await changes.file(kubeconfigPaths.bootstrapKubelet, formatKubeconfig(bootstrap), { mode: 0o600 }))
+        changed = true;
+    }
+    const client = joined ? await nodeClient(context) : bootstrapClient(context);
+    try {
+      const kubelet = await downloadKubeletConfig(client, signal);
+      const started = await startKubelet(changes, {
+        cluster: { ...kubelet, ...config.kubelet },
+        instance: instanceKubeletConfig(node, cgroupDriver, facts, hostSettings.swap === 'keep'),
+        flags: kubeletFlags({ node, facts, nodeAddress: context.localAddress, registerTaints: true }),
+        facts,
+      });
+      return started || changed;
+    } finally {
+      client.close();
+    }
+  },
+};
+
+async function downloadKubeletConfig(client: Client, signal: AbortSignal) {
+  const type = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true };
+  const map = await client
+    .resource<ConfigMap>(type)
+    .get({ name: 'kubelet-config', namespace: 'kube-system' }, { signal });
+  return parseKubeletConfig(map.data?.['kubelet'] ?? '');
+}
+
+/** With the kubelet's certificate, which may see its own node. */
+async function nodeClient({ host }: JoinContext): Promise<Client> {
+  const text = (await readText(host, kubeconfigPaths.kubelet)) ?? '';
+  return createClient(restConfigOf(parseKubeconfig(text, kubeconfigPaths.kubelet), kubeconfigPaths.kubelet));
+}
+
+const kubeletWaitBootstrap: Phase<JoinContext> = {
+  name: 'kubelet-wait-bootstrap',
+  title: "Wait for the kubelet's certificate",
+  needed: ({ host }) => !host.dryRun,
+  async run({ host, config, changes, signal }) {
+    const timeoutMs = timeoutOf(config.timeouts.tlsBootstrap);
+    await waitUntil(() => exists(host, kubeconfigPaths.kubelet), {
+      timeoutMs,
+      intervalMs: 20,
+      signal,
+      failure: () =>
+        new KinitError('Timeout', `the kubelet has no certificate after ${Math.round(timeoutMs / 1000)} s`, {
+          advice: 'look at: journalctl -u kubelet -n 50; and on the control plane: kubectl get csr',
+        }),
+    });
+    await changes.removeFile(kubeconfigPaths.bootstrapKubelet);
+    return false;
+  },
+};
+
+const waitNode: Phase<JoinContext> = {
+  name: 'wait-node',
+  title: 'Wait until the node is Ready',
+  after: ['images/load'],
+  needed: ({ host }) => !host.dryRun,
+  async run(context) {
+    const { config, node, signal } = context;
+    const client = await nodeClient(context);
+    try {
+      const timeoutMs = timeoutOf(config.timeouts.kubeletHealthCheck);
+      await waitForNode(client, node.name, { timeoutMs, signal });
+      await waitForReady(client, node.name, { timeoutMs, signal });
+      return false;
+    } finally {
+      client.close();
+    }
+  },
+};
+
+export const joinPhases: readonly Phase<JoinContext>[] = [
+  preflightPhase,
+  ...hostPhases,
+  ...runtimePhases,
+  workerImages,
+  kubeletStart,
+  kubeletWaitBootstrap,
+  waitNode,
+];
+
+export const joinPhaseNames = joinPhases.map(({ name }) => name);

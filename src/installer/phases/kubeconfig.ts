@@ -1,0 +1,27 @@
+/** kubeconfig/…: one phase per file, as in kubeadm. */
+import { ensureKubeconfig, type KubeconfigIdentity, kubeconfigIdentities } from '../kubeconfig/kubeconfig.ts';
+import { loadAuthority } from '../pki/ensure.ts';
+import type { InitContext } from './context.ts';
+import type { Phase } from './engine.ts';
+
+function kubeconfigPhase(name: string, identity: KubeconfigIdentity): Phase<InitContext> {
+  return {
+    name: `kubeconfig/${name}`,
+    title: `Make ${identity.title}`,
+    background: true,
+    async run({ changes, config }) {
+      const issuer = await loadAuthority(changes.host, config.cluster.certificatesDir, 'ca');
+      return ensureKubeconfig(changes, config, identity, issuer);
+    },
+  };
+}
+
+export const kubeconfigPhases: Phase<InitContext>[] = [
+  kubeconfigPhase('admin', kubeconfigIdentities.admin),
+  kubeconfigPhase('super-admin', kubeconfigIdentities.superAdmin),
+  kubeconfigPhase('kubelet', kubeconfigIdentities.kubelet),
+  kubeconfigPhase('controller-manager', kubeconfigIdentities.controllerManager),
+  kubeconfigPhase('scheduler', kubeconfigIdentities.scheduler),
+];
+
+export const kubeconfigNames = kubeconfigPhases.map(({ name }) => name);

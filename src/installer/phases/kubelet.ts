@@ -1,0 +1,35 @@
+/** kubelet-start and kubelet-finalize of a control plane. */
+
+import { kubeconfigPaths, kubeletPaths, manifestsDir } from '../config/paths.ts';
+import { exists } from '../host/host.ts';
+import { useRotatedCertificate } from '../kubeconfig/rotated.ts';
+import { instanceKubeletConfig, kubeletFlags, startKubelet } from '../runtime/kubelet.ts';
+import type { InitContext } from './context.ts';
+import type { Phase } from './engine.ts';
+
+export const kubeletStart: Phase<InitContext> = {
+  name: 'kubelet-start',
+  title: 'Start the kubelet',
+  after: ['runtime/install', 'kubeconfig/kubelet'],
+  async run({ changes, config, node, facts, kubeletConfig, cgroupDriver, hostSettings }) {
+    await changes.folder(manifestsDir);
+    return startKubelet(changes, {
+      cluster: kubeletConfig,
+      instance: instanceKubeletConfig(node, cgroupDriver, facts, hostSettings.swap === 'keep'),
+      flags: kubeletFlags({
+        node,
+        facts,
+        nodeAddress: config.localAPIEndpoint.advertiseAddress,
+        registerTaints: false,
+      }),
+      facts,
+    });
+  },
+};
+
+export const kubeletFinalize: Phase<InitContext> = {
+  name: 'kubelet-finalize',
+  title: "Let the kubelet's certificate be rotated",
+  needed: ({ host }) => exists(host, kubeletPaths.clientCertificate),
+  run: ({ changes }) => useRotatedCertificate(changes, kubeconfigPaths.kubelet),
+};

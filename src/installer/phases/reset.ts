@@ -1,0 +1,120 @@
+/** `kinit reset`: a node becomes again the host that it was. */
+import { bundlePaths, containerdPaths, linkDir } from '../config/paths.ts';
+import { unitState } from '../host/changes.ts';
+import { exists, type Host } from '../host/host.ts';
+import { stateFolder } from '../host/journal.ts';
+import { removeInterfaces, removeRules } from '../host/network-cleanup.ts';
+import { undoAll } from '../host/undo.ts';
+import { unitName } from '../runtime/containerd.ts';
+import { kubeletUnit } from '../runtime/kubelet.ts';
+import {
+  killPodProcesses,
+  killShims,
+  removePodCgroups,
+  stopForeignPods,
+  stopOwnContainers,
+  unmountAll,
+} from '../runtime/stop-containers.ts';
+import type { Phase, PhaseContext } from './engine.ts';
+
+export interface ResetContext extends PhaseContext {
+  kind: 'reset';
+  /** Set: the runtime was not kinit's. */
+  criSocket?: string;
+  imageRepository: string;
+  keepBundle: boolean;
+}
+
+/** Phases other than the last ones do their best: a host half broken must become clean too. */
+const tell = (context: ResetContext, problems: string[]) => {
+  for (const problem of problems) context.warn(problem);
+};
+
+async function stopUnit(host: Host, unit: string): Promise<boolean> {
+  if (!(await unitState(host, unit)).active) return false;
+  await host.run('systemctl', ['stop', unit]);
+  return true;
+}
+
+export const resetPhases: readonly Phase<ResetContext>[] = [
+  {
+    name: 'cleanup-node/kubelet',
+    title: 'Stop the kubelet',
+    run: ({ host }) => stopUnit(host, kubeletUnit),
+  },
+  {
+    name: 'cleanup-node/containers',
+    title: 'Stop all containers',
+    async run({ host, criSocket }) {
+      if (criSocket) return (await stopForeignPods(host, criSocket)) > 0;
+      if ((await exists(host, containerdPaths.unit)) && !(await unitState(host, unitName)).active) {
+        await host.run('systemctl', ['start', unitName]);
+      }
+      const stopped = await stopOwnContainers(host);
+      await killPodProcesses(host);
+      return stopped > 0;
+    },
+  },
+  {
+    name: 'cleanup-node/rules',
+    title: 'Remove packet filter rules',
+    async run(context) {
+      tell(context, await removeRules(context.host, context.imageRepository));
+      return true;
+    },
+  },
+  {
+    name: 'cleanup-node/runtime',
+    title: 'Stop containerd',
+    needed: ({ criSocket }) => criSocket === undefined,
+    async run({ host, changes }) {
+      if (!changes.journal.has(`unit:${unitName}`)) return false;
+      const stopped = await stopUnit(host, unitName);
+      await killShims(host);
+      return stopped;
+    },
+  },
+  {
+    name: 'cleanup-node/mounts',
+    title: 'Unmount volumes and root file systems',
+    async run(context) {
+      tell(context, await unmountAll(context.host));
+      await removePodCgroups(context.host);
+      return true;
+    },
+  },
+  {
+    name: 'cleanup-node/interfaces',
+    title: 'Remove network interfaces',
+    async run({ host }) {
+      await removeInterfaces(host);
+      return true;
+    },
+  },
+  {
+    name: 'undo',
+    title: 'Put files and settings back',
+    async run(context) {
+      const { host, changes } = context;
+      if (!changes.journal.entries.length) return false;
+      tell(context, (await undoAll(host, changes.journal.entries)).problems);
+      for (const path of [containerdPaths.state, '/run/kinit-network', '/run/kubernetes']) await host.remove(path);
+      return true;
+    },
+  },
+  {
+    name: 'cleanup-node/state',
+    title: 'Remove the bundle and the journal',
+    async run({ host, keepBundle }) {
+      // The journal goes first: it is true only as long as there is something to undo.
+      await host.remove(stateFolder);
+      if (keepBundle) return true;
+      const link = `${linkDir}/kinit`;
+      if ((await host.stat(link))?.target?.startsWith(`${bundlePaths.parent}/`)) await host.remove(link);
+      await host.remove(bundlePaths.parent);
+      return true;
+    },
+  },
+];
+
+export const resetPhaseNames = resetPhases.map(({ name }) => name);

@@ -1,0 +1,60 @@
+/** Container runtime and images; both go on beside certificates and kubeconfigs. */
+import { type ImageName, nodeImages } from '../bundle/image-names.ts';
+import { bundlePaths, linkDir } from '../config/paths.ts';
+import { exists } from '../host/host.ts';
+import { chooseSnapshotter, installContainerd } from '../runtime/containerd.ts';
+import { loadImages } from '../runtime/images.ts';
+import type { NodeContext } from './context.ts';
+import type { Phase } from './engine.ts';
+
+const commands = ['kubectl', 'kubelet', 'ctr', 'crictl', 'kinit'];
+
+export const runtimePhases: Phase<NodeContext>[] = [
+  {
+    name: 'runtime/install',
+    title: 'Install and start containerd',
+    background: true,
+    needed: ({ node }) => node.ownRuntime,
+    async run({ changes, hostSettings, cgroupDriver, facts, imageRepository, signal }) {
+      const snapshotter = await chooseSnapshotter(changes.host, hostSettings.snapshotter);
+      const { canLowerOomScore } = facts;
+      return installContainerd(changes, { cgroupDriver, snapshotter, canLowerOomScore, imageRepository }, signal);
+    },
+  },
+  {
+    name: 'runtime/commands',
+    title: 'Link kubectl and the other commands',
+    async run({ changes }) {
+      let changed = false;
+      for (const name of commands) {
+        const target = `${bundlePaths.bin}/${name}`;
+        if (!(await exists(changes.host, target))) continue;
+        const place = `${linkDir}/${name}`;
+        // A command of the host's own stays.
+        const present = await changes.host.stat(place);
+        if (present && !present.target?.startsWith(bundlePaths.parent)) continue;
+        if (await changes.link(place, target)) changed = true;
+      }
+      return changed;
+    },
+  },
+];
+
+/** Imports images of the bundle once containerd answers. */
+export function imagePhase(
+  name: string,
+  title: string,
+  images: readonly ImageName[],
+  after: string[],
+): Phase<NodeContext> {
+  return {
+    name,
+    title,
+    background: true,
+    after: ['runtime/install', ...after],
+    run: ({ host, imageRepository }) =>
+      host.dryRun ? Promise.resolve(false) : loadImages(host, images, imageRepository),
+  };
+}
+
+export const workerImages = imagePhase('images/load', 'Load images', nodeImages, []);

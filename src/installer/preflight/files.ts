@@ -1,0 +1,29 @@
+/** Files and folders that must not be there yet. */
+import { kubeconfigPaths, manifestsDir } from '../config/paths.ts';
+import { exists } from '../host/host.ts';
+import { type Check, error, type Finding, isOwnNode } from './check.ts';
+
+const label = (path: string) => path.replaceAll('/', '-');
+
+/** Leftovers of another cluster. */
+export const filesAvailable: Check = async (context) => {
+  const { host, command, etcdDataDir } = context;
+  if (isOwnNode(context)) return [];
+  const findings: Finding[] = [];
+  const advice = 'remove it, or run kinit reset after an earlier cluster';
+  const files =
+    command === 'init'
+      ? ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'etcd'].map(
+          (name) => `${manifestsDir}/${name}.yaml`,
+        )
+      : [kubeconfigPaths.kubelet, kubeconfigPaths.bootstrapKubelet];
+  for (const path of files) {
+    if (await exists(host, path))
+      findings.push(error(`FileAvailable-${label(path)}`, `${path} already exists`, advice));
+  }
+  for (const path of command === 'init' ? [etcdDataDir] : [manifestsDir]) {
+    if ((await host.list(path)).length)
+      findings.push(error(`DirAvailable-${label(path)}`, `${path} is not empty`, advice));
+  }
+  return findings;
+};

@@ -1,0 +1,105 @@
+/** Ends every container of Kubernetes on a host, and what they leave: mounts, network namespaces, cgroups. */
+import { containerdPaths, kubeletDir } from '../config/paths.ts';
+import { exists, type Host, readText } from '../host/host.ts';
+import { pause } from '../host/wait.ts';
+import { ctr } from './containerd.ts';
+
+const words = (text: string) => text.split(/\s+/).filter((word) => word !== '');
+
+/** Containers of kinit's containerd. @returns how many there were */
+export async function stopOwnContainers(host: Host): Promise<number> {
+  if ((await ctr(host, ['version'])).exitCode !== 0) return 0;
+  const containers = words((await ctr(host, ['containers', 'ls', '-q'])).stdout);
+  const tasks = words((await ctr(host, ['tasks', 'ls', '-q'])).stdout);
+  await Promise.all(tasks.map((id) => ctr(host, ['tasks', 'kill', '--signal', 'SIGKILL', '--all', id], {})));
+  const deadline = Date.now() + 10_000;
+  for (
+    let left = tasks;
+    left.length && Date.now() < deadline;
+    left = words((await ctr(host, ['tasks', 'ls', '-q'])).stdout)
+  ) {
+    await Promise.all(left.map((id) => ctr(host, ['tasks', 'rm', '--force', id], {})));
+    await pause(50);
+  }
+  for (const id of containers) await ctr(host, ['containers', 'rm', id], {});
+  return containers.length;
+}
+
+/** Pods of a runtime that is not kinit's, by its own tool. */
+export async function stopForeignPods(host: Host, socket: string): Promise<number> {
+  const endpoint = ['--runtime-endpoint', socket];
+  const pods = words((await host.run('crictl', [...endpoint, 'pods', '-q'], { observe: true })).stdout);
+  for (const pod of pods) await host.run('crictl', [...endpoint, 'rmp', '-f', pod]);
+  return pods.length;
+}
+
+/** Processes in cgroups of pods: what is left when the runtime could not be asked. */
+export async function killPodProcesses(host: Host): Promise<void> {
+  const found = await host.run('find', ['/sys/fs/cgroup', '-path', '*kubepods*', '-name', 'cgroup.procs'], {
+    observe: true,
+  });
+  const pids = new Set<string>();
+  for (const path of found.stdout.split('\n').filter(Boolean)) {
+    for (const pid of words((await readText(host, path).catch(() => '')) ?? '')) pids.add(pid);
+  }
+  if (pids.size) await host.run('kill', ['-9', ...pids]);
+}
+
+/** Shims outlive containerd on purpose; without their containers they are only left over. */
+export async function killShims(host: Host): Promise<void> {
+  const pids: string[] = [];
+  for (const pid of await host.list('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const command = (await readText(host, `/proc/${pid}/cmdline`).catch(() => '')) ?? '';
+    if (command.includes('containerd-shim') && command.includes('k8s.io') && command.includes(containerdPaths.socket))
+      pids.push(pid);
+  }
+  if (pids.length) await host.run('kill', ['-9', ...pids]);
+}
+
+export async function removePodCgroups(host: Host): Promise<void> {
+  await host.run('systemctl', ['stop', 'kubepods.slice']);
+  const below = ['/sys/fs/cgroup', '-depth', '-type', 'd'];
+  await host.run('find', [
+    ...below,
+    '(',
+    '-path',
+    '*/kubepods/*',
+    '-o',
+    '-name',
+    'kubepods',
+    ')',
+    '-exec',
+    'rmdir',
+    '{}',
+    ';',
+  ]);
+}
+
+/** Mount points below any of the folders, deepest first. */
+export function mountsBelow(mountinfo: string, folders: readonly string[]): string[] {
+  return mountinfo
+    .split('\n')
+    .map((line) =>
+      line.split(' ')[4]?.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
+    )
+    .filter((path): path is string => path !== undefined && folders.some((folder) => path.startsWith(`${folder}/`)))
+    .reverse();
+}
+
+/** Network namespaces of pods that the runtime has left behind. */
+const isPodNamespace = (path: string) => /^\/(?:var\/)?run\/netns\/cni-/.test(path);
+
+export async function unmountAll(host: Host): Promise<string[]> {
+  const problems: string[] = [];
+  const mountinfo = (await readText(host, '/proc/self/mountinfo')) ?? '';
+  const folders = [kubeletDir, containerdPaths.state, containerdPaths.root];
+  const namespaces = mountsBelow(mountinfo, ['/run/netns', '/var/run/netns']).filter(isPodNamespace);
+  for (const path of [...mountsBelow(mountinfo, folders), ...namespaces]) {
+    const result = await host.run('umount', ['-l', path]);
+    if (result.exitCode !== 0 && !/not mounted|no mount point/.test(result.stderr))
+      problems.push(`${path}: ${result.stderr.trim()}`);
+  }
+  for (const path of new Set(namespaces)) if (await exists(host, path)) await host.remove(path);
+  return problems;
+}
