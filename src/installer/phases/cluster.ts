@@ -77,8 +77,7 @@ export const clusterPhases: Phase<InitContext>[] = [
       let created = false;
       if (!chosen)
         for (const token of config.bootstrapTokens) created = (await ensureToken(client, token, { signal })) || created;
-      const token = chosen ?? config.bootstrapTokens[0]!.token;
-      context.joinCommand = joinCommand(controlPlaneServer(config), token, caPem);
+      context.joinToken = chosen ?? config.bootstrapTokens[0]!.token;
       return applied || created;
     },
   },
@@ -100,6 +99,12 @@ export const clusterPhases: Phase<InitContext>[] = [
       }),
   },
 ];
+
+/** undefined when the phase bootstrap-token was skipped. */
+export async function currentJoinCommand(context: InitContext): Promise<string | undefined> {
+  const { joinToken, config } = context;
+  return joinToken && joinCommand(controlPlaneServer(config), joinToken, await caPemOf(context));
+}
 
 export const waitNode: Phase<InitContext> = {
   name: 'wait-node',

@@ -33,6 +33,8 @@ export interface InitContext extends NodeContext {
   /** The cluster's KubeletConfiguration. */
   kubeletConfig: OpenDocument;
   /** Filled by the phase bootstrap-token. */
+  joinToken?: string;
+  /** Filled by the phase show-join-command. */
   joinCommand?: string;
 }
 

@@ -14,8 +14,6 @@ export interface PhaseContext {
   signal: AbortSignal;
   /** A line for the user that is no error. */
   warn(message: string): void;
-  /** A line that belongs to the running phase's result. */
-  note(message: string): void;
 }
 
 export interface Phase<C extends PhaseContext = PhaseContext> {

@@ -1,7 +1,7 @@
 /** `kinit init`: what happens to a host that becomes a control plane, in this order. */
 import { controlPlaneImages, nodeImages } from '../bundle/image-names.ts';
 import { certificatePhases } from './certs.ts';
-import { clusterPhases, waitNode } from './cluster.ts';
+import { clusterPhases, currentJoinCommand, waitNode } from './cluster.ts';
 import type { InitContext } from './context.ts';
 import { controlPlanePhases } from './control-plane.ts';
 import type { Phase } from './engine.ts';
@@ -21,13 +21,14 @@ const preflightPhase: Phase<InitContext> = {
   },
 };
 
+/** The line itself stands in the last event and at the end of the output. */
 const showJoinCommand: Phase<InitContext> = {
   name: 'show-join-command',
-  title: 'Show how to join nodes',
+  title: 'Make the command for joining nodes',
   after: ['bootstrap-token'],
-  needed: ({ joinCommand }) => joinCommand !== undefined,
-  async run({ joinCommand, note }) {
-    note(joinCommand ?? '');
+  needed: ({ host }) => !host.dryRun,
+  async run(context) {
+    context.joinCommand = await currentJoinCommand(context);
     return false;
   },
 };

@@ -1,0 +1,64 @@
+/** `kinit init` */
+import type { Command } from 'commander';
+import type { InitFlags } from '../installer/config/flags.ts';
+import { addInventoryOptions, addNodeOptions } from './node-options.ts';
+import { drawSession, list, type OutputFlags } from './session.ts';
+
+type Flags = InitFlags & OutputFlags & { config?: string; inventory?: string; limit?: string[] };
+
+export function addInitCommand(program: Command): void {
+  const command = program.command('init').description('make this host the control plane of a new cluster');
+  addInventoryOptions(addNodeOptions(command))
+    .option(
+      '--apiserver-advertise-address <ip>',
+      'address at which the API server is reached (default: of the default route)',
+    )
+    .option('--apiserver-bind-port <port>', 'port of the API server (default 6443)')
+    .option(
+      '--apiserver-cert-extra-sans <names>',
+      'more names and addresses for the certificate of the API server',
+      list,
+    )
+    .option('--cert-dir <path>', 'folder of the certificates (default /etc/kubernetes/pki)')
+    .option(
+      '--control-plane-endpoint <host:port>',
+      'stable address of the control plane: a DNS name or a load balancer',
+    )
+    .option('--feature-gates <list>', 'feature gates of the control plane: name=true,…')
+    .option('--image-repository <name>', "repository of the components' images (default kinit.local)")
+    .option('--kubernetes-version <version>', 'must be the one of this kinit')
+    .option('--network-backend <vxlan|host-gw>', 'how pods of different hosts reach each other (default vxlan)')
+    .option('--pod-network-cidr <cidr>', 'addresses of pods (default 10.244.0.0/16)')
+    .option('--service-cidr <cidr>', 'addresses of services (default 10.96.0.0/12)')
+    .option('--service-dns-domain <domain>', 'DNS domain of services (default cluster.local)')
+    .option('--token <token>', 'bootstrap token with which nodes join (default: a new one)')
+    .option('--token-ttl <duration>', 'how long the token is valid; 0 for ever (default 24h)')
+    .action(runInitCommand);
+}
+
+async function runInitCommand(flags: Flags): Promise<void> {
+  const { runInit } = await import('../installer/phases/run.ts');
+  const ended = await drawSession(flags, (options) => runInit(flags, flags.config, options));
+  if (!ended?.ok || flags.output === 'json') return;
+  if (ended.joinCommand) process.stdout.write(closingText(ended.joinCommand));
+}
+
+export function closingText(joinCommand: string): string {
+  return `
+Your Kubernetes control plane has initialized successfully!
+
+To use the cluster, run as a regular user:
+
+  mkdir -p $HOME/.kube
+  sudo cp -i /etc/kubernetes/admin.conf $HOME/.kube/config
+  sudo chown $(id -u):$(id -g) $HOME/.kube/config
+
+or, as root:
+
+  export KUBECONFIG=/etc/kubernetes/admin.conf
+
+Then join any number of worker nodes by running this on each of them as root:
+
+${joinCommand.replace(' --token', ' \\\n\t--token').replace(' --discovery', ' \\\n\t--discovery')}
+`;
+}

@@ -1,0 +1,35 @@
+/** `kinit join` */
+import type { Command } from 'commander';
+import type { JoinFlags } from '../installer/config/flags.ts';
+import { addInventoryOptions, addNodeOptions } from './node-options.ts';
+import { drawSession, list, type OutputFlags } from './session.ts';
+
+type Flags = JoinFlags & OutputFlags & { config?: string; inventory?: string; limit?: string[] };
+
+export function addJoinCommand(program: Command): void {
+  const command = program.command('join').argument('[endpoint]', 'host:port of the API server');
+  addInventoryOptions(addNodeOptions(command.description('make this host a node of an existing cluster')))
+    .option('--token <token>', 'bootstrap token, for discovery and for the first certificate')
+    .option('--discovery-token <token>', 'token for discovery only')
+    .option(
+      '--discovery-token-ca-cert-hash <hash>',
+      "sha256:<hex> of the public key of the cluster's CA; repeatable",
+      list,
+    )
+    .option(
+      '--discovery-token-unsafe-skip-ca-verification',
+      'join without knowing the CA; anybody with the token could pretend to be the cluster',
+    )
+    .option('--discovery-file <path>', 'kubeconfig that names the cluster, instead of a token')
+    .option('--tls-bootstrap-token <token>', 'token for the first certificate only')
+    .action(runJoinCommand);
+}
+
+async function runJoinCommand(endpoint: string | undefined, flags: Flags): Promise<void> {
+  const { runJoin } = await import('../installer/phases/run.ts');
+  const ended = await drawSession(flags, (options) => runJoin({ ...flags, endpoint }, flags.config, options));
+  if (!ended?.ok || flags.output === 'json' || flags.dryRun) return;
+  process.stdout.write(
+    '\nThis node has joined the cluster.\n\nRun "kubectl get nodes" on the control plane to see it.\n',
+  );
+}

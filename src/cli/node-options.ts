@@ -1,0 +1,27 @@
+/** Flags that `kinit init` and `kinit join` have in common. */
+import type { Command } from 'commander';
+import { list, outputOption } from './session.ts';
+
+export function addNodeOptions(command: Command): Command {
+  return outputOption(command)
+    .option(
+      '--config <file>',
+      'configuration file: kubeadm.k8s.io/v1beta4 documents and kinit.local/v1alpha1 HostConfiguration',
+    )
+    .option('--cri-socket <path>', 'use the container runtime that listens there instead of installing containerd')
+    .option('--node-name <name>', 'name of the node (default: the host name)')
+    .option('--ignore-preflight-errors <checks>', 'checks whose errors become warnings: names, or all', list)
+    .option('--skip-phases <phases>', 'phases to leave out', list)
+    .option('--dry-run', 'print what would change, and change nothing')
+    .option('--swap <off|keep>', 'turn swap off (default) or leave it alone')
+    .option('--selinux <permissive|keep>', 'make SELinux permissive (default) or leave it alone')
+    .option('--firewall <open|keep>', 'open ports in firewalld or ufw (default) or leave the firewall alone')
+    .option('--cgroup-driver <auto|systemd|cgroupfs>', 'cgroup driver of kubelet and containerd')
+    .option('--snapshotter <auto|overlayfs|native>', 'how containerd stores images');
+}
+
+export function addInventoryOptions(command: Command): Command {
+  return command
+    .option('-i, --inventory <file>', 'work on the hosts of an inventory, over SSH')
+    .option('--limit <hosts>', 'with --inventory: only these hosts or roles', list);
+}

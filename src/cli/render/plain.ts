@@ -1,0 +1,25 @@
+/** Events as plain lines: for logs, pipes and terminals without cursor. */
+import type { PhaseEvent } from '../../installer/phases/events.ts';
+
+const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
+
+/** undefined: nothing to print. */
+export function plainLine(event: PhaseEvent): string | undefined {
+  const prefix = `[${event.host}]`;
+  switch (event.type) {
+    case 'started':
+      return `${prefix} kinit ${event.command}${event.dryRun ? ' (dry run)' : ''}`;
+    case 'phase-started':
+      return undefined;
+    case 'phase-ended':
+      if (event.outcome === 'skipped') return undefined;
+      return `${prefix} [${event.phase}] ${event.title}: ${event.outcome} (${seconds(event.ms)})`;
+    case 'warning':
+      return `${prefix} warning: ${event.message}`;
+    case 'planned':
+      return `${prefix} would ${event.action} ${event.what}`;
+    case 'ended':
+      if (!event.ok) return `${prefix} failed after ${seconds(event.ms)}`;
+      return `${prefix} ${event.changed ? 'done' : 'nothing had to be changed'} (${seconds(event.ms)})`;
+  }
+}

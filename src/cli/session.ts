@@ -1,0 +1,72 @@
+/** Runs a command of the installer for the command line: signals, drawing, exit. */
+import type { Command } from 'commander';
+import { KinitError } from '../installer/errors.ts';
+import { type Host, localHost } from '../installer/host/host.ts';
+import type { PhaseEvent } from '../installer/phases/events.ts';
+import type { SessionOptions, SessionResult } from '../installer/phases/session.ts';
+import { createRenderer } from './render/renderer.ts';
+
+export interface OutputFlags {
+  output: string;
+  dryRun?: boolean;
+}
+
+export type EndedEvent = Extract<PhaseEvent, { type: 'ended' }>;
+
+/** `a,b` and repeated flags alike. */
+export const list = (value: string, before: string[] | undefined): string[] => [
+  ...(before ?? []),
+  ...value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+];
+
+export function outputOption(command: Command): Command {
+  return command.option(
+    '-o, --output <format>',
+    'text, plain (no cursor movements) or json (one event per line)',
+    'text',
+  );
+}
+
+/** Aborts on Ctrl-C and SIGTERM; a second Ctrl-C ends at once. */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = (name: string) =>
+    controller.abort(
+      new KinitError('Interrupted', `interrupted by ${name}`, {
+        advice: 'run the same command again to go on, or kinit reset',
+      }),
+    );
+  process.once('SIGINT', () => stop('SIGINT'));
+  process.once('SIGTERM', () => stop('SIGTERM'));
+  return controller.signal;
+}
+
+/** @returns the last event, for what is printed below the list */
+export async function drawSession(
+  flags: OutputFlags,
+  run: (options: SessionOptions) => Promise<SessionResult>,
+  host: Host = localHost(),
+): Promise<EndedEvent | undefined> {
+  if (!['text', 'plain', 'json'].includes(flags.output)) {
+    throw new KinitError('Usage', `--output is "${flags.output}"; it takes text, plain or json`);
+  }
+  const renderer = await createRenderer(flags.output);
+  let ended: EndedEvent | undefined;
+  try {
+    await run({
+      host,
+      dryRun: flags.dryRun ?? false,
+      signal: interruptSignal(),
+      events: (event) => {
+        if (event.type === 'ended') ended = event;
+        renderer.sink(event);
+      },
+    });
+  } finally {
+    await renderer.finish();
+  }
+  return ended;
+}
