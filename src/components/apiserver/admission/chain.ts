@@ -1,22 +1,34 @@
 /** The admission plugins in upstream's order: all mutating ones, then all validating ones. */
-import type { AdmissionAttributes, AdmissionPlugin, Authorizer, CacheReader, LoopbackClient } from '../types.ts';
+import { createEscalationCheck } from '../authorization/escalation.ts';
+import type { AdmissionAttributes, AdmissionPlugin } from '../types.ts';
+import type { AdmissionDeps, PluginFactory } from './plugin.ts';
+import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './plugins/certificates.ts';
+import { defaultTolerationSeconds, type TolerationSecondsOptions } from './plugins/default-toleration-seconds.ts';
+import { namespaceLifecycle } from './plugins/namespace-lifecycle.ts';
+import { nodeRestriction } from './plugins/node-restriction.ts';
+import { ownerReferencesPermissionEnforcement } from './plugins/owner-references.ts';
+import { priority } from './plugins/priority.ts';
+import { serviceAccount } from './plugins/service-account.ts';
+import {
+  alwaysPullImages,
+  defaultIngressClass,
+  denyServiceExternalIPs,
+  extendedResourceToleration,
+  podTopologyLabels,
+  runtimeClass,
+} from './plugins/small-defaults.ts';
+import { defaultStorageClass, persistentVolumeClaimResize, storageObjectInUseProtection } from './plugins/storage.ts';
+import { taintNodesByCondition } from './plugins/taint-nodes.ts';
 
-export interface AdmissionOptions {
+export type { AdmissionDeps } from './plugin.ts';
+
+export interface AdmissionOptions extends TolerationSecondsOptions {
   /** `--enable-admission-plugins`, added to the ones that are on by default. */
   enable: string[];
   /** `--disable-admission-plugins`. */
   disable: string[];
-  /** `--default-not-ready-toleration-seconds`, 300 unless told. */
-  defaultNotReadyTolerationSeconds?: number;
-  defaultUnreachableTolerationSeconds?: number;
-  /** Plugins that others bring (webhooks, policies); placed by name where upstream places them. */
+  /** Plugins that others bring (webhooks, policies), by their names in the order below; these are on when given. */
   extra?: AdmissionPlugin[];
-}
-
-export interface AdmissionDeps {
-  cache: CacheReader;
-  loopback: LoopbackClient;
-  authorizer: Authorizer;
 }
 
 export interface AdmissionChain {
@@ -24,10 +36,67 @@ export interface AdmissionChain {
   validate(attributes: AdmissionAttributes): Promise<void>;
 }
 
+/** Upstream's order. A name without a factory is known but brought by others (`extra`) or not built: enabling it alone does nothing. */
+const ordered: [name: string, onByDefault: boolean, factory?: PluginFactory<AdmissionOptions>][] = [
+  ['AlwaysAdmit', false],
+  ['NamespaceAutoProvision', false],
+  ['NamespaceLifecycle', true, namespaceLifecycle],
+  ['NamespaceExists', false],
+  ['LimitPodHardAntiAffinityTopology', false],
+  ['LimitRanger', true],
+  ['ServiceAccount', true, serviceAccount],
+  ['NodeRestriction', false, nodeRestriction],
+  ['TaintNodesByCondition', true, taintNodesByCondition],
+  ['AlwaysPullImages', false, alwaysPullImages],
+  ['ImagePolicyWebhook', false],
+  ['PodSecurity', true],
+  ['PodNodeSelector', false],
+  ['Priority', true, priority],
+  ['DefaultTolerationSeconds', true, defaultTolerationSeconds],
+  ['PodTolerationRestriction', false],
+  ['EventRateLimit', false],
+  ['ExtendedResourceToleration', false, extendedResourceToleration],
+  ['DefaultStorageClass', true, defaultStorageClass],
+  ['StorageObjectInUseProtection', true, storageObjectInUseProtection],
+  ['OwnerReferencesPermissionEnforcement', false, ownerReferencesPermissionEnforcement],
+  ['PersistentVolumeClaimResize', true, persistentVolumeClaimResize],
+  ['RuntimeClass', true, runtimeClass],
+  ['CertificateApproval', true, certificateApproval],
+  ['CertificateSigning', true, certificateSigning],
+  ['ClusterTrustBundleAttest', true],
+  ['CertificateSubjectRestriction', true, certificateSubjectRestriction],
+  ['DefaultIngressClass', true, defaultIngressClass],
+  ['DenyServiceExternalIPs', false, denyServiceExternalIPs],
+  ['PodTopologyLabels', true, podTopologyLabels],
+  ['MutatingAdmissionPolicy', true],
+  ['MutatingAdmissionWebhook', true],
+  ['ValidatingAdmissionPolicy', true],
+  ['ValidatingAdmissionWebhook', true],
+  ['ResourceQuota', true],
+  ['AlwaysDeny', false],
+];
+
+export const admissionPluginNames = ordered.map(([name]) => name);
+
 /** Throws for a plugin name that does not exist. */
-export function createAdmissionChain(_options: AdmissionOptions, _deps: AdmissionDeps): AdmissionChain {
+export function createAdmissionChain(options: AdmissionOptions, deps: AdmissionDeps): AdmissionChain {
+  for (const name of [...options.enable, ...options.disable])
+    if (!admissionPluginNames.includes(name)) throw new Error(`enable-admission-plugins plugin "${name}" is unknown`);
+  const plugins = ordered.flatMap(([name, onByDefault, factory]) => {
+    if (options.disable.includes(name)) return [];
+    const brought = (options.extra ?? []).filter((plugin) => plugin.name === name);
+    if (brought.length) return brought;
+    return factory && (onByDefault || options.enable.includes(name)) ? [factory(deps, options)] : [];
+  });
+  if (deps.roles) plugins.push(createEscalationCheck(deps.roles, deps.authorizer));
+  const mutating = plugins.filter(({ admit }) => admit);
+  const validating = plugins.filter(({ validate }) => validate);
   return {
-    admit: async () => undefined,
-    validate: async () => undefined,
+    async admit(attributes) {
+      for (const plugin of mutating) if (plugin.handles(attributes.operation)) await plugin.admit?.(attributes);
+    },
+    async validate(attributes) {
+      for (const plugin of validating) if (plugin.handles(attributes.operation)) await plugin.validate?.(attributes);
+    },
   };
 }

@@ -1,4 +1,5 @@
 /** Nobody gives away rights that he does not hold: checks on writes of roles and bindings, after upstream's policybased storage. */
+import { isDeepStrictEqual } from 'node:util';
 import type { PolicyRule, RoleBinding } from '../../../machinery/api/types.ts';
 import { forbidden, notFound } from '../errors.ts';
 import type { AdmissionAttributes, AdmissionPlugin, Authorizer } from '../types.ts';
@@ -28,8 +29,8 @@ async function checkRole(roles: RoleIndex, authorizer: Authorizer, attributes: A
   const aggregation = object?.['aggregationRule'];
   if (
     oldObject &&
-    same(oldObject['rules'] ?? [], rules) &&
-    same(oldObject['aggregationRule'] ?? null, aggregation ?? null)
+    isDeepStrictEqual(oldObject['rules'] ?? [], rules) &&
+    isDeepStrictEqual(oldObject['aggregationRule'] ?? null, aggregation ?? null)
   )
     return;
   const name = object?.metadata?.name ?? '';
@@ -55,8 +56,8 @@ async function checkBinding(roles: RoleIndex, authorizer: Authorizer, attributes
   const binding = object as unknown as RoleBinding;
   if (
     oldObject &&
-    same(oldObject['roleRef'], binding.roleRef) &&
-    same(oldObject['subjects'] ?? [], binding.subjects ?? [])
+    isDeepStrictEqual(oldObject['roleRef'], binding.roleRef) &&
+    isDeepStrictEqual(oldObject['subjects'] ?? [], binding.subjects ?? [])
   )
     return;
   const refResource = binding.roleRef.kind === 'Role' ? 'roles' : 'clusterroles';
@@ -103,5 +104,3 @@ async function may(
   });
   return answer.decision === 'allow';
 }
-
-const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);

@@ -1,4 +1,5 @@
 /** Roles and bindings of the cluster, indexed by subject, so that a decision looks only at bindings that name the user. */
+import { matchesLabelSelector } from '../../../../machinery/api/selectors.ts';
 import type {
   ClusterRole,
   ClusterRoleBinding,
@@ -82,7 +83,7 @@ export class RoleIndex {
     this.aggregated.set(name, rules);
     for (const selector of role.aggregationRule?.clusterRoleSelectors ?? [])
       for (const [otherName, other] of this.clusterRoles) {
-        if (otherName === name || !matchesLabels(selector, other.metadata?.labels ?? {})) continue;
+        if (otherName === name || !matchesLabelSelector(selector, other.metadata?.labels)) continue;
         rules.push(...(other.aggregationRule ? this.aggregate(otherName, other) : (other.rules ?? [])));
       }
     return rules;
@@ -118,25 +119,6 @@ function subjectKey(subject: Subject, namespace: string): string | undefined {
   if (subject.kind === 'ServiceAccount')
     return `user:system:serviceaccount:${subject.namespace || namespace}:${subject.name}`;
   return undefined;
-}
-
-type LabelSelector = NonNullable<NonNullable<ClusterRole['aggregationRule']>['clusterRoleSelectors']>[number];
-
-function matchesLabels(selector: LabelSelector, labels: Record<string, string>): boolean {
-  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) if (labels[key] !== value) return false;
-  for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
-    const value = labels[key];
-    const fits =
-      operator === 'In'
-        ? value !== undefined && values.includes(value)
-        : operator === 'NotIn'
-          ? value === undefined || !values.includes(value)
-          : operator === 'Exists'
-            ? value !== undefined
-            : value === undefined;
-    if (!fits) return false;
-  }
-  return true;
 }
 
 /** Keeps an index up to date from the watch cache. */
