@@ -1,0 +1,82 @@
+/** The lab's own network: a bridge 10.77.<n>.1/24 and, per host, a network namespace with one leg on it. */
+import { existsSync } from 'node:fs';
+import { execa } from 'execa';
+
+export interface LabNetwork {
+  /** Third byte of the lab's addresses, 1 to 254. */
+  index: number;
+  bridge: string;
+}
+
+const ip = (...args: string[]) => execa('ip', args);
+
+export function labNetwork(index: number): LabNetwork {
+  return { index, bridge: `kl${index}` };
+}
+
+export const hostAddress = (network: LabNetwork, position: number) => `10.77.${network.index}.${10 + position}`;
+export const namespaceOf = (network: LabNetwork, host: string) => `kl${network.index}-${host}`;
+/** A host keeps its card over a reboot: neighbours go on knowing it. */
+const hardwareAddress = (network: LabNetwork, position: number) =>
+  `02:4b:00:00:${network.index.toString(16).padStart(2, '0')}:${(10 + position).toString(16).padStart(2, '0')}`;
+/** The outer end of a host's cable; at most 15 characters. */
+export const cableOf = (network: LabNetwork, position: number) => `kl${network.index}v${position}`;
+
+/** Takes the first index whose bridge does not exist. The bridge is the lock: making it fails for all but one. */
+export async function claimNetwork(): Promise<LabNetwork> {
+  for (let index = 1; index < 255; index++) {
+    const network = labNetwork(index);
+    if (existsSync(`/sys/class/net/${network.bridge}`)) continue;
+    const made = await execa('ip', ['link', 'add', network.bridge, 'type', 'bridge'], { reject: false });
+    if (made.exitCode !== 0) continue;
+    await ip('address', 'add', `10.77.${index}.1/24`, 'dev', network.bridge);
+    await ip('link', 'set', network.bridge, 'up');
+    return network;
+  }
+  throw new Error('all 254 lab networks are in use; remove old labs with: npm run lab -- down');
+}
+
+export async function connectHost(network: LabNetwork, host: string, position: number): Promise<void> {
+  const namespace = namespaceOf(network, host);
+  const cable = cableOf(network, position);
+  await ip('netns', 'add', namespace);
+  await ip(
+    'link',
+    'add',
+    cable,
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth0',
+    'address',
+    hardwareAddress(network, position),
+    'netns',
+    namespace,
+  );
+  await ip('link', 'set', cable, 'master', network.bridge, 'up');
+  await setUpInside(network, namespace, position);
+}
+
+/** Address and routes inside; a reboot of a host leaves its namespace, so this is needed once. */
+async function setUpInside(network: LabNetwork, namespace: string, position: number): Promise<void> {
+  await ip('-n', namespace, 'address', 'add', `${hostAddress(network, position)}/24`, 'dev', 'eth0');
+  await ip('-n', namespace, 'link', 'set', 'lo', 'up');
+  await ip('-n', namespace, 'link', 'set', 'eth0', 'up');
+  await ip('-n', namespace, 'route', 'add', 'default', 'via', `10.77.${network.index}.1`);
+}
+
+/** Pulls or plugs the cable. */
+export async function setCable(network: LabNetwork, position: number, state: 'up' | 'down'): Promise<void> {
+  await ip('link', 'set', cableOf(network, position), state);
+}
+
+/** A host that starts afresh has no interfaces of its last life. */
+export async function disconnectHost(network: LabNetwork, host: string, position: number): Promise<void> {
+  await execa('ip', ['link', 'del', cableOf(network, position)], { reject: false });
+  await execa('ip', ['netns', 'del', namespaceOf(network, host)], { reject: false });
+}
+
+export async function releaseNetwork(network: LabNetwork): Promise<void> {
+  await execa('ip', ['link', 'del', network.bridge], { reject: false });
+}

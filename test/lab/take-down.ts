@@ -1,0 +1,51 @@
+/** Removes hosts and labs without a trace, also those of a supervisor that has died. */
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { execa } from 'execa';
+import { hostProcesses, removeHostCgroups } from './cgroups.ts';
+import { disconnectHost, releaseNetwork } from './network.ts';
+import { type HostState, hostFolder, type LabState } from './state.ts';
+
+const deadlineMs = 20_000;
+
+/** Ends every process of a host at once, as pulling its plug would. */
+export async function killHost(state: LabState, host: HostState): Promise<void> {
+  const deadline = Date.now() + deadlineMs;
+  for (;;) {
+    const pids = await hostProcesses(`${state.name}-${host.name}`);
+    if (!pids.length) return;
+    for (const pid of pids) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
+    if (Date.now() > deadline) throw new Error(`processes of host ${host.name} do not end: ${pids.join(' ')}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Unmounts everything below a folder, deepest first. */
+async function unmountBelow(folder: string): Promise<void> {
+  const mounts = (await readFile('/proc/self/mounts', 'utf8'))
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((path) => path.startsWith(`${folder}/`))
+    .sort((a, b) => b.length - a.length);
+  for (const path of mounts) await execa('umount', ['--lazy', path], { reject: false });
+}
+
+/** Hosts, mounts, namespaces, bridge, control groups, files. */
+export async function takeDown(state: LabState): Promise<void> {
+  await Promise.all(
+    state.hosts.map(async (host) => {
+      await killHost(state, host);
+      await unmountBelow(hostFolder(state, host.name));
+      await disconnectHost(state.network, host.name, host.position);
+      await removeHostCgroups(`${state.name}-${host.name}`);
+    }),
+  );
+  await releaseNetwork(state.network);
+  if (existsSync(state.folder)) await rm(state.folder, { recursive: true, force: true });
+}
