@@ -1,0 +1,84 @@
+/** What the wings of the kubelet hand to each other. */
+import type { Container, Pod, PodStatus, Service } from '../../machinery/api/types.ts';
+import type { Mount } from './cri/types.ts';
+
+/** Where the objects that pods refer to come from: cached and watched only while a pod of this node uses them. */
+export interface ReferencedObjects {
+  configMap(
+    namespace: string,
+    name: string,
+  ): Promise<{ data?: Record<string, string>; binaryData?: Record<string, string> } | undefined>;
+  secret(namespace: string, name: string): Promise<{ type?: string; data?: Record<string, string> } | undefined>;
+  /** A token of the pod's service account, bound to the pod; renewed at 80% of its life. */
+  serviceAccountToken(pod: Pod, audience: string, expirationSeconds: number): Promise<string>;
+  /** Forgets what only this pod used. */
+  release(podUid: string): void;
+}
+
+/** volumes/: everything that a pod's containers find mounted. */
+export interface VolumeSetup {
+  /** Makes or refreshes the pod's volumes; safe to repeat. Throws an Error whose message is the FailedMount event's text. */
+  setUp(pod: Pod): Promise<void>;
+  /** CRI mounts of one container, after setUp: volumes, subPath, /etc/hosts, termination log. */
+  mounts(pod: Pod, container: Container, podIps: string[]): Promise<Mount[]>;
+  /** Unmounts and removes the pod's directory under /var/lib/kubelet/pods. */
+  tearDown(podUid: string): Promise<void>;
+  /** UIDs that have a directory: those not known any more are torn down by the caller. */
+  podUids(): Promise<string[]>;
+}
+
+/** environment/: the variables of one container, in order. Throws with the text of CreateContainerConfigError. */
+export interface EnvironmentInput {
+  pod: Pod;
+  container: Container;
+  podIps: string[];
+  hostIps: string[];
+  nodeName: string;
+  nodeAllocatable: Record<string, string>;
+  /** Of the pod's namespace, and `default/kubernetes`. */
+  services: Service[];
+  objects: ReferencedObjects;
+}
+
+export type ProbeKind = 'liveness' | 'readiness' | 'startup';
+
+export interface ProbeTarget {
+  pod: Pod;
+  container: Container;
+  containerId: string;
+  podIp: string;
+  startedAt: Date;
+}
+
+/** probes/: runs the probes of running containers, and tells when a result changes. */
+export interface Prober {
+  /** Starts probes of a container that has just been seen running; a container already tracked is left alone. */
+  track(target: ProbeTarget): void;
+  untrack(containerId: string): void;
+  untrackPod(podUid: string): void;
+  /** undefined: no such probe on this container. A startup probe that has not succeeded counts as not started, not ready. */
+  result(containerId: string, kind: ProbeKind): 'success' | 'failure' | 'unknown' | undefined;
+}
+
+/** Told by the prober; the pod worker syncs the pod again and kills a container whose liveness or startup probe failed. */
+export type ProbeListener = (change: {
+  podUid: string;
+  containerName: string;
+  containerId: string;
+  kind: ProbeKind;
+  result: 'success' | 'failure';
+  message: string;
+}) => void;
+
+/** What server/ reads from the rest. */
+export interface KubeletView {
+  nodeName: string;
+  /** All pods of this node, static ones included, with their latest status. */
+  pods(): Pod[];
+  pod(namespace: string, name: string): Pod | undefined;
+  podStatus(podUid: string): PodStatus | undefined;
+  /** The full id of a running (or, with `previous`, the last ended) container. */
+  containerId(podUid: string, containerName: string, previous?: boolean): string | undefined;
+  sandboxId(podUid: string): string | undefined;
+  healthy(): string | undefined;
+}
