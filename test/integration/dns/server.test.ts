@@ -1,0 +1,99 @@
+import { Resolver } from 'node:dns/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import packet from 'dns-packet';
+import { execa, type ResultPromise } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const root = join(import.meta.dirname, '../../..');
+const node = join(root, 'node_modules/.bin/node');
+const running: ResultPromise[] = [];
+let folder: string;
+let port: number;
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address() as { port: number };
+      server.close(() => resolve(address.port));
+    });
+  });
+}
+
+async function start(name: string, corefile: string): Promise<void> {
+  const path = join(folder, name);
+  await writeFile(path, corefile);
+  const child = execa(node, [join(root, 'src/components/dns/main.ts'), '--conf', path], { reject: false, all: true });
+  running.push(child);
+  await new Promise<void>((resolve, reject) => {
+    let seen = '';
+    child.all.on('data', (chunk: Buffer) => {
+      seen += chunk.toString();
+      if (seen.includes('"started"')) resolve();
+    });
+    child.then(() => reject(new Error(`the server ended: ${seen}`)));
+  });
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kinit-dns-'));
+  const upstreamPort = await freePort();
+  port = await freePort();
+  const many = Array.from({ length: 60 }, (_, i) => `    10.1.1.${i + 1} many.test`).join('\n');
+  await start('upstream', `.:${upstreamPort} {\n  hosts {\n    192.0.2.7 outside.example\n${many}\n  }\n}\n`);
+  await start(
+    'front',
+    `.:${port} {\n  errors\n  cache 30\n  hosts {\n    10.9.9.9 inside.test\n    fallthrough\n  }\n  forward . 127.0.0.1:${upstreamPort}\n}\n`,
+  );
+});
+afterAll(async () => {
+  for (const child of running) child.kill();
+  await Promise.all(running);
+  await rm(folder, { recursive: true, force: true });
+});
+
+const resolver = () => {
+  const made = new Resolver({ timeout: 2000, tries: 2 });
+  made.setServers([`127.0.0.1:${port}`]);
+  return made;
+};
+
+describe('the DNS server', () => {
+  it('answers what it knows itself', async () => {
+    expect(await resolver().resolve4('inside.test')).toEqual(['10.9.9.9']);
+  });
+
+  it('forwards other names and passes on that a name does not exist', async () => {
+    expect(await resolver().resolve4('outside.example')).toEqual(['192.0.2.7']);
+    await expect(resolver().resolve4('nowhere.example')).rejects.toMatchObject({ code: 'ENOTFOUND' });
+  });
+
+  it('has no such record for a name that exists', async () => {
+    await expect(resolver().resolve6('inside.test')).rejects.toMatchObject({ code: 'ENODATA' });
+  });
+
+  it('cuts a large UDP answer short, and gives the whole one over TCP', async () => {
+    expect(await resolver().resolve4('many.test')).toHaveLength(60);
+  });
+
+  it('answers FORMERR to what it cannot read, and goes on', async () => {
+    const broken = Buffer.concat([
+      Buffer.from([0, 40]),
+      Buffer.from('1234'),
+      Buffer.from([0, 9]),
+      Buffer.alloc(34, 0xff),
+    ]);
+    const reply = await new Promise<Buffer>((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1', () => socket.write(broken)).on('error', reject);
+      socket.once('data', (data) => {
+        socket.destroy();
+        resolve(data);
+      });
+    });
+    expect(packet.decode(reply.subarray(2))).toMatchObject({ type: 'response', rcode: 'FORMERR' });
+    expect(await resolver().resolve4('inside.test')).toEqual(['10.9.9.9']);
+  });
+});
