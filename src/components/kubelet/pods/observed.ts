@@ -136,8 +136,10 @@ export function observePods({ runtime, onChange, log, signal }: ObserverOptions)
     const [sandboxes, containers] = await Promise.all([runtime.listPodSandboxes(), runtime.listContainers()]);
     const groups = new Map<string, { sandboxes: PodSandbox[]; containers: RuntimeContainer[] }>();
     const groupOf = (uid: string) => {
-      let group = groups.get(uid);
-      if (!group) groups.set(uid, (group = { sandboxes: [], containers: [] }));
+      const known = groups.get(uid);
+      if (known) return known;
+      const group = { sandboxes: [], containers: [] };
+      groups.set(uid, group);
       return group;
     };
     for (const sandbox of sandboxes) {
