@@ -93,20 +93,27 @@ const writeQuery = (options: WriteOptions | undefined) => ({
   fieldValidation: options?.fieldValidation,
 });
 
+/** What a read of metadata alone accepts. */
+const partialAccept = {
+  object: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1',
+  list: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
+};
+
 async function call<R>(
   transport: Transport,
   method: string,
   path: string,
   options: CallOptions = {},
   body?: object,
-  contentType = 'application/json',
+  headers?: Record<string, string>,
 ): Promise<R> {
   const response = await transport.send({
     method,
     path,
     timeoutMs: options.timeoutMs ?? defaultTimeoutMs,
     ...(options.signal ? { signal: options.signal } : {}),
-    ...(body ? { body: JSON.stringify(body), headers: { 'content-type': contentType } } : {}),
+    headers: { ...(body ? { 'content-type': 'application/json' } : {}), ...headers },
+    ...(body ? { body: JSON.stringify(body) } : {}),
   });
   const text = await readBody(response);
   if ((response.statusCode ?? 500) >= 400) throw errorOf(response, text, `${method} ${path}`);
@@ -139,7 +146,14 @@ function resourceClient<T extends KubeObject>(transport: Transport, type: Resour
     ...object,
   });
   const get = (ref: ObjectRef, options?: CallOptions & { resourceVersion?: string }) =>
-    call<T>(transport, 'GET', withQuery(pathOf(ref), { resourceVersion: options?.resourceVersion }), options);
+    call<T>(
+      transport,
+      'GET',
+      withQuery(pathOf(ref), { resourceVersion: options?.resourceVersion }),
+      options,
+      undefined,
+      type.metadataOnly ? { accept: partialAccept.object } : undefined,
+    );
   const update = (object: T, options?: WriteOptions) =>
     call<T>(
       transport,
@@ -167,7 +181,9 @@ function resourceClient<T extends KubeObject>(transport: Transport, type: Resour
     },
     list: (options: ListOptions = {}) => {
       const { namespace, signal: _signal, timeoutMs: _timeoutMs, ...query } = options;
-      return call<KubeList<T>>(transport, 'GET', withQuery(resourcePath(type, namespace), query), options);
+      const path = withQuery(resourcePath(type, namespace), query);
+      const headers = type.metadataOnly ? { accept: partialAccept.list } : undefined;
+      return call<KubeList<T>>(transport, 'GET', path, options, undefined, headers);
     },
     watch: (options = {}) => watch<T>(transport, type, options),
     create: (object, options) => {
@@ -187,7 +203,7 @@ function resourceClient<T extends KubeObject>(transport: Transport, type: Resour
         withQuery(pathOf(ref, options.subresource), { ...writeQuery(options), force: options.force }),
         options,
         body,
-        patchContentType[options.type],
+        { 'content-type': patchContentType[options.type] },
       ),
     delete: (ref, options) => call<T | Status>(transport, 'DELETE', pathOf(ref), options, deleteBody(options)),
     deleteCollection: async (list, options) => {
@@ -212,6 +228,7 @@ async function* watch<T extends KubeObject>(
     path,
     timeoutMs: timeoutMs ?? defaultTimeoutMs,
     ...(signal ? { signal } : {}),
+    ...(type.metadataOnly ? { headers: { accept: partialAccept.object } } : {}),
   });
   if ((response.statusCode ?? 500) >= 400) throw errorOf(response, await readBody(response), `GET ${path}`);
   response.socket.setKeepAlive(true, keepAliveMs);

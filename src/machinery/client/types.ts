@@ -29,6 +29,8 @@ export interface ResourceType<T> {
   readonly resource: string;
   readonly kind: string;
   readonly namespaced: boolean;
+  /** Reads ask for `metadata` alone (PartialObjectMetadata): for who needs no more of many objects. */
+  readonly metadataOnly?: boolean;
   /** Carries T; never set. */
   readonly _type?: T;
 }

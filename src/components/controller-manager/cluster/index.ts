@@ -1,4 +1,16 @@
 /** The controllers of nodes, namespaces, service accounts, bootstrap tokens, policies and garbage. */
 import type { Controller } from '../framework/controller.ts';
+import { bootstrapSigner, tokenCleaner } from './bootstrap-tokens.ts';
+import { clusterRoleAggregation } from './cluster-role-aggregation.ts';
+import { rootCaCertificatePublisher } from './root-ca-certificates.ts';
+import { serviceAccountController } from './service-accounts.ts';
+import { ttlAfterFinished } from './ttl-after-finished.ts';
 
-export const clusterControllers: Controller[] = [];
+export const clusterControllers: Controller[] = [
+  serviceAccountController,
+  rootCaCertificatePublisher,
+  bootstrapSigner,
+  tokenCleaner,
+  ttlAfterFinished,
+  clusterRoleAggregation,
+];
