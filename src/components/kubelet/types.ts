@@ -1,10 +1,10 @@
 /** What the wings of the kubelet hand to each other. */
-import type { Container, Pod, PodStatus, Service } from '../../machinery/api/types.ts';
-import type { Client } from '../../machinery/client/types.ts';
+import type { Container, LifecycleHandler, Pod, PodStatus, Service } from '../../machinery/api/types.ts';
+import type { Client, Client } from '../../machinery/client/types.ts';
 import type { Logger } from '../../machinery/logging/logger.ts';
-import type { MetricsRegistry } from '../../machinery/serving/metrics.ts';
+import type { MetricsRegistry, MetricsRegistry } from '../../machinery/serving/metrics.ts';
 import type { Configuration } from './config/settings.ts';
-import type { Runtime } from './cri/runtime.ts';
+import type { Runtime, Runtime } from './cri/runtime.ts';
 import type { Mount } from './cri/types.ts';
 
 /** Where the objects that pods refer to come from: cached and watched only while a pod of this node uses them. */
@@ -16,6 +16,8 @@ export interface ReferencedObjects {
   secret(namespace: string, name: string): Promise<{ type?: string; data?: Record<string, string> } | undefined>;
   /** A token of the pod's service account, bound to the pod; renewed at 80% of its life. */
   serviceAccountToken(pod: Pod, audience: string, expirationSeconds: number): Promise<string>;
+  /** Starts to watch what the pod refers to, so that it is at hand when read; safe to repeat. */
+  track(pod: Pod): void;
   /** Forgets what only this pod used. */
   release(podUid: string): void;
 }
@@ -57,10 +59,12 @@ export interface ProbeTarget {
 
 /** probes/: runs the probes of running containers, and tells when a result changes. */
 export interface Prober {
-  /** Starts probes of a container that has just been seen running; a container already tracked is left alone. */
+  /** Starts probes of a container that has been seen running; of a container already tracked only the pod is renewed. */
   track(target: ProbeTarget): void;
   untrack(containerId: string): void;
   untrackPod(podUid: string): void;
+  /** Ends all probing. */
+  stop(): void;
   /** undefined: no such probe on this container. A startup probe that has not succeeded counts as not started, not ready. */
   result(containerId: string, kind: ProbeKind): 'success' | 'failure' | 'unknown' | undefined;
 }
@@ -152,3 +156,88 @@ export interface KubeletServerOptions {
 export type StartKubeletServer = (
   options: KubeletServerOptions,
 ) => Promise<{ close(): Promise<void>; setCertificate(certificate: { cert: string; key: string }): void }>;
+
+/** Says something about a pod, or about one of its containers when a name is given. */
+export type PodEventRecorder = (
+  pod: Pod,
+  containerName: string | undefined,
+  type: 'Normal' | 'Warning',
+  reason: string,
+  message: string,
+) => void;
+
+/** For `createVolumeSetup` (volumes/setup.ts). */
+export interface VolumeOptions {
+  /** Normally /var/lib/kubelet. */
+  rootDir: string;
+  objects: ReferencedObjects;
+  nodeName: string;
+  clusterDomain: string;
+  hostIps(): string[];
+  nodeAllocatable(): Record<string, string>;
+}
+
+/** For `createProber` (probes/prober.ts). */
+export interface ProberOptions {
+  runtime: Pick<Runtime, 'execSync'>;
+  onChange: ProbeListener;
+  recordEvent: PodEventRecorder;
+}
+
+/** For `runLifecycleHook` (probes/lifecycle.ts); it throws an Error with upstream's text when the hook fails. */
+export interface LifecycleHookInput {
+  runtime: Pick<Runtime, 'execSync'>;
+  pod: Pod;
+  container: Container;
+  containerId: string;
+  podIp: string;
+  hook: LifecycleHandler;
+  signal?: AbortSignal;
+}
+
+/** For `startServer` (server/server.ts). */
+export interface KubeletServerOptions {
+  address: string;
+  port: number;
+  tls: {
+    /** Without files a self-signed certificate is made for `hosts`. */
+    certFile?: string;
+    keyFile?: string;
+    hosts: string[];
+    minVersion?: string;
+    cipherSuites?: string[];
+  };
+  auth: {
+    clientCaFile?: string;
+    anonymous: boolean;
+    /** TokenReview and SubjectAccessReview are asked of it; absent: no webhook. */
+    client?: Client;
+    mode: 'Webhook' | 'AlwaysAllow';
+    authorizedTtlMs?: number;
+    unauthorizedTtlMs?: number;
+    tokenTtlMs?: number;
+  };
+  view: KubeletView;
+  runtime: Runtime;
+  metrics: MetricsRegistry;
+  /** The effective KubeletConfiguration, for /configz. */
+  configuration(): object;
+  rootDir: string;
+  podLogsDir: string;
+  /** The cgroup that holds all pods, for example `/kubepods`. */
+  podsCgroup?: string;
+  debuggingHandlers: boolean;
+  systemLogHandler: boolean;
+  prober?: Prober;
+  onError?(message: string): void;
+}
+
+/** For `createLogRotation` (logs/rotation.ts). */
+export interface LogRotationOptions {
+  runtime: Pick<Runtime, 'listContainers' | 'containerStatus' | 'reopenContainerLog'>;
+  /** `containerLogMaxSize`, in bytes; 0 or less: no rotation. */
+  maxSizeBytes: number;
+  maxFiles: number;
+  monitorIntervalMs: number;
+  onError?(message: string): void;
+}

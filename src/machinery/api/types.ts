@@ -59,6 +59,7 @@ export type ContainerStatus = Plain<k8s.V1ContainerStatus>;
 export type ContainerState = Plain<k8s.V1ContainerState>;
 export type EnvVar = Plain<k8s.V1EnvVar>;
 export type Probe = Plain<k8s.V1Probe>;
+export type LifecycleHandler = Plain<k8s.V1LifecycleHandler>;
 export type Volume = Plain<k8s.V1Volume>;
 export type VolumeMount = Plain<k8s.V1VolumeMount>;
 export type ResourceRequirements = Plain<k8s.V1ResourceRequirements>;
