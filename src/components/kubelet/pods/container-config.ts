@@ -1,0 +1,92 @@
+/** Container of a pod → the configuration that the runtime makes it from. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Container, Pod } from '../../../machinery/api/types.ts';
+import { annotations, labels } from '../cri/labels.ts';
+import type { ContainerConfig, Mount } from '../cri/types.ts';
+import { containerHash } from './containers.ts';
+import { containerResources, type ResourceSettings } from './resources.ts';
+import { podLogFolder } from './sandbox-config.ts';
+import { containerSecurity, type SecuritySettings } from './security.ts';
+
+export interface ContainerInput {
+  pod: Pod;
+  container: Container;
+  restartCount: number;
+  /** What was asked for, and the id that the pull answered. */
+  image: { image: string; id: string };
+  imageUser: { uid?: number; username: string };
+  environment: { name: string; value: string }[];
+  mounts: Mount[];
+  podLogsDir: string;
+  resources: ResourceSettings;
+  security: SecuritySettings;
+}
+
+/** `$(NAME)` → the variable's value; `$$(NAME)` stays `$(NAME)`, and names that are not known stay as they are. */
+export function expand(text: string, variables: Map<string, string>): string {
+  return text.replace(/\$\$|\$\(([^)]*)\)/g, (found, name: string | undefined) =>
+    found === '$$' ? '$' : (variables.get(name as string) ?? found),
+  );
+}
+
+export function containerConfig(input: ContainerInput): ContainerConfig {
+  const { pod, container, restartCount, image } = input;
+  const variables = new Map(input.environment.map(({ name, value }) => [name, value]));
+  const expandAll = (words: string[] | undefined) => words?.map((word) => expand(word, variables));
+  const command = expandAll(container.command);
+  const args = expandAll(container.args);
+  const tty = container.tty === true;
+  return {
+    metadata: { name: container.name, attempt: restartCount },
+    image: { image: image.id, userSpecifiedImage: image.image },
+    ...(command ? { command } : {}),
+    ...(args ? { args } : {}),
+    ...(container.workingDir ? { workingDir: container.workingDir } : {}),
+    envs: input.environment.map(({ name, value }) => ({ key: name, value: Buffer.from(value) })),
+    mounts: input.mounts,
+    labels: {
+      [labels.podName]: pod.metadata?.name ?? '',
+      [labels.podNamespace]: pod.metadata?.namespace ?? '',
+      [labels.podUid]: pod.metadata?.uid ?? '',
+      [labels.containerName]: container.name,
+    },
+    annotations: containerAnnotations(pod, container, restartCount),
+    logPath: join(container.name, `${restartCount}.log`),
+    stdin: container.stdin === true,
+    stdinOnce: container.stdinOnce === true,
+    tty,
+    linux: {
+      resources: containerResources(pod, container, input.resources),
+      securityContext: containerSecurity(pod, container, input.imageUser, input.security),
+    },
+    ...(container.lifecycle?.stopSignal ? { stopSignal: container.lifecycle.stopSignal } : {}),
+  };
+}
+
+/** What a later kubelet needs to know of the container without the pod's object. */
+function containerAnnotations(pod: Pod, container: Container, restartCount: number): Record<string, string> {
+  const { deletionGracePeriodSeconds } = pod.metadata ?? {};
+  const { terminationGracePeriodSeconds } = pod.spec ?? {};
+  return {
+    [annotations.containerHash]: containerHash(container),
+    [annotations.restartCount]: String(restartCount),
+    [annotations.terminationMessagePath]: container.terminationMessagePath ?? '/dev/termination-log',
+    [annotations.terminationMessagePolicy]: container.terminationMessagePolicy ?? 'File',
+    ...(deletionGracePeriodSeconds === undefined
+      ? {}
+      : { [annotations.podDeletionGracePeriod]: String(deletionGracePeriodSeconds) }),
+    ...(terminationGracePeriodSeconds === undefined
+      ? {}
+      : { [annotations.podTerminationGracePeriod]: String(terminationGracePeriodSeconds) }),
+    ...(container.lifecycle?.preStop
+      ? { [annotations.preStopHandler]: JSON.stringify(container.lifecycle.preStop) }
+      : {}),
+    ...(container.ports?.length ? { [annotations.containerPorts]: JSON.stringify(container.ports) } : {}),
+  };
+}
+
+/** The runtime makes the log file, but not its folder. */
+export async function makeLogFolder(podLogsDir: string, pod: Pod, container: Container): Promise<void> {
+  await mkdir(join(podLogFolder(podLogsDir, pod), container.name), { recursive: true, mode: 0o755 });
+}
