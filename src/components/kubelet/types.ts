@@ -1,10 +1,8 @@
 /** What the wings of the kubelet hand to each other. */
 import type { Container, LifecycleHandler, Pod, PodStatus, Service } from '../../machinery/api/types.ts';
-import type { Client, Client } from '../../machinery/client/types.ts';
-import type { Logger } from '../../machinery/logging/logger.ts';
-import type { MetricsRegistry, MetricsRegistry } from '../../machinery/serving/metrics.ts';
-import type { Configuration } from './config/settings.ts';
-import type { Runtime, Runtime } from './cri/runtime.ts';
+import type { Client } from '../../machinery/client/types.ts';
+import type { MetricsRegistry } from '../../machinery/serving/metrics.ts';
+import type { Runtime } from './cri/runtime.ts';
 import type { Mount } from './cri/types.ts';
 
 /** Where the objects that pods refer to come from: cached and watched only while a pod of this node uses them. */
@@ -98,64 +96,6 @@ export interface EventSink {
   pod(pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string, fieldPath?: string): void;
   node(type: 'Normal' | 'Warning', reason: string, message: string): void;
 }
-
-/**
- * How kubelet.ts makes the parts (modules and exported functions):
- *
- * - `volumes/volumes.ts`      `createVolumes: CreateVolumes`
- * - `volumes/objects.ts`      `createReferencedObjects(client: Client): ReferencedObjects`
- * - `environment/environment.ts` `containerEnvironment: ContainerEnvironment`
- * - `probes/prober.ts`        `createProber: CreateProber`
- * - `logs/rotation.ts`        `startLogRotation: StartLogRotation`
- * - `server/server.ts`        `startKubeletServer: StartKubeletServer`
- */
-export interface VolumeOptions {
-  /** /var/lib/kubelet */
-  rootDir: string;
-  nodeName: string;
-  clusterDomain: string;
-  nodeAllocatable: () => Record<string, string>;
-  /** Hosts file of the node, for pods on the host's network: /etc/hosts. */
-  objects: ReferencedObjects;
-  log: Logger;
-}
-export type CreateVolumes = (options: VolumeOptions) => VolumeSetup;
-
-export type ContainerEnvironment = (input: EnvironmentInput) => Promise<{ name: string; value: string }[]>;
-
-export interface ProberOptions {
-  runtime: Runtime;
-  listener: ProbeListener;
-  /** The prober itself sends `Unhealthy` and `ProbeWarning`. */
-  events: EventSink;
-  log: Logger;
-}
-export type CreateProber = (options: ProberOptions) => Prober;
-
-export interface LogRotationOptions {
-  runtime: Runtime;
-  maxSizeBytes: number;
-  maxFiles: number;
-  intervalMs: number;
-  signal: AbortSignal;
-  log: Logger;
-}
-export type StartLogRotation = (options: LogRotationOptions) => void;
-
-export interface KubeletServerOptions {
-  view: KubeletView;
-  runtime: Runtime;
-  configuration: Configuration;
-  /** PEM; asked again for each handshake's context after `renew`. */
-  certificate: { cert: string; key: string };
-  /** Absent without an API server: then only client certificates are accepted. */
-  client: Client | undefined;
-  metrics: MetricsRegistry;
-  log: Logger;
-}
-export type StartKubeletServer = (
-  options: KubeletServerOptions,
-) => Promise<{ close(): Promise<void>; setCertificate(certificate: { cert: string; key: string }): void }>;
 
 /** Says something about a pod, or about one of its containers when a name is given. */
 export type PodEventRecorder = (
