@@ -97,33 +97,6 @@ export interface EventSink {
   node(type: 'Normal' | 'Warning', reason: string, message: string): void;
 }
 
-/** Says something about a pod, or about one of its containers when a name is given. */
-export type PodEventRecorder = (
-  pod: Pod,
-  containerName: string | undefined,
-  type: 'Normal' | 'Warning',
-  reason: string,
-  message: string,
-) => void;
-
-/** For `createVolumeSetup` (volumes/setup.ts). */
-export interface VolumeOptions {
-  /** Normally /var/lib/kubelet. */
-  rootDir: string;
-  objects: ReferencedObjects;
-  nodeName: string;
-  clusterDomain: string;
-  hostIps(): string[];
-  nodeAllocatable(): Record<string, string>;
-}
-
-/** For `createProber` (probes/prober.ts). */
-export interface ProberOptions {
-  runtime: Pick<Runtime, 'execSync'>;
-  onChange: ProbeListener;
-  recordEvent: PodEventRecorder;
-}
-
 /** For `runLifecycleHook` (probes/lifecycle.ts); it throws an Error with upstream's text when the hook fails. */
 export interface LifecycleHookInput {
   runtime: Pick<Runtime, 'execSync'>;
@@ -133,51 +106,4 @@ export interface LifecycleHookInput {
   podIp: string;
   hook: LifecycleHandler;
   signal?: AbortSignal;
-}
-
-/** For `startServer` (server/server.ts). */
-export interface KubeletServerOptions {
-  address: string;
-  port: number;
-  tls: {
-    /** Without files a self-signed certificate is made for `hosts`. */
-    certFile?: string;
-    keyFile?: string;
-    hosts: string[];
-    minVersion?: string;
-    cipherSuites?: string[];
-  };
-  auth: {
-    clientCaFile?: string;
-    anonymous: boolean;
-    /** TokenReview and SubjectAccessReview are asked of it; absent: no webhook. */
-    client?: Client;
-    mode: 'Webhook' | 'AlwaysAllow';
-    authorizedTtlMs?: number;
-    unauthorizedTtlMs?: number;
-    tokenTtlMs?: number;
-  };
-  view: KubeletView;
-  runtime: Runtime;
-  metrics: MetricsRegistry;
-  /** The effective KubeletConfiguration, for /configz. */
-  configuration(): object;
-  rootDir: string;
-  podLogsDir: string;
-  /** The cgroup that holds all pods, for example `/kubepods`. */
-  podsCgroup?: string;
-  debuggingHandlers: boolean;
-  systemLogHandler: boolean;
-  prober?: Prober;
-  onError?(message: string): void;
-}
-
-/** For `createLogRotation` (logs/rotation.ts). */
-export interface LogRotationOptions {
-  runtime: Pick<Runtime, 'listContainers' | 'containerStatus' | 'reopenContainerLog'>;
-  /** `containerLogMaxSize`, in bytes; 0 or less: no rotation. */
-  maxSizeBytes: number;
-  maxFiles: number;
-  monitorIntervalMs: number;
-  onError?(message: string): void;
 }
