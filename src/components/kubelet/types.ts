@@ -97,6 +97,35 @@ export interface EventSink {
   node(type: 'Normal' | 'Warning', reason: string, message: string): void;
 }
 
+/** Says something about a pod, or about one of its containers when a name is given. */
+export type PodEventRecorder = (
+  pod: Pod,
+  containerName: string | undefined,
+  type: 'Normal' | 'Warning',
+  reason: string,
+  message: string,
+) => void;
+
+/** For `createVolumeSetup` (volumes/setup.ts). */
+export interface VolumeOptions {
+  /** Normally /var/lib/kubelet. */
+  rootDir: string;
+  objects: ReferencedObjects;
+  nodeName: string;
+  clusterDomain: string;
+  hostIps(): string[];
+  nodeAllocatable(): Record<string, string>;
+}
+
+/** For `createProber` (probes/prober.ts). */
+export interface ProberOptions {
+  runtime: Pick<Runtime, 'execSync'>;
+  onChange: ProbeListener;
+  recordEvent: PodEventRecorder;
+  /** Counts for the server's /metrics/probes. */
+  probeMetrics?: MetricsRegistry;
+}
+
 /** For `runLifecycleHook` (probes/lifecycle.ts); it throws an Error with upstream's text when the hook fails. */
 export interface LifecycleHookInput {
   runtime: Pick<Runtime, 'execSync'>;
@@ -106,4 +135,60 @@ export interface LifecycleHookInput {
   podIp: string;
   hook: LifecycleHandler;
   signal?: AbortSignal;
+}
+
+/** For `startServer` (server/server.ts). */
+export interface KubeletServerOptions {
+  address: string;
+  port: number;
+  tls: {
+    /** Without files a self-signed certificate is made for `hosts`. */
+    certFile?: string;
+    keyFile?: string;
+    hosts: string[];
+    minVersion?: string;
+    cipherSuites?: string[];
+    /** Instead of the files; asked again when a connection is opened. PEM. */
+    current?(): { cert: string; key: string } | undefined;
+  };
+  auth: {
+    clientCaFile?: string;
+    anonymous: boolean;
+    /** TokenReview and SubjectAccessReview are asked of it; absent: no webhook. */
+    client?: Client;
+    mode: 'Webhook' | 'AlwaysAllow';
+    authorizedTtlMs?: number;
+    unauthorizedTtlMs?: number;
+    tokenTtlMs?: number;
+  };
+  view: KubeletView;
+  runtime: Runtime;
+  metrics: MetricsRegistry;
+  /** The effective KubeletConfiguration, for /configz. */
+  configuration(): object;
+  rootDir: string;
+  podLogsDir: string;
+  /** The cgroup that holds all pods, for example `/kubepods`. */
+  podsCgroup?: string;
+  debuggingHandlers: boolean;
+  systemLogHandler: boolean;
+  /** What /metrics/probes shows. */
+  probeMetrics?: MetricsRegistry;
+  onError?(message: string): void;
+}
+
+/** What `startServer` answers. */
+export interface KubeletServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** For `createLogRotation` (logs/rotation.ts). */
+export interface LogRotationOptions {
+  runtime: Pick<Runtime, 'listContainers' | 'containerStatus' | 'reopenContainerLog'>;
+  /** `containerLogMaxSize`, in bytes; 0 or less: no rotation. */
+  maxSizeBytes: number;
+  maxFiles: number;
+  monitorIntervalMs: number;
+  onError?(message: string): void;
 }

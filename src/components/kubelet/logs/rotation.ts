@@ -4,68 +4,78 @@ import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import type { LogRotationOptions, StartLogRotation } from '../types.ts';
+import type { LogRotationOptions } from '../types.ts';
 
 const gzipSuffix = '.gz';
 const temporarySuffix = '.tmp';
 
-/** Looks at all running containers every `intervalMs` until the signal. */
-export const startLogRotation: StartLogRotation = (options) => {
-  if (options.maxSizeBytes <= 0) return;
-  let running = false;
-  const timer = setInterval(() => {
-    if (running) return;
-    running = true;
-    rotateLogs(options)
-      .catch((error: Error) => options.log.error(`Failed to rotate container logs: ${error.message}`))
-      .finally(() => {
-        running = false;
-      });
-  }, options.intervalMs);
-  options.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
-};
+export interface LogRotation {
+  start(signal: AbortSignal): void;
+  /** One look at all running containers. */
+  rotate(): Promise<void>;
+  /** Removes a container's rotated files with its log. */
+  clean(logPath: string): Promise<void>;
+}
 
-export async function rotateLogs(options: Omit<LogRotationOptions, 'intervalMs' | 'signal'>): Promise<void> {
-  for (const { id, state } of await options.runtime.listContainers()) {
-    if (state !== 'CONTAINER_RUNNING') continue;
-    try {
-      await rotateOne(id, options);
-    } catch (error) {
-      options.log.error(`Failed to rotate log for container ${id}: ${(error as Error).message}`);
+export function createLogRotation(options: LogRotationOptions): LogRotation {
+  const { runtime, maxSizeBytes, maxFiles } = options;
+  const onError = options.onError ?? (() => undefined);
+
+  const rotateOne = async (containerId: string): Promise<void> => {
+    const { logPath } = await runtime.containerStatus(containerId);
+    if (!logPath) return;
+    let size = await fileSize(logPath);
+    if (size === undefined) {
+      // The file may have been lost between a rename and the runtime's reopening.
+      await runtime.reopenContainerLog(containerId);
+      size = await fileSize(logPath);
+      if (size === undefined) throw new Error(`failed to stat container log "${logPath}" after it was reopened`);
     }
-  }
-}
+    if (size < maxSizeBytes) return;
+    await tidyRotated(logPath, maxFiles);
+    const rotated = `${logPath}.${timestamp(new Date())}`;
+    await rename(logPath, rotated);
+    try {
+      await runtime.reopenContainerLog(containerId);
+    } catch (error) {
+      // The runtime still writes to the old file: it gets its name back.
+      await rename(rotated, logPath);
+      throw error;
+    }
+  };
 
-async function rotateOne(
-  containerId: string,
-  { runtime, maxSizeBytes, maxFiles }: Omit<LogRotationOptions, 'intervalMs' | 'signal'>,
-): Promise<void> {
-  const { logPath } = await runtime.containerStatus(containerId);
-  if (!logPath) return;
-  let size = await fileSize(logPath);
-  if (size === undefined) {
-    // The file may have been lost between a rename and the runtime's reopening.
-    await runtime.reopenContainerLog(containerId);
-    size = await fileSize(logPath);
-    if (size === undefined) throw new Error(`failed to stat container log "${logPath}" after it was reopened`);
-  }
-  if (size < maxSizeBytes) return;
-  await tidyRotated(logPath, maxFiles);
-  const rotated = `${logPath}.${timestamp(new Date())}`;
-  await rename(logPath, rotated);
-  try {
-    await runtime.reopenContainerLog(containerId);
-  } catch (error) {
-    // The runtime still writes to the old file: it gets its name back.
-    await rename(rotated, logPath);
-    throw error;
-  }
-}
+  const rotate = async () => {
+    for (const container of await runtime.listContainers()) {
+      if (container.state !== 'CONTAINER_RUNNING') continue;
+      try {
+        await rotateOne(container.id);
+      } catch (error) {
+        onError(`Failed to rotate log for container ${container.id}: ${(error as Error).message}`);
+      }
+    }
+  };
 
-/** Removes an ended container's log with all it was rotated to. */
-export async function removeLogs(logPath: string): Promise<void> {
-  for (const file of await rotatedLogs(logPath)) await rm(file, { force: true });
-  await rm(logPath, { force: true });
+  return {
+    rotate,
+    start(signal) {
+      if (maxSizeBytes <= 0) return;
+      let running = false;
+      const timer = setInterval(() => {
+        if (running) return;
+        running = true;
+        rotate()
+          .catch((error: Error) => onError(`Failed to rotate container logs: ${error.message}`))
+          .finally(() => {
+            running = false;
+          });
+      }, options.monitorIntervalMs);
+      signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+    },
+    async clean(logPath) {
+      for (const file of await rotatedLogs(logPath)) await rm(file, { force: true });
+      await rm(logPath, { force: true });
+    },
+  };
 }
 
 /** The files a log was rotated to, oldest first. */

@@ -23,11 +23,16 @@ interface Watched<T extends KubeObject> {
   usedAt: number;
 }
 
+export interface ReferencedObjectsOptions {
+  onError?(message: string): void;
+}
+
 /** @param client absent when the kubelet runs without an API server; everything is then an error */
 export function createReferencedObjects(
   client: Client | undefined,
-  onError: (message: string) => void = () => undefined,
+  options: ReferencedObjectsOptions = {},
 ): ReferencedObjects & { close(): void } {
+  const onError = options.onError ?? (() => undefined);
   const maps = watchedObjects<ConfigMap>(client, configMaps, 'configmap', onError);
   const hidden = watchedObjects<Secret>(client, secrets, 'secret', onError);
   const tokens = createTokens(client);
