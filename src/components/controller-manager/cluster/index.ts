@@ -2,11 +2,13 @@
 import type { Controller } from '../framework/controller.ts';
 import { bootstrapSigner, tokenCleaner } from './bootstrap-tokens.ts';
 import { clusterRoleAggregation } from './cluster-role-aggregation.ts';
+import { namespaceController } from './namespace/namespace-controller.ts';
 import { rootCaCertificatePublisher } from './root-ca-certificates.ts';
 import { serviceAccountController } from './service-accounts.ts';
 import { ttlAfterFinished } from './ttl-after-finished.ts';
 
 export const clusterControllers: Controller[] = [
+  namespaceController,
   serviceAccountController,
   rootCaCertificatePublisher,
   bootstrapSigner,
