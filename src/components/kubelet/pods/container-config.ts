@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Container, Pod } from '../../../machinery/api/types.ts';
 import { annotations, labels } from '../cri/labels.ts';
 import type { ContainerConfig, Mount } from '../cri/types.ts';
+import { expandAll } from '../environment/expand.ts';
 import { containerHash } from './containers.ts';
 import { containerResources, type ResourceSettings } from './resources.ts';
 import { podLogFolder } from './sandbox-config.ts';
@@ -23,19 +24,10 @@ export interface ContainerInput {
   security: SecuritySettings;
 }
 
-/** `$(NAME)` → the variable's value; `$$(NAME)` stays `$(NAME)`, and names that are not known stay as they are. */
-export function expand(text: string, variables: Map<string, string>): string {
-  return text.replace(/\$\$|\$\(([^)]*)\)/g, (found, name: string | undefined) =>
-    found === '$$' ? '$' : (variables.get(name as string) ?? found),
-  );
-}
-
 export function containerConfig(input: ContainerInput): ContainerConfig {
   const { pod, container, restartCount, image } = input;
-  const variables = new Map(input.environment.map(({ name, value }) => [name, value]));
-  const expandAll = (words: string[] | undefined) => words?.map((word) => expand(word, variables));
-  const command = expandAll(container.command);
-  const args = expandAll(container.args);
+  const command = container.command && expandAll(container.command, input.environment);
+  const args = container.args && expandAll(container.args, input.environment);
   const tty = container.tty === true;
   return {
     metadata: { name: container.name, attempt: restartCount },

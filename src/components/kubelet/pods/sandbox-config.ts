@@ -18,9 +18,10 @@ export const podLogFolder = (podLogsDir: string, pod: Pod): string =>
 const hostNameLimit = 63;
 
 export function podHostName(pod: Pod): string {
-  const override = pod.spec?.hostnameOverride;
-  if (override) return override;
-  return (pod.spec?.hostname || (pod.metadata?.name as string)).slice(0, hostNameLimit).replace(/[-.]+$/, '');
+  const { hostnameOverride, hostname } = pod.spec ?? {};
+  if (hostnameOverride) return hostnameOverride;
+  const name = hostname || pod.metadata?.name || '';
+  return name.slice(0, hostNameLimit).replace(/[-.]+$/, '');
 }
 
 /** The name below the cluster's domain, of a pod that has a subdomain. */
