@@ -1,5 +1,5 @@
 /** Bodies of requests → objects: JSON, YAML and protobuf, checked against the kind's schema. */
-import { loadAll } from 'js-yaml';
+import { CORE_SCHEMA, loadAll, mergeTag, type Schema } from 'js-yaml';
 import type { TypeSchema } from '../../../machinery/api/schema/types.ts';
 import type { UnknownObject } from '../../../machinery/api/types.ts';
 import { badRequest, unsupportedMediaType } from '../errors.ts';
@@ -85,9 +85,16 @@ function parseJson(bytes: Uint8Array, target: DecodeTarget): unknown {
   }
 }
 
+let yaml: Schema | undefined;
+/** Of YAML 1.1 what manifests use: merge keys. */
+function yamlSchema(): Schema {
+  yaml ??= CORE_SCHEMA.withTags(mergeTag);
+  return yaml;
+}
+
 function parseYaml(bytes: Uint8Array, target: DecodeTarget): unknown {
   try {
-    const documents: unknown[] = loadAll(Buffer.from(bytes).toString());
+    const documents: unknown[] = loadAll(Buffer.from(bytes).toString(), { schema: yamlSchema() });
     return documents[0] ?? {};
   } catch (error) {
     const { reason, mark } = error as { reason?: string; mark?: { line: number } };
