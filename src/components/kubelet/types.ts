@@ -22,11 +22,19 @@ export interface ReferencedObjects {
 
 /** volumes/: everything that a pod's containers find mounted. */
 export interface VolumeSetup {
-  /** Makes or refreshes the pod's volumes; safe to repeat. Throws an Error whose message is the FailedMount event's text. */
+  /** Makes or refreshes the pod's volumes; safe to repeat. Throws an AggregateError: each of its errors is a FailedMount event's text. */
   setUp(pod: Pod): Promise<void>;
-  /** CRI mounts of one container, after setUp: volumes, subPath, /etc/hosts, termination log. */
-  mounts(pod: Pod, container: Container, podIps: string[]): Promise<Mount[]>;
-  /** Unmounts and removes the pod's directory under /var/lib/kubelet/pods. */
+  /**
+   * CRI mounts of one container, after setUp: volumes, subPath, /etc/hosts, termination log (a new file with each call).
+   * @param variables the container's environment, for subPathExpr
+   */
+  mounts(
+    pod: Pod,
+    container: Container,
+    podIps: string[],
+    variables?: { name: string; value: string }[],
+  ): Promise<Mount[]>;
+  /** Unmounts and removes the pod's directory under /var/lib/kubelet/pods; releases the pod's referenced objects. */
   tearDown(podUid: string): Promise<void>;
   /** UIDs that have a directory: those not known any more are torn down by the caller. */
   podUids(): Promise<string[]>;

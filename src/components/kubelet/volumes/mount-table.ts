@@ -8,10 +8,10 @@ export async function mountPoints(): Promise<string[]> {
   return table
     .split('\n')
     .filter(Boolean)
-    .map((line) => unescape(line.split(' ')[4] ?? ''));
+    .map((line) => plainPath(line.split(' ')[4] ?? ''));
 }
 
-const unescape = (path: string) =>
+const plainPath = (path: string) =>
   path.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
 
 export const isMounted = async (path: string): Promise<boolean> => (await mountPoints()).includes(path);
