@@ -1,4 +1,6 @@
 /** The controllers that keep pods running: ReplicaSets, Deployments, DaemonSets, StatefulSets, Jobs and their kin. */
 import type { Controller } from '../framework/controller.ts';
+import { replicaSetController } from './replica-set/replica-set.ts';
+import { replicationControllerController } from './replica-set/replication-controller.ts';
 
-export const workloadControllers: Controller[] = [];
+export const workloadControllers: Controller[] = [replicaSetController, replicationControllerController];
