@@ -3,12 +3,20 @@ import type { Controller } from '../framework/controller.ts';
 import { bootstrapSigner, tokenCleaner } from './bootstrap-tokens.ts';
 import { clusterRoleAggregation } from './cluster-role-aggregation.ts';
 import { namespaceController } from './namespace/namespace-controller.ts';
+import { nodeIpam } from './nodes/node-ipam.ts';
+import { nodeLifecycle } from './nodes/node-lifecycle.ts';
+import { podGarbageCollector } from './nodes/pod-garbage-collector.ts';
+import { taintEviction } from './nodes/taint-eviction.ts';
 import { rootCaCertificatePublisher } from './root-ca-certificates.ts';
 import { serviceAccountController } from './service-accounts.ts';
 import { ttlAfterFinished } from './ttl-after-finished.ts';
 
 export const clusterControllers: Controller[] = [
   namespaceController,
+  nodeIpam,
+  nodeLifecycle,
+  taintEviction,
+  podGarbageCollector,
   serviceAccountController,
   rootCaCertificatePublisher,
   bootstrapSigner,
