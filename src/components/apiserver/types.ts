@@ -176,7 +176,12 @@ export interface LoopbackClient {
     change: (current: UnknownObject) => UnknownObject | undefined,
     subresource?: 'status',
   ): Promise<UnknownObject>;
-  delete(resource: GroupResource, namespace: string, name: string): Promise<void>;
+  delete(
+    resource: GroupResource,
+    namespace: string,
+    name: string,
+    options?: { gracePeriodSeconds?: number; preconditions?: { uid?: string; resourceVersion?: string } },
+  ): Promise<void>;
 }
 
 /** What is handed to every wing when the server is put together (main.ts). */

@@ -1,0 +1,109 @@
+/** The way of every request: who asks, what for, may they, and then the handler; errors become Status answers. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ServerResponse as PlainResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Logger } from '../../../machinery/logging/logger.ts';
+import { impersonate } from '../authentication/impersonation.ts';
+import { authorizationAttributes, forbiddenError } from '../authorization/attributes.ts';
+import { internalError, StatusError, serviceUnavailable, unauthorized, unknownPath } from '../errors.ts';
+import { EtcdUnavailableError } from '../storage/etcd-client.ts';
+import type { Authenticator, Authorizer, RequestContext } from '../types.ts';
+import { requestInfo } from './request-info.ts';
+import type { RequestMetrics } from './request-metrics.ts';
+import { writeStatus } from './respond.ts';
+
+export interface PipelineDeps {
+  authenticator: Authenticator;
+  authorizer: Authorizer;
+  /** Serves `/api…` and `/apis/…` resources. */
+  resources(ctx: RequestContext): Promise<void>;
+  /** Serves other paths; false: unknown. */
+  paths(ctx: RequestContext): Promise<boolean>;
+  metrics: RequestMetrics;
+  log: Logger;
+}
+
+export interface Pipeline {
+  onRequest(req: IncomingMessage, res: ServerResponse): void;
+  onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+export function createPipeline(deps: PipelineDeps): Pipeline {
+  const serve = async (req: IncomingMessage, answer: { res: ServerResponse } | { socket: Duplex; head: Buffer }) => {
+    const url = new URL(req.url ?? '/', 'https://localhost');
+    const gone = new AbortController();
+    const stream = 'res' in answer ? answer.res : answer.socket;
+    stream.once('close', () => gone.abort());
+    const info = requestInfo(req.method ?? 'GET', url);
+    const ctx: RequestContext = {
+      req,
+      ...answer,
+      url,
+      info,
+      user: { name: '', groups: [] },
+      signal: gone.signal,
+      warn: warner(answer),
+    };
+    const done = deps.metrics.started(ctx);
+    try {
+      await authorize(deps, ctx);
+      if (info.isResourceRequest) await deps.resources(ctx);
+      else if (!(await deps.paths(ctx))) throw unknownPath();
+      done('res' in answer ? answer.res.statusCode : 101);
+    } catch (error) {
+      const status = asStatus(error, deps.log, ctx);
+      done(status.code);
+      if (!gone.signal.aborted) await writeError(ctx, status);
+    }
+  };
+  const fail = (stream: { destroy(): unknown }) => (error: Error) => {
+    deps.log.error({ problem: error.message }, 'an answer could not be written');
+    stream.destroy();
+  };
+  return {
+    onRequest: (req, res) => void serve(req, { res }).catch(fail(res)),
+    onUpgrade: (req, socket, head) => void serve(req, { socket, head }).catch(fail(socket)),
+  };
+}
+
+async function authorize({ authenticator, authorizer }: PipelineDeps, ctx: RequestContext): Promise<void> {
+  const user = await authenticator.authenticate(ctx.req);
+  if (!user) throw unauthorized();
+  ctx.user = await impersonate(ctx.req, user, authorizer);
+  const attributes = authorizationAttributes(ctx.info, ctx.user, ctx.url.searchParams);
+  const { decision, reason } = await authorizer.authorize(attributes);
+  if (decision !== 'allow') throw forbiddenError(attributes, reason);
+}
+
+/** Upstream truncates at 256 characters each and 4 KiB in all; ours are short. */
+function warner(answer: { res: ServerResponse } | { socket: Duplex }): (text: string) => void {
+  const given = new Set<string>();
+  return (text) => {
+    if (!('res' in answer) || answer.res.headersSent || given.has(text)) return;
+    given.add(text);
+    answer.res.appendHeader('Warning', `299 - ${JSON.stringify(text.replace(/[\r\n]+/g, ' '))}`);
+  };
+}
+
+function asStatus(error: unknown, log: Logger, { info, user }: RequestContext): StatusError {
+  if (error instanceof StatusError) return error;
+  const { message, stack } = error as Error;
+  if (error instanceof EtcdUnavailableError) return serviceUnavailable(`etcdserver: ${message}`);
+  log.error({ path: info.path, verb: info.verb, user: user.name, problem: stack ?? message }, 'a request failed');
+  return internalError(message);
+}
+
+async function writeError(ctx: RequestContext, error: StatusError): Promise<void> {
+  if (ctx.res) {
+    if (ctx.res.headersSent) ctx.res.destroy();
+    else await writeStatus(ctx.req, ctx.res, ctx.url, error);
+    return;
+  }
+  // A refused upgrade is answered like any request, on the bare connection.
+  if (!ctx.socket?.writable) return;
+  const res = new PlainResponse(ctx.req);
+  res.shouldKeepAlive = false;
+  res.assignSocket(ctx.socket as never);
+  await writeStatus(ctx.req, res, ctx.url, error);
+  res.once('finish', () => ctx.socket?.end());
+}

@@ -1,0 +1,46 @@
+/** Counts and times requests under upstream's metric names. */
+import type { MetricsRegistry } from '../../../machinery/serving/metrics.ts';
+import type { RequestContext } from '../types.ts';
+
+export interface RequestMetrics {
+  /** Answers what to call with the HTTP code when the request has been served. */
+  started(ctx: RequestContext): (code: number) => void;
+}
+
+const longRunning = new Set(['watch', 'proxy', 'connect']);
+const longSubresources = new Set(['log', 'exec', 'attach', 'portforward', 'proxy']);
+
+export function createRequestMetrics(metrics: MetricsRegistry): RequestMetrics {
+  const total = metrics.counter(
+    'apiserver_request_total',
+    'Requests by verb, group, version, resource, subresource, scope and HTTP response code.',
+  );
+  const seconds = metrics.histogram(
+    'apiserver_request_duration_seconds',
+    'How long requests took, without watches and streams.',
+  );
+  let inFlight = 0;
+  metrics.gauge('apiserver_current_inflight_requests', 'Requests that are being served.', (set) => set(inFlight));
+  return {
+    started({ info, req }) {
+      const begun = performance.now();
+      inFlight++;
+      const verb = info.isResourceRequest ? info.verb.toUpperCase() : (req.method ?? 'GET');
+      const scope = !info.isResourceRequest ? '' : info.name ? 'resource' : info.namespace ? 'namespace' : 'cluster';
+      const labels = {
+        verb,
+        group: info.apiGroup,
+        version: info.apiVersion,
+        resource: info.resource,
+        subresource: info.isResourceRequest ? info.subresource : (info.path.split('/')[1] ?? ''),
+        scope,
+      };
+      return (code) => {
+        inFlight--;
+        total.inc({ ...labels, code: String(code) });
+        if (!longRunning.has(info.verb) && !longSubresources.has(info.subresource))
+          seconds.observe((performance.now() - begun) / 1000, labels);
+      };
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/** Finds the cache that holds a resource, by descriptor or by name; one cache serves all versions of a resource. */
+import type { ApiRegistry, GroupResource, ResourceDescriptor } from '../types.ts';
+import type { ResourceCache } from './resource-cache.ts';
+import type { WatchCache } from './watch-cache.ts';
+
+export class Caches {
+  readonly #watchCache: WatchCache;
+  readonly #prefixOf = new Map<string, string>();
+
+  /** Registers all resources of the registry that are kept in etcd, also those added later. */
+  constructor(watchCache: WatchCache, registry: ApiRegistry) {
+    this.#watchCache = watchCache;
+    const registerAll = () => {
+      for (const descriptor of registry.all()) {
+        if (descriptor.virtual || this.#prefixOf.has(`${descriptor.group}/${descriptor.resource}`)) continue;
+        this.#prefixOf.set(`${descriptor.group}/${descriptor.resource}`, descriptor.storage.prefix);
+        watchCache.register(descriptor.storage.prefix, descriptor.namespaced);
+      }
+    };
+    registerAll();
+    registry.onChange(registerAll);
+  }
+
+  of({ storage, namespaced }: ResourceDescriptor): ResourceCache {
+    return this.#watchCache.register(storage.prefix, namespaced);
+  }
+
+  /** Throws for a resource that nobody serves. */
+  find({ group, resource }: GroupResource): ResourceCache {
+    const prefix = this.#prefixOf.get(`${group}/${resource}`);
+    if (!prefix) throw new Error(`no resource "${resource}" in group "${group}"`);
+    return this.#watchCache.register(prefix, true);
+  }
+}

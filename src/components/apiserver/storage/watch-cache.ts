@@ -1,0 +1,250 @@
+/**
+ * All of etcd's objects in memory, kept up by one watch over the whole keyspace.
+ *
+ * One watch sees every revision, so the cache always knows how far it has come: a consistent read asks etcd for its newest
+ * revision and waits until the watch has passed it (upstream does the same with progress notifications per resource).
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { UnknownObject } from '../../../machinery/api/types.ts';
+import type { Logger } from '../../../machinery/logging/logger.ts';
+import type { CacheReader, GroupResource } from '../types.ts';
+import { type EtcdClient, type EtcdEvent, EtcdUnavailableError, type KeyValue, prefixEnd } from './etcd-client.ts';
+import { ResourceCache } from './resource-cache.ts';
+import { StoredObject } from './stored-object.ts';
+
+const root = '/registry/';
+const pageSize = 1000;
+const rewatchDelayMs = { first: 20, most: 1_000 };
+
+export interface WatchCacheOptions {
+  etcd: EtcdClient;
+  log: Logger;
+  /** Text of a value; for those that upstream has written as protobuf. */
+  textOf(value: Buffer): string;
+  /** After the cache had to be read anew since etcd has compacted what it missed: running watches must end. */
+  onReload?(): void;
+}
+
+export class WatchCache {
+  readonly #options: WatchCacheOptions;
+  readonly #byPrefix = new Map<string, ResourceCache>();
+  readonly #waiters: { revision: number; resolve(): void }[] = [];
+  readonly #stop = new AbortController();
+  #revision = 0;
+  #endWatch: (() => void) | undefined;
+  #connected = false;
+
+  constructor(options: WatchCacheOptions) {
+    this.#options = options;
+  }
+
+  /** Everything up to this revision of etcd has been taken in. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** False while the watch on etcd is interrupted. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  caches(): Iterable<ResourceCache> {
+    return this.#byPrefix.values();
+  }
+
+  /** The cache below `/registry/<name>/`, made when it is not there; read at once when the others have been. */
+  register(prefix: string, namespaced: boolean): ResourceCache {
+    const path = `${prefix}/`;
+    let cache = this.#byPrefix.get(path);
+    if (!cache) {
+      cache = new ResourceCache(path, namespaced);
+      this.#byPrefix.set(path, cache);
+      if (this.#revision > 0) this.#loadOne(cache).catch((error: Error) => this.#options.log.error(error.message));
+    }
+    return cache;
+  }
+
+  unregister(prefix: string): void {
+    this.#byPrefix.delete(`${prefix}/`);
+  }
+
+  /** Reads everything and goes on watching until `close`. Waits for etcd until the signal fires. */
+  async start(signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await this.#load();
+        break;
+      } catch (error) {
+        if (!(error instanceof EtcdUnavailableError)) throw error;
+        signal?.throwIfAborted();
+        this.#options.log.warn({ problem: error.message }, 'waiting for etcd');
+        await delay(200, undefined, signal ? { signal } : {});
+      }
+    }
+    this.#run().catch((error: Error) => this.#options.log.error({ problem: error.message }, 'the watch on etcd ended'));
+  }
+
+  close(): void {
+    this.#stop.abort();
+    this.#endWatch?.();
+  }
+
+  /** Resolves when everything up to `revision` has been taken in; false when that takes longer than `timeoutMs`. */
+  waitFor(revision: number, timeoutMs: number): Promise<boolean> {
+    if (this.#revision >= revision) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const waiter = {
+        revision,
+        resolve: () => {
+          clearTimeout(timer);
+          resolve(true);
+        },
+      };
+      const timer = setTimeout(() => {
+        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+        resolve(false);
+      }, timeoutMs);
+      this.#waiters.push(waiter);
+    });
+  }
+
+  async #load(): Promise<void> {
+    const items = new Map<ResourceCache, StoredObject[]>();
+    for (const cache of this.#byPrefix.values()) items.set(cache, []);
+    const revision = await this.#readAll(root, (kv) => {
+      const cache = this.#cacheOf(kv.key);
+      if (cache) items.get(cache)?.push(this.#stored(kv));
+    });
+    for (const [cache, objects] of items) cache.load(objects, revision);
+    this.#advance(revision);
+  }
+
+  async #loadOne(cache: ResourceCache): Promise<void> {
+    const objects: StoredObject[] = [];
+    const revision = await this.#readAll(cache.prefix, (kv) => objects.push(this.#stored(kv)));
+    cache.load(objects, revision);
+  }
+
+  /** Pages through a prefix at one revision, which it answers. */
+  async #readAll(prefix: string, take: (kv: KeyValue) => void): Promise<number> {
+    const end = prefixEnd(prefix);
+    let revision = 0;
+    let from = prefix;
+    for (;;) {
+      const page = await this.#options.etcd.range(from, { end, limit: pageSize, revision });
+      revision ||= page.revision;
+      for (const kv of page.items) take(kv);
+      const last = page.items.at(-1);
+      if (!page.more || !last) return revision;
+      from = `${last.key}\0`;
+    }
+  }
+
+  async #run(): Promise<void> {
+    let pause = rewatchDelayMs.first;
+    while (!this.#stop.signal.aborted) {
+      const ended = await this.#watchOnce(() => {
+        pause = rewatchDelayMs.first;
+      });
+      this.#connected = false;
+      if (this.#stop.signal.aborted) return;
+      if (ended.compacted) await this.#reload();
+      else {
+        this.#options.log.warn({ problem: ended.error?.message, revision: this.#revision }, 'watching etcd again');
+        await delay(pause);
+        pause = Math.min(pause * 2, rewatchDelayMs.most);
+      }
+    }
+  }
+
+  async #watchOnce(connected: () => void): Promise<{ compacted: boolean; error?: Error }> {
+    const { promise, resolve } = Promise.withResolvers<{ compacted: boolean; error?: Error }>();
+    try {
+      this.#endWatch = await this.#options.etcd.watchAll(this.#revision + 1, {
+        onEvents: (events, revision) => {
+          connected();
+          this.#connected = true;
+          this.#take(events, revision);
+        },
+        onCompacted: () => resolve({ compacted: true }),
+        onClosed: (error) => resolve({ compacted: false, ...(error ? { error } : {}) }),
+        onCreated: () => {
+          connected();
+          this.#connected = true;
+        },
+      });
+      this.#stop.signal.addEventListener('abort', () => resolve({ compacted: false }), { once: true });
+    } catch (error) {
+      resolve({ compacted: false, error: error as Error });
+    }
+    return promise;
+  }
+
+  async #reload(): Promise<void> {
+    this.#options.log.warn(
+      { revision: this.#revision },
+      'etcd has compacted what the watch missed: reading everything again',
+    );
+    for (;;) {
+      try {
+        await this.#load();
+        break;
+      } catch (error) {
+        if (!(error instanceof EtcdUnavailableError)) throw error;
+        await delay(rewatchDelayMs.most);
+      }
+    }
+    this.#options.onReload?.();
+  }
+
+  #take(events: EtcdEvent[], revision: number): void {
+    for (const { type, kv } of events) {
+      const cache = this.#cacheOf(kv.key);
+      if (!cache) continue;
+      try {
+        cache.apply(kv.key, kv.modRevision, type === 'put' ? this.#stored(kv) : undefined);
+      } catch (error) {
+        this.#options.log.error({ key: kv.key, problem: (error as Error).message }, 'an object in etcd cannot be read');
+      }
+    }
+    this.#advance(revision);
+  }
+
+  #advance(revision: number): void {
+    if (revision <= this.#revision) return;
+    this.#revision = revision;
+    for (let i = this.#waiters.length - 1; i >= 0; i--) {
+      const waiter = this.#waiters[i];
+      if (!waiter || waiter.revision > revision) continue;
+      this.#waiters.splice(i, 1);
+      waiter.resolve();
+    }
+  }
+
+  #stored(kv: KeyValue): StoredObject {
+    return new StoredObject(kv.key, kv.modRevision, this.#options.textOf(kv.value));
+  }
+
+  /** `/registry/pods/…` or, with one more segment, `/registry/services/specs/…` and `/registry/<group>/<resource>/…`. */
+  #cacheOf(key: string): ResourceCache | undefined {
+    if (!key.startsWith(root)) return undefined;
+    const first = key.indexOf('/', root.length);
+    if (first < 0) return undefined;
+    const second = key.indexOf('/', first + 1);
+    return (
+      (second > 0 ? this.#byPrefix.get(key.slice(0, second + 1)) : undefined) ??
+      this.#byPrefix.get(key.slice(0, first + 1))
+    );
+  }
+}
+
+/** The synchronous view that authorizers and admission get. */
+export function cacheReader(find: (resource: GroupResource) => ResourceCache, ready: Promise<void>): CacheReader {
+  return {
+    get: (resource, namespace, name): UnknownObject | undefined => find(resource).get(namespace, name)?.object,
+    list: (resource, namespace) => Array.from(find(resource).values(namespace), ({ object }) => object),
+    onChange: (resource, listener) =>
+      find(resource).subscribe(({ type, object, previous }) => listener(type, object.object, previous?.object)),
+    ready: () => ready,
+  };
+}
