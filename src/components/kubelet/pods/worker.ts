@@ -303,7 +303,7 @@ export class PodWorker {
   /** Milliseconds that a container that ended must still wait; notes why, and doubles the delay when it may start. */
   private crashWait(container: Container, observed: ObservedPod): number {
     const instance = newestOf(observed, container.name);
-    if (!instance || instance.state !== 'CONTAINER_EXITED') return 0;
+    if (instance?.state !== 'CONTAINER_EXITED') return 0;
     const { pod } = this;
     const key = `${container.name}_${containerHash(container)}`;
     const since = Math.floor(instance.finishedAt / 1e6);
