@@ -9,8 +9,6 @@ export type EventResource =
   | 'Node'
   | 'PersistentVolume'
   | 'PersistentVolumeClaim'
-  | 'StorageClass'
-  | 'CSINode'
   | 'Namespace';
 
 export type EventAction =

@@ -90,7 +90,7 @@ export function leastHarm(candidates: readonly Candidate[]): Candidate | undefin
     candidate.victims
       .filter(({ priority }) => priority === highest(candidate))
       .map(startOf)
-      .reduce((least, start) => (start < least ? start : least), '9999');
+      .sort()[0] ?? '9999';
   return [...candidates].sort(
     (a, b) =>
       a.budgetViolations - b.budgetViolations ||
