@@ -1,0 +1,173 @@
+/** Volumes with real mounts; needs root. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { VolumeSetup } from '../../../src/components/kubelet/types.ts';
+import { mountPoints } from '../../../src/components/kubelet/volumes/mount-table.ts';
+import { createVolumeSetup } from '../../../src/components/kubelet/volumes/setup.ts';
+import type { Container, Pod, Volume } from '../../../src/machinery/api/types.ts';
+import { base64, type GivenObjects, givenObjects } from '../../unit/kubelet/given-objects.ts';
+
+let rootDir: string;
+let objects: GivenObjects;
+let volumes: VolumeSetup;
+
+beforeEach(() => {
+  rootDir = mkdtempSync(join(tmpdir(), 'kinit-kubelet-'));
+  objects = givenObjects({ 'ns/conf': { data: { a: '1' } } }, { 'ns/hidden': { data: { key: base64('value') } } });
+  volumes = createVolumeSetup({
+    rootDir,
+    objects,
+    nodeName: 'n1',
+    clusterDomain: 'cluster.local',
+    hostIps: () => [],
+    nodeAllocatable: () => ({ memory: '1Gi' }),
+  });
+});
+
+afterEach(async () => {
+  for (const uid of await volumes.podUids()) await volumes.tearDown(uid);
+  expect((await mountPoints()).filter((path) => path.startsWith(rootDir))).toEqual([]);
+});
+
+const podWith = (given: Volume[], container: Partial<Container> = {}, fsGroup?: number): Pod => ({
+  metadata: { name: 'p', namespace: 'ns', uid: 'uid-1' },
+  spec: {
+    volumes: given,
+    containers: [{ name: 'c', ...container }],
+    ...(fsGroup === undefined ? {} : { securityContext: { fsGroup } }),
+  },
+});
+const podDir = () => join(rootDir, 'pods/uid-1');
+const fileSystem = (path: string) => execFileSync('stat', ['-f', '-c', '%T', path], { encoding: 'utf8' }).trim();
+
+describe('volumes of a pod', () => {
+  it('are made where upstream has them, secrets in memory only, and removed without a trace', async () => {
+    const pod = podWith(
+      [
+        { name: 'scratch', emptyDir: {} },
+        { name: 'mem', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
+        { name: 'conf', configMap: { name: 'conf' } },
+        { name: 'hidden', secret: { secretName: 'hidden', defaultMode: 0o400 } },
+      ],
+      {},
+      4242,
+    );
+    await volumes.setUp(pod);
+    await volumes.setUp(pod);
+    const at = (plugin: string, name: string) => join(podDir(), 'volumes', `kubernetes.io~${plugin}`, name);
+    expect(statSync(at('empty-dir', 'scratch')).mode & 0o7777).toBe(0o2777);
+    expect(statSync(at('empty-dir', 'scratch')).gid).toBe(4242);
+    expect(fileSystem(at('empty-dir', 'mem'))).toBe('tmpfs');
+    expect(() => writeFileSync(join(at('empty-dir', 'mem'), 'big'), Buffer.alloc(2 << 20))).toThrow('ENOSPC');
+    expect(fileSystem(at('secret', 'hidden'))).toBe('tmpfs');
+    const key = statSync(join(at('secret', 'hidden'), 'key'));
+    expect([key.mode & 0o777, key.gid]).toEqual([0o440, 4242]);
+    expect(fileSystem(at('configmap', 'conf'))).not.toBe('tmpfs');
+
+    objects.configMaps['ns/conf'] = { data: { a: '2' } };
+    await volumes.setUp(pod);
+    expect(readFileSync(join(at('configmap', 'conf'), 'a'), 'utf8')).toBe('2');
+
+    await volumes.tearDown('uid-1');
+    expect(existsSync(podDir())).toBe(false);
+  });
+
+  it('fail one by one with the text of the FailedMount event', async () => {
+    const failed = await volumes
+      .setUp(
+        podWith([
+          { name: 'x', configMap: { name: 'y' } },
+          { name: 'ok', emptyDir: {} },
+        ]),
+      )
+      .catch((error: Error) => error);
+    expect((failed as Error).message).toBe('MountVolume.SetUp failed for volume "x" : configmap "y" not found');
+    expect(existsSync(join(podDir(), 'volumes/kubernetes.io~empty-dir/ok'))).toBe(true);
+  });
+});
+
+describe('mounts of a container', () => {
+  it('carry volumes, sub paths, the hosts file and a new termination log each time', async () => {
+    const pod = podWith(
+      [
+        { name: 'v', emptyDir: {} },
+        { name: 'conf', configMap: { name: 'conf' } },
+      ],
+      {
+        terminationMessagePath: '/dev/termination-log',
+        volumeMounts: [
+          { name: 'v', mountPath: '/data', mountPropagation: 'HostToContainer' },
+          { name: 'v', mountPath: '/logs', subPathExpr: '$(NAME)/logs', readOnly: true },
+          { name: 'conf', mountPath: '/etc/a', subPath: 'a' },
+        ],
+      },
+    );
+    await volumes.setUp(pod);
+    const container = pod.spec?.containers[0] as Container;
+    const ask = () => volumes.mounts(pod, container, ['10.0.0.1'], [{ name: 'NAME', value: 'web' }]);
+    const mounts = await ask();
+    expect(mounts.map(({ containerPath }) => containerPath)).toEqual([
+      '/data',
+      '/logs',
+      '/etc/a',
+      '/etc/hosts',
+      '/dev/termination-log',
+    ]);
+    expect(mounts[0]).toMatchObject({ readonly: false, propagation: 'PROPAGATION_HOST_TO_CONTAINER' });
+    expect(mounts[1]).toMatchObject({ readonly: true, hostPath: join(podDir(), 'volume-subpaths/v/c/1') });
+    writeFileSync(join(mounts[1]?.hostPath ?? '', 'file'), 'x');
+    expect(readFileSync(join(mounts[0]?.hostPath ?? '', 'web/logs/file'), 'utf8')).toBe('x');
+    expect(readFileSync(mounts[2]?.hostPath ?? '', 'utf8')).toBe('1');
+    expect(readFileSync(mounts[3]?.hostPath ?? '', 'utf8')).toContain('10.0.0.1\tp\n');
+
+    // A container that starts again sees what its sub path is by then.
+    objects.configMaps['ns/conf'] = { data: { a: '2' } };
+    await volumes.setUp(pod);
+    const again = await ask();
+    expect(readFileSync(again[2]?.hostPath ?? '', 'utf8')).toBe('2');
+    expect(again[4]?.hostPath).not.toBe(mounts[4]?.hostPath);
+    expect((await mountPoints()).filter((path) => path.includes('volume-subpaths')).length).toBe(2);
+  });
+
+  it.each([
+    ['an absolute link out of the volume', '/etc'],
+    ['a relative link out of the volume', '../../../../../..'],
+  ])('refuse %s', async (_, target) => {
+    const pod = podWith([{ name: 'v', emptyDir: {} }], {
+      volumeMounts: [{ name: 'v', mountPath: '/x', subPath: 'link/passwd' }],
+    });
+    await volumes.setUp(pod);
+    symlinkSync(target, join(podDir(), 'volumes/kubernetes.io~empty-dir/v/link'));
+    const refused = volumes.mounts(pod, pod.spec?.containers[0] as Container, []);
+    await expect(refused).rejects.toThrow(/failed to prepare subPath.*outside of allowed base/);
+  });
+
+  it('follow links inside the volume', async () => {
+    const pod = podWith([{ name: 'v', emptyDir: {} }], {
+      volumeMounts: [{ name: 'v', mountPath: '/x', subPath: 'link' }],
+    });
+    await volumes.setUp(pod);
+    const volume = join(podDir(), 'volumes/kubernetes.io~empty-dir/v');
+    mkdirSync(join(volume, 'real'));
+    writeFileSync(join(volume, 'real/file'), 'inside');
+    symlinkSync('real', join(volume, 'link'));
+    const [mount] = await volumes.mounts(pod, pod.spec?.containers[0] as Container, []);
+    expect(readFileSync(join(mount?.hostPath ?? '', 'file'), 'utf8')).toBe('inside');
+  });
+
+  it('of a host path below which something lives survive the tear-down', async () => {
+    const host = mkdtempSync(join(tmpdir(), 'kinit-host-path-'));
+    mkdirSync(join(host, 'sub'));
+    writeFileSync(join(host, 'sub/precious'), 'x');
+    const pod = podWith([{ name: 'h', hostPath: { path: host, type: 'Directory' } }], {
+      volumeMounts: [{ name: 'h', mountPath: '/x', subPath: 'sub' }],
+    });
+    await volumes.setUp(pod);
+    await volumes.mounts(pod, pod.spec?.containers[0] as Container, []);
+    await volumes.tearDown('uid-1');
+    expect(readFileSync(join(host, 'sub/precious'), 'utf8')).toBe('x');
+  });
+});
