@@ -1,6 +1,11 @@
 /** Subresources that speak to a kubelet or a pod: log, exec, attach, portforward, proxy. */
+import type { Node } from '../../../machinery/api/types.ts';
 import type { AdmissionChain } from '../admission/chain.ts';
 import type { ApiRegistry, CacheReader, LoopbackClient, SubresourceHandler } from '../types.ts';
+import { createKubeletConnection } from './kubelet-connection.ts';
+import { podLog } from './pod-log.ts';
+import { podStreams } from './pod-streams.ts';
+import { proxies } from './proxy.ts';
 
 /** How to reach kubelets: `--kubelet-*`. */
 export interface KubeletConnectionOptions {
@@ -30,6 +35,8 @@ export interface SubresourceDeps {
 }
 
 /** Handlers write their whole answer themselves, also on upgraded connections; errors thrown before the first byte are StatusErrors. */
-export function subresourceHandlers(_options: SubresourceOptions, _deps: SubresourceDeps): SubresourceHandler[] {
-  return [];
+export function subresourceHandlers(options: SubresourceOptions, deps: SubresourceDeps): SubresourceHandler[] {
+  const findNode = (name: string) => deps.cache.get({ group: '', resource: 'nodes' }, '', name) as Node | undefined;
+  const connect = { ...deps, kubelet: createKubeletConnection(options.kubelet, findNode) };
+  return [podLog(connect), ...podStreams(connect), ...proxies(connect)];
 }
