@@ -1,5 +1,5 @@
 /** The rules of every kind by group and resource. */
-import { dns1123SubdomainErrors } from '../../../machinery/api/names.ts';
+import { dns1123SubdomainErrors, pathSegmentErrors } from '../../../machinery/api/names.ts';
 import type { UnknownObject } from '../../../machinery/api/types.ts';
 import type { ResourceDescriptor } from '../types.ts';
 import type { FieldError } from './field-errors.ts';
@@ -13,7 +13,15 @@ export interface KindRules {
   subresources?: Record<string, (object: UnknownObject, old: UnknownObject | undefined) => FieldError[]>;
 }
 
-const table: Record<string, KindRules> = {};
+const pathSegment: KindRules = { name: pathSegmentErrors };
+const table: Record<string, KindRules> = {
+  'rbac.authorization.k8s.io/roles': pathSegment,
+  'rbac.authorization.k8s.io/rolebindings': pathSegment,
+  'rbac.authorization.k8s.io/clusterroles': pathSegment,
+  'rbac.authorization.k8s.io/clusterrolebindings': pathSegment,
+  'networking.k8s.io/ipaddresses': { name: () => [] },
+  'certificates.k8s.io/certificatesigningrequests': pathSegment,
+};
 const other: KindRules = { name: dns1123SubdomainErrors };
 
 export const rulesOf = ({ group, resource }: ResourceDescriptor): KindRules => table[`${group}/${resource}`] ?? other;
