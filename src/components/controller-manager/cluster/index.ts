@@ -2,6 +2,7 @@
 import type { Controller } from '../framework/controller.ts';
 import { bootstrapSigner, tokenCleaner } from './bootstrap-tokens.ts';
 import { clusterRoleAggregation } from './cluster-role-aggregation.ts';
+import { garbageCollector } from './garbage/garbage-collector.ts';
 import { namespaceController } from './namespace/namespace-controller.ts';
 import { nodeIpam } from './nodes/node-ipam.ts';
 import { nodeLifecycle } from './nodes/node-lifecycle.ts';
@@ -13,6 +14,7 @@ import { ttlAfterFinished } from './ttl-after-finished.ts';
 
 export const clusterControllers: Controller[] = [
   namespaceController,
+  garbageCollector,
   nodeIpam,
   nodeLifecycle,
   taintEviction,

@@ -1,15 +1,15 @@
 /** What every controller gets, and what it gives: the contract between main.ts and the folders of controllers. */
 import type { Client } from '../../../machinery/client/types.ts';
 import type { EventRecorder } from '../../../machinery/events/recorder.ts';
-import type { InformerFactory } from '../../../machinery/informer/types.ts';
 import type { Logger } from '../../../machinery/logging/logger.ts';
 import type { ControllerManagerOptions } from './options.ts';
+import type { SharedInformers } from './shared-informers.ts';
 
 export interface ControllerContext {
   /** A client of the controller's own service account (`--use-service-account-credentials`) or the shared one. */
   client: Client;
   /** Shared by all controllers: one watch per resource. Get informers in `start`, before awaiting anything. */
-  informers: InformerFactory;
+  informers: SharedInformers;
   options: ControllerManagerOptions;
   logger: Logger;
   /** Events in the name of this component, for example `deployment-controller`. */
