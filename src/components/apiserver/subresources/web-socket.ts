@@ -3,6 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
 
+/** Carries the choice to the answer; no client's header of this name is read. */
+const chosenHeader = 'x-chosen-subprotocol';
+
 let server: Promise<WebSocketServer> | undefined;
 
 export const asksForWebSocket = (req: IncomingMessage): boolean =>
@@ -21,20 +24,16 @@ export async function acceptWebSocket(
   head: Buffer,
   protocol: string,
 ): Promise<WebSocket> {
-  server ??= import('ws').then(
-    ({ WebSocketServer: Server }) =>
-      new Server({
-        noServer: true,
-        clientTracking: false,
-        perMessageDeflate: false,
-        // The one wanted by the caller is the only one it lets through.
-        handleProtocols: (offered, { headers }) => {
-          const wanted = headers['x-kinit-subprotocol'];
-          return typeof wanted === 'string' && offered.has(wanted) ? wanted : false;
-        },
-      }),
-  );
+  server ??= import('ws').then(({ WebSocketServer: Server }) => {
+    const made = new Server({ noServer: true, clientTracking: false, perMessageDeflate: false });
+    made.on('headers', (headers, { headers: { [chosenHeader]: chosen } }) => {
+      headers.push(`Sec-WebSocket-Protocol: ${chosen}`);
+    });
+    return made;
+  });
   const listener = await server;
-  req.headers['x-kinit-subprotocol'] = protocol;
+  // The library refuses names with a slash (`SPDY/3.1+portforward.k8s.io`), so it never sees them.
+  delete req.headers['sec-websocket-protocol'];
+  req.headers[chosenHeader] = protocol;
   return new Promise((resolve) => listener.handleUpgrade(req, socket, head, resolve));
 }
