@@ -1,6 +1,11 @@
 /** The controllers that keep pods running: ReplicaSets, Deployments, DaemonSets, StatefulSets, Jobs and their kin. */
 import type { Controller } from '../framework/controller.ts';
+import { deploymentController } from './deployment/deployment.ts';
 import { replicaSetController } from './replica-set/replica-set.ts';
 import { replicationControllerController } from './replica-set/replication-controller.ts';
 
-export const workloadControllers: Controller[] = [replicaSetController, replicationControllerController];
+export const workloadControllers: Controller[] = [
+  replicaSetController,
+  deploymentController,
+  replicationControllerController,
+];
