@@ -1,9 +1,10 @@
-/** Kinds that are POSTed and answered but never stored: the reviews, and tokens for service accounts. */
+/** Kinds that are POSTed and answered but never stored: the reviews, tokens for service accounts, evictions. */
 import type { UnknownObject } from '../../../machinery/api/types.ts';
 import type { AdmissionChain } from '../admission/chain.ts';
 import type { RequestAuthenticator, ServiceAccountOptions } from '../authentication/authenticator.ts';
 import type { RuleAuthorizer } from '../authorization/authorizer.ts';
 import type { AdmissionAttributes, ApiRegistry, CacheReader, LoopbackClient, UserInfo } from '../types.ts';
+import { eviction } from './eviction.ts';
 import { accessReviews, rulesReview } from './reviews/access-reviews.ts';
 import { selfSubjectReview, tokenReview } from './reviews/authentication-reviews.ts';
 import { tokenRequest } from './token-request.ts';
@@ -37,7 +38,7 @@ export interface VirtualResourceDeps {
   registry: ApiRegistry;
 }
 
-/** tokenreviews, subjectaccessreviews and their self and local variants, selfsubjectrulesreviews, selfsubjectreviews, serviceaccounts/token. */
+/** tokenreviews, subjectaccessreviews and their self and local variants, selfsubjectrulesreviews, selfsubjectreviews, serviceaccounts/token, pods/eviction. */
 export function virtualResources(
   options: { serviceAccount?: ServiceAccountOptions },
   deps: VirtualResourceDeps,
@@ -51,11 +52,12 @@ export function virtualResources(
     selfSubjectReview(),
     ...accessReviews(deps.authorizer),
     rulesReview((user, namespace) => deps.authorizer.rulesFor(user, namespace)),
+    withAdmission(eviction(deps), deps),
     ...(serviceAccount?.signingKeyFile ? [withAdmission(tokenRequest(serviceAccount, deps), deps)] : []),
   ];
 }
 
-/** NodeRestriction and webhooks see token requests like any other create. */
+/** NodeRestriction and webhooks see these like any other create. */
 function withAdmission(resource: VirtualResource, { admission, registry }: VirtualResourceDeps): VirtualResource {
   return {
     ...resource,
