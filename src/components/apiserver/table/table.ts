@@ -1,6 +1,7 @@
 /** Server-side printing: objects as a meta.k8s.io/v1 Table with upstream's columns. */
 import type { KubeList, KubeObject, UnknownObject } from '../../../machinery/api/types.ts';
 import type { ResourceDescriptor } from '../types.ts';
+import { customPrinter, type PrinterColumn } from './custom-columns.ts';
 import type { Printer, TableColumnDefinition, TableRowCondition } from './printer.ts';
 import { printerOf } from './printers.ts';
 
@@ -30,17 +31,17 @@ export interface TableOptions {
   /** Watches send columns with the first event only. */
   noHeaders?: boolean;
   now?: Date;
-  /** Of a custom resource with columns of its own (`customPrinter`); built-in kinds have theirs. */
-  printer?: Printer<KubeObject>;
 }
 
+/** `printerColumns` are the columns of a custom resource's definition, empty when it has none. */
+export type Printable = Pick<ResourceDescriptor, 'group' | 'version' | 'kind'> & { printerColumns?: PrinterColumn[] };
+
+const printerFor = ({ group, kind, printerColumns }: Printable): Printer<KubeObject> =>
+  printerColumns ? customPrinter(printerColumns) : printerOf(group, kind);
+
 /** Prints objects of one kind. */
-export function toTable(
-  descriptor: Pick<ResourceDescriptor, 'group' | 'version' | 'kind'>,
-  objects: UnknownObject[],
-  options: TableOptions,
-): Table {
-  const { columns, cells, conditions, compare } = options.printer ?? printerOf(descriptor.group, descriptor.kind);
+export function toTable(descriptor: Printable, objects: UnknownObject[], options: TableOptions): Table {
+  const { columns, cells, conditions, compare } = printerFor(descriptor);
   const apiVersion = `meta.k8s.io/${options.version ?? 'v1'}`;
   const now = (options.now ?? new Date()).getTime();
   const typed = {

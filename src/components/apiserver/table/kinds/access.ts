@@ -24,7 +24,7 @@ export const roleBindingPrinter = printer<Binding>({
   ],
   cells: (object, now) => [
     nameOf(object),
-    `${object.roleRef.kind}/${object.roleRef.name}`,
+    `${object.roleRef?.kind ?? ''}/${object.roleRef?.name ?? ''}`,
     ageOf(object, now),
     subjects(object, 'User'),
     subjects(object, 'Group'),

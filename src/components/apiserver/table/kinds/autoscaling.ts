@@ -37,8 +37,8 @@ function metric(spec: Metric, status: MetricState | undefined): string {
     case 'Object':
       return averageOrValue(spec.object?.target ?? {}, status?.object?.current);
     case 'Pods': {
-      const current = status?.pods ? (status.pods.current.averageValue ?? '0') : unknown;
-      return `${current}/${spec.pods?.target.averageValue ?? '0'}`;
+      const current = status?.pods ? (status.pods.current?.averageValue ?? '0') : unknown;
+      return `${current}/${spec.pods?.target?.averageValue ?? '0'}`;
     }
     case 'Resource':
       return resourceUse(spec.resource?.name ?? '', spec.resource?.target ?? {}, status?.resource?.current);
@@ -87,7 +87,7 @@ export const horizontalPodAutoscalerPrinter = printer<Autoscaler>({
   ],
   cells: (object, now) => [
     nameOf(object),
-    `${object.spec?.scaleTargetRef.kind ?? ''}/${object.spec?.scaleTargetRef.name ?? ''}`,
+    `${object.spec?.scaleTargetRef?.kind ?? ''}/${object.spec?.scaleTargetRef?.name ?? ''}`,
     targets(object),
     object.spec?.minReplicas === undefined ? '<unset>' : String(object.spec.minReplicas),
     object.spec?.maxReplicas ?? 0,

@@ -32,7 +32,7 @@ export const resourceSlicePrinter = printer<Plain<k8s.V1ResourceSlice>>({
     nameOf(object),
     object.spec?.nodeName ?? '',
     object.spec?.driver ?? '',
-    object.spec?.pool.name ?? '',
+    object.spec?.pool?.name ?? '',
     ageOf(object, now),
   ],
 });

@@ -28,7 +28,7 @@ export const priorityClassPrinter = printer<PriorityClass>({
 
 export const runtimeClassPrinter = printer<RuntimeClass>({
   columns: [nameColumn, column('Handler', 'string', 'Name in the configuration of the container runtime.'), ageColumn],
-  cells: (object, now) => [nameOf(object), object.handler, ageOf(object, now)],
+  cells: (object, now) => [nameOf(object), object.handler ?? '', ageOf(object, now)],
 });
 
 const amount = (value: string | number | undefined): string => (value === undefined ? 'N/A' : String(value));
@@ -66,7 +66,7 @@ export const flowSchemaPrinter = printer<Plain<k8s.V1FlowSchema>>({
   ],
   cells: (object, now) => [
     nameOf(object),
-    object.spec?.priorityLevelConfiguration.name ?? '',
+    object.spec?.priorityLevelConfiguration?.name ?? '',
     object.spec?.matchingPrecedence ?? 0,
     object.spec?.distinguisherMethod?.type ?? '<none>',
     ageOf(object, now),

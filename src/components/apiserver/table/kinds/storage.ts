@@ -22,7 +22,7 @@ export const storageClassPrinter = printer<StorageClass>({
     ]);
     return [
       `${nameOf(object)}${byDefault ? ' (default)' : ''}`,
-      object.provisioner,
+      object.provisioner ?? '',
       object.reclaimPolicy ?? 'Delete',
       object.volumeBindingMode ?? 'Immediate',
       object.allowVolumeExpansion ?? false,
@@ -35,7 +35,7 @@ export const volumeAttributesClassPrinter = printer<Plain<k8s.V1VolumeAttributes
   columns: [nameColumn, column('DriverName', 'string', 'Driver that knows the attributes.'), ageColumn],
   cells(object, now) {
     const byDefault = isDefault(object, ['volumeattributesclass.alpha.kubernetes.io/is-default-class']);
-    return [`${nameOf(object)}${byDefault ? ' (default)' : ''}`, object.driverName, ageOf(object, now)];
+    return [`${nameOf(object)}${byDefault ? ' (default)' : ''}`, object.driverName ?? '', ageOf(object, now)];
   },
 });
 
@@ -50,9 +50,9 @@ export const volumeAttachmentPrinter = printer<Plain<k8s.V1VolumeAttachment>>({
   ],
   cells: (object, now) => [
     nameOf(object),
-    object.spec.attacher,
-    object.spec.source.persistentVolumeName ?? '',
-    object.spec.nodeName,
+    object.spec?.attacher ?? '',
+    object.spec?.source?.persistentVolumeName ?? '',
+    object.spec?.nodeName ?? '',
     object.status?.attached ?? false,
     ageOf(object, now),
   ],
@@ -76,12 +76,12 @@ export const csiDriverPrinter = printer<Plain<k8s.V1CSIDriver>>({
   ],
   cells: (object, now) => [
     nameOf(object),
-    object.spec.attachRequired ?? true,
-    object.spec.podInfoOnMount ?? false,
-    object.spec.storageCapacity ?? false,
-    object.spec.tokenRequests?.map(({ audience }) => audience).join(',') ?? '<unset>',
-    object.spec.requiresRepublish ?? false,
-    (object.spec.volumeLifecycleModes ?? []).join(',') || '<none>',
+    object.spec?.attachRequired ?? true,
+    object.spec?.podInfoOnMount ?? false,
+    object.spec?.storageCapacity ?? false,
+    object.spec?.tokenRequests?.map(({ audience }) => audience).join(',') ?? '<unset>',
+    object.spec?.requiresRepublish ?? false,
+    (object.spec?.volumeLifecycleModes ?? []).join(',') || '<none>',
     ageOf(object, now),
   ],
 });
@@ -92,5 +92,5 @@ export const csiStorageCapacityPrinter = printer<Plain<k8s.V1CSIStorageCapacity>
     column('StorageClassName', 'string', 'Class that the capacity is of.'),
     column('Capacity', 'string', 'Free capacity.'),
   ],
-  cells: (object) => [nameOf(object), object.storageClassName, object.capacity ?? '<unset>'],
+  cells: (object) => [nameOf(object), object.storageClassName ?? '', object.capacity ?? '<unset>'],
 });
