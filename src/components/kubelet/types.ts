@@ -61,6 +61,9 @@ export interface ProbeTarget {
   containerId: string;
   podIp: string;
   startedAt: Date;
+  /** What the pod's status said of this container when the kubelet found it running: taken as the first results. */
+  started?: boolean;
+  ready?: boolean;
 }
 
 /** probes/: runs the probes of running containers, and tells when a result changes. */
@@ -71,6 +74,8 @@ export interface Prober {
   untrackPod(podUid: string): void;
   /** Ends all probing. */
   stop(): void;
+  /** Counts of runs in Prometheus' format. */
+  metrics(): string;
   /** undefined: no such probe on this container. A startup probe that has not succeeded counts as not started, not ready. */
   result(containerId: string, kind: ProbeKind): 'success' | 'failure' | 'unknown' | undefined;
 }
@@ -130,8 +135,6 @@ export interface ProberOptions {
   runtime: Pick<Runtime, 'execSync'>;
   onChange: ProbeListener;
   recordEvent: PodEventRecorder;
-  /** Counts for the server's /metrics/probes. */
-  probeMetrics?: MetricsRegistry;
 }
 
 /** For `runLifecycleHook` (probes/lifecycle.ts); it throws an Error with upstream's text when the hook fails. */
@@ -180,8 +183,8 @@ export interface KubeletServerOptions {
   podsCgroup?: string;
   debuggingHandlers: boolean;
   systemLogHandler: boolean;
-  /** What /metrics/probes shows. */
-  probeMetrics?: MetricsRegistry;
+  /** For /metrics/probes. */
+  prober?: Prober;
   onError?(message: string): void;
 }
 
