@@ -36,6 +36,8 @@ export interface LabSpec {
   hosts: HostSpec[];
   /** True: the lab stays after this process has ended, until it is taken down. */
   keep?: boolean;
+  /** Third byte of the addresses, 100 to 254; absent: any that is free. */
+  network?: number;
   log?: (line: string) => void;
 }
 
@@ -82,7 +84,7 @@ export interface Lab {
 export async function createLab(spec: LabSpec): Promise<Lab> {
   await removeLab(spec.name);
   for (const flavour of new Set(spec.hosts.map((host) => host.flavour))) await flavourLayers(flavour, spec.log);
-  const network = await claimNetwork();
+  const network = await claimNetwork(spec.network);
   const owner = spec.keep ? undefined : identityOf(process.pid);
   const state: LabState = {
     name: spec.name,

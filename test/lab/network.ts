@@ -22,9 +22,14 @@ const hardwareAddress = (network: LabNetwork, position: number) =>
 /** The outer end of a host's cable; at most 15 characters. */
 export const cableOf = (network: LabNetwork, position: number) => `kl${network.index}v${position}`;
 
-/** Takes the first index whose bridge does not exist. The bridge is the lock: making it fails for all but one. */
-export async function claimNetwork(): Promise<LabNetwork> {
-  for (let index = 1; index < 255; index++) {
+/** Networks from here on are for those who ask for one by its number. */
+const firstNumbered = 100;
+
+/**
+ * Takes the wanted network, or the first one whose bridge does not exist. The bridge is the lock: making it fails for all but one.
+ */
+export async function claimNetwork(wanted?: number): Promise<LabNetwork> {
+  for (let index = wanted ?? 1; index <= (wanted ?? firstNumbered - 1); index++) {
     const network = labNetwork(index);
     if (existsSync(`/sys/class/net/${network.bridge}`)) continue;
     const made = await execa('ip', ['link', 'add', network.bridge, 'type', 'bridge'], { reject: false });
@@ -33,7 +38,8 @@ export async function claimNetwork(): Promise<LabNetwork> {
     await ip('link', 'set', network.bridge, 'up');
     return network;
   }
-  throw new Error('all 254 lab networks are in use; remove old labs with: npm run lab -- down');
+  if (wanted) throw new Error(`network 10.77.${wanted}.0/24 is in use by another lab; see: npm run lab -- list`);
+  throw new Error('all lab networks are in use; remove old labs with: npm run lab -- down --all');
 }
 
 export async function connectHost(network: LabNetwork, host: string, position: number): Promise<void> {

@@ -31,7 +31,16 @@ function startWriter(prefix: string): { stop(): Promise<string[]>; acknowledged:
   const loop = (async () => {
     for (let i = 0; running; i++) {
       const name = `${prefix}-${i}`;
-      const { code } = await kubectl({ timeoutMs: 20_000 }, '-n', ns, 'create', 'configmap', name, `--from-literal=i=${i}`, '--request-timeout=5s');
+      const { code } = await kubectl(
+        { timeoutMs: 20_000 },
+        '-n',
+        ns,
+        'create',
+        'configmap',
+        name,
+        `--from-literal=i=${i}`,
+        '--request-timeout=5s',
+      );
       if (code === 0) acknowledged.push(name);
     }
   })();
@@ -74,26 +83,41 @@ export function failures(): void {
       ['kubelet', 'cp1', 'dist/kubelet/main.mjs'],
     ] as const;
 
-    it.each(killed)('%s killed with -9 under a writing client loses nothing that was acknowledged', async (name, host, pattern) => {
-      const writer = startWriter(name.replace('kube-', ''));
-      await eventually(async () => expect(writer.acknowledged.length).toBeGreaterThan(2), 60_000);
-      const before = writer.acknowledged.length;
-      const [pid] = (await onHost(host, `pgrep -f '${pattern}' | head -1`)).trim().split('\n');
-      expect(Number(pid)).toBeGreaterThan(1);
-      await onHost(host, `kill -9 ${pid}`);
-      await eventually(async () => expect(writer.acknowledged.length).toBeGreaterThan(before + 2), 120_000);
-      const acknowledged = await writer.stop();
-      const there = new Set((await must('-n', ns, 'get', 'configmaps', '-o', 'jsonpath={.items[*].metadata.name}')).split(' '));
-      expect(acknowledged.filter((written) => !there.has(written))).toEqual([]);
-      await eventually(async () => {
-        const [now] = (await onHost(host, `pgrep -f '${pattern}' | head -1`)).trim().split('\n');
-        expect(Number(now)).toBeGreaterThan(1);
-        expect(now).not.toBe(pid);
-      }, 120_000);
-    });
+    it.each(killed)(
+      '%s killed with -9 under a writing client loses nothing that was acknowledged',
+      async (name, host, pattern) => {
+        const writer = startWriter(name.replace('kube-', ''));
+        await eventually(async () => expect(writer.acknowledged.length).toBeGreaterThan(2), 60_000);
+        const before = writer.acknowledged.length;
+        const [pid] = (await onHost(host, `pgrep -f '${pattern}' | head -1`)).trim().split('\n');
+        expect(Number(pid)).toBeGreaterThan(1);
+        await onHost(host, `kill -9 ${pid}`);
+        await eventually(async () => expect(writer.acknowledged.length).toBeGreaterThan(before + 2), 120_000);
+        const acknowledged = await writer.stop();
+        const there = new Set(
+          (await must('-n', ns, 'get', 'configmaps', '-o', 'jsonpath={.items[*].metadata.name}')).split(' '),
+        );
+        expect(acknowledged.filter((written) => !there.has(written))).toEqual([]);
+        await eventually(async () => {
+          const [now] = (await onHost(host, `pgrep -f '${pattern}' | head -1`)).trim().split('\n');
+          expect(Number(now)).toBeGreaterThan(1);
+          expect(now).not.toBe(pid);
+        }, 120_000);
+      },
+    );
 
     it('containers outlive a restart of the kubelet', async () => {
-      const states = () => must('-n', ns, 'get', 'pods', '-l', 'app=steady', '-o', 'jsonpath={range .items[*]}{.status.containerStatuses[0].containerID}{" "}{.status.containerStatuses[0].restartCount}{"\\n"}{end}');
+      const states = () =>
+        must(
+          '-n',
+          ns,
+          'get',
+          'pods',
+          '-l',
+          'app=steady',
+          '-o',
+          'jsonpath={range .items[*]}{.status.containerStatuses[0].containerID}{" "}{.status.containerStatuses[0].restartCount}{"\\n"}{end}',
+        );
       const before = await states();
       await onHost('w1', 'systemctl restart kubelet');
       await allNodesReady(60_000);
@@ -108,7 +132,17 @@ export function failures(): void {
         await eventually(async () => expect(await nodeReady('w1')).toBe('Unknown'), 90_000);
         expect(Date.now() - started).toBeGreaterThan(25_000);
         await eventually(async () => {
-          const running = await must('-n', ns, 'get', 'pods', '-l', 'app=steady', '--field-selector=spec.nodeName=w2,status.phase=Running', '-o', 'name');
+          const running = await must(
+            '-n',
+            ns,
+            'get',
+            'pods',
+            '-l',
+            'app=steady',
+            '--field-selector=spec.nodeName=w2,status.phase=Running',
+            '-o',
+            'name',
+          );
           expect(running.trim().split('\n')).toHaveLength(2);
         }, 90_000);
       } finally {
@@ -130,7 +164,15 @@ export function failures(): void {
       await eventually(async () => {
         const ready = await must('-n', ns, 'get', 'deployment', 'steady', '-o', 'jsonpath={.status.readyReplicas}');
         expect(ready).toBe('2');
-        const dns = await must('-n', 'kube-system', 'get', 'deployment', 'coredns', '-o', 'jsonpath={.status.readyReplicas}/{.spec.replicas}');
+        const dns = await must(
+          '-n',
+          'kube-system',
+          'get',
+          'deployment',
+          'coredns',
+          '-o',
+          'jsonpath={.status.readyReplicas}/{.spec.replicas}',
+        );
         expect(dns).toBe('2/2');
       }, 180_000);
     }, 600_000);

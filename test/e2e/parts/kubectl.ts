@@ -57,11 +57,17 @@ export function kubectlCommands(): void {
     });
 
     it('get prints tables, wide, yaml, json and custom columns', async () => {
-      expect(await must('-n', ns, 'get', 'pods')).toMatch(/NAME\s+READY\s+STATUS\s+RESTARTS\s+AGE\n\S+\s+1\/1\s+Running/);
+      expect(await must('-n', ns, 'get', 'pods')).toMatch(
+        /NAME\s+READY\s+STATUS\s+RESTARTS\s+AGE\n\S+\s+1\/1\s+Running/,
+      );
       expect(await must('-n', ns, 'get', 'pods', '-o', 'wide')).toMatch(/IP\s+NODE\s+NOMINATED NODE\s+READINESS GATES/);
       expect(await must('-n', ns, 'get', 'deployment', 'web', '-o', 'yaml')).toContain('kind: Deployment');
-      expect(await must('-n', ns, 'get', 'deploy', '-o', 'custom-columns=N:.metadata.name,R:.spec.replicas')).toMatch(/N\s+R\nweb\s+1/);
-      expect(await must('get', 'nodes', '-o', 'wide')).toMatch(/INTERNAL-IP\s+EXTERNAL-IP\s+OS-IMAGE\s+KERNEL-VERSION\s+CONTAINER-RUNTIME/);
+      expect(await must('-n', ns, 'get', 'deploy', '-o', 'custom-columns=N:.metadata.name,R:.spec.replicas')).toMatch(
+        /N\s+R\nweb\s+1/,
+      );
+      expect(await must('get', 'nodes', '-o', 'wide')).toMatch(
+        /INTERNAL-IP\s+EXTERNAL-IP\s+OS-IMAGE\s+KERNEL-VERSION\s+CONTAINER-RUNTIME/,
+      );
     });
 
     it('describe tells of a pod its events and conditions', async () => {
@@ -88,7 +94,9 @@ export function kubectlCommands(): void {
       expect(await must('-n', ns, 'rollout', 'history', 'deployment/web')).toMatch(/^1\s.*\n2\s/m);
       await must('-n', ns, 'rollout', 'undo', 'deployment/web');
       await must('-n', ns, 'rollout', 'status', 'deployment/web', '--timeout=90s');
-      expect(await must('-n', ns, 'get', 'deployment', 'web', '-o', 'jsonpath={.spec.template.spec.containers[0].env}')).toBe('');
+      expect(
+        await must('-n', ns, 'get', 'deployment', 'web', '-o', 'jsonpath={.spec.template.spec.containers[0].env}'),
+      ).toBe('');
       await must('-n', ns, 'scale', 'deployment/web', '--replicas=1');
       await must('-n', ns, 'rollout', 'status', 'deployment/web', '--timeout=60s');
       await eventually(async () => {
@@ -101,19 +109,33 @@ export function kubectlCommands(): void {
     it('expose makes a service with endpoints', async () => {
       await must('-n', ns, 'expose', 'deployment', 'web', '--port=80', '--target-port=8080');
       await eventually(async () => {
-        expect(await must('-n', ns, 'get', 'endpointslices', '-l', 'kubernetes.io/service-name=web')).toMatch(/8080\s+10\.244\./);
-      });
+        expect(await must('-n', ns, 'get', 'endpointslices', '-l', 'kubernetes.io/service-name=web')).toMatch(
+          /8080\s+10\.244\./,
+        );
+      }, 30_000);
     });
 
     it('logs -f follows what a container says', async () => {
       expect(await must('-n', ns, 'logs', pod)).toContain('listening on 8080');
-      const follow = execa(kubectlPath(), ['-n', ns, 'logs', '-f', '--tail=1', pod], { env: useKubeconfig(), reject: false });
+      const follow = execa(kubectlPath(), ['-n', ns, 'logs', '-f', '--tail=1', pod], {
+        env: useKubeconfig(),
+        reject: false,
+      });
       try {
         let seen = '';
         follow.stdout.on('data', (chunk: Buffer) => {
           seen += chunk.toString();
         });
-        await must('-n', ns, 'exec', pod, '--', 'node', '-e', 'fetch("http://127.0.0.1:8080/followed").then((r) => r.text())');
+        await must(
+          '-n',
+          ns,
+          'exec',
+          pod,
+          '--',
+          'node',
+          '-e',
+          'fetch("http://127.0.0.1:8080/followed").then((r) => r.text())',
+        );
         await eventually(async () => expect(seen).toContain('GET /followed'), 20_000);
       } finally {
         follow.kill();
@@ -125,9 +147,22 @@ export function kubectlCommands(): void {
       expect(await must('-n', ns, 'exec', pod, '--', 'node', '-p', '6*7')).toBe('42\n');
       const failed = await kubectl('-n', ns, 'exec', pod, '--', 'node', '-e', 'process.exit(3)');
       expect(failed.stderr).toContain('command terminated with exit code 3');
-      const piped = await kubectl({ input: 'hello' }, '-n', ns, 'exec', '-i', pod, '--', 'node', '-e', 'process.stdin.pipe(process.stdout)');
+      const piped = await kubectl(
+        { input: 'hello' },
+        '-n',
+        ns,
+        'exec',
+        '-i',
+        pod,
+        '--',
+        'node',
+        '-e',
+        'process.stdin.pipe(process.stdout)',
+      );
       expect(piped.stdout).toBe('hello');
-      expect(await script(`${kubectlPath()} -n ${ns} exec -it ${pod} -- node -p process.stdout.isTTY`)).toContain('true');
+      expect(await script(`${kubectlPath()} -n ${ns} exec -it ${pod} -- node -p process.stdout.isTTY`)).toContain(
+        'true',
+      );
     });
 
     it('attach shows the output of the running process', async () => {
@@ -138,7 +173,16 @@ export function kubectlCommands(): void {
           seen += chunk.toString();
         });
         await eventually(async () => {
-          await must('-n', ns, 'exec', pod, '--', 'node', '-e', 'fetch("http://127.0.0.1:8080/attached").then((r) => r.text())');
+          await must(
+            '-n',
+            ns,
+            'exec',
+            pod,
+            '--',
+            'node',
+            '-e',
+            'fetch("http://127.0.0.1:8080/attached").then((r) => r.text())',
+          );
           expect(seen).toContain('GET /attached');
         }, 20_000);
       } finally {
@@ -163,7 +207,10 @@ export function kubectlCommands(): void {
 
     it('port-forward reaches a pod', async () => {
       const port = await freePort();
-      const forward = execa(kubectlPath(), ['-n', ns, 'port-forward', `pod/${pod}`, `${port}:8080`], { env: useKubeconfig(), reject: false });
+      const forward = execa(kubectlPath(), ['-n', ns, 'port-forward', `pod/${pod}`, `${port}:8080`], {
+        env: useKubeconfig(),
+        reject: false,
+      });
       try {
         await eventually(async () => {
           const answer = await fetch(`http://127.0.0.1:${port}/forwarded`);
@@ -197,7 +244,14 @@ export function kubectlCommands(): void {
     });
 
     it('a manifest with an unknown field is refused by its path', async () => {
-      const refused = await kubectl({ input: deployment('bad', 1).replace('replicas:', 'replicaz:') }, '-n', ns, 'apply', '-f', '-');
+      const refused = await kubectl(
+        { input: deployment('bad', 1).replace('replicas:', 'replicaz:') },
+        '-n',
+        ns,
+        'apply',
+        '-f',
+        '-',
+      );
       expect(refused.code).toBe(1);
       expect(refused.stderr).toContain('unknown field "spec.replicaz"');
     });

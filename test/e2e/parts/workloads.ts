@@ -77,15 +77,21 @@ export function workloads(): void {
       await apply(manifest, '-n', ns);
       await must('-n', ns, 'rollout', 'status', 'deployment/echo', '--timeout=120s');
       await must('-n', ns, 'rollout', 'status', 'daemonset/box', '--timeout=120s');
-      boxes = (await must('-n', ns, 'get', 'pods', '-l', 'app=box', '-o', 'jsonpath={.items[*].metadata.name}')).split(' ');
-      echoIPs = (await must('-n', ns, 'get', 'pods', '-l', 'app=echo', '-o', 'jsonpath={.items[*].status.podIP}')).split(' ');
+      boxes = (await must('-n', ns, 'get', 'pods', '-l', 'app=box', '-o', 'jsonpath={.items[*].metadata.name}')).split(
+        ' ',
+      );
+      echoIPs = (
+        await must('-n', ns, 'get', 'pods', '-l', 'app=echo', '-o', 'jsonpath={.items[*].status.podIP}')
+      ).split(' ');
     });
     afterAll(async () => {
       await kubectl('delete', 'namespace', ns, '--timeout=60s');
     });
 
     it('is spread over both workers and keeps off the control plane', async () => {
-      const nodes = new Set((await must('-n', ns, 'get', 'pods', '-l', 'app=echo', '-o', 'jsonpath={.items[*].spec.nodeName}')).split(' '));
+      const nodes = new Set(
+        (await must('-n', ns, 'get', 'pods', '-l', 'app=echo', '-o', 'jsonpath={.items[*].spec.nodeName}')).split(' '),
+      );
       expect([...nodes].sort()).toEqual(['w1', 'w2']);
       expect(boxes).toHaveLength(2);
     });
@@ -131,10 +137,25 @@ export function workloads(): void {
     });
 
     it('a killed container is started again', async () => {
-      const pod = (await must('-n', ns, 'get', 'pods', '-l', 'app=echo', '-o', 'jsonpath={.items[0].metadata.name}')).trim();
-      await get(boxes[0] as string, `http://${(await must('-n', ns, 'get', 'pod', pod, '-o', 'jsonpath={.status.podIP}')).trim()}:8080/quit`);
+      const pod = (
+        await must('-n', ns, 'get', 'pods', '-l', 'app=echo', '-o', 'jsonpath={.items[0].metadata.name}')
+      ).trim();
+      await get(
+        boxes[0] as string,
+        `http://${(await must('-n', ns, 'get', 'pod', pod, '-o', 'jsonpath={.status.podIP}')).trim()}:8080/quit`,
+      );
       await eventually(async () => {
-        expect(await must('-n', ns, 'get', 'pod', pod, '-o', 'jsonpath={.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].ready}')).toBe('1 true');
+        expect(
+          await must(
+            '-n',
+            ns,
+            'get',
+            'pod',
+            pod,
+            '-o',
+            'jsonpath={.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].ready}',
+          ),
+        ).toBe('1 true');
       }, 60_000);
     });
   });

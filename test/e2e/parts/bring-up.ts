@@ -1,0 +1,89 @@
+/** `npm run up` from nothing, again without a change, `kinit reset` on every host, and up once more. */
+import { readFile } from 'node:fs/promises';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { buildTestImages } from '../../images/build.ts';
+import { down, eventually, hosts, inventory, kinit, kubeconfig, must, onHost, up } from '../harness.ts';
+
+/** Puts the test workloads' images into containerd on every host: there is no image registry. */
+export async function loadTestImages(): Promise<void> {
+  const archive = await buildTestImages();
+  await Promise.all(
+    hosts().map(async (host) => {
+      await host.copy(archive, '/var/tmp/test-images.tar');
+      await host.must(
+        '/opt/kinit/current/bin/ctr --namespace k8s.io images import /var/tmp/test-images.tar && rm /var/tmp/test-images.tar',
+      );
+    }),
+  );
+}
+
+async function expectReadyCluster(): Promise<void> {
+  const nodes = await must('get', 'nodes', '--no-headers');
+  expect(
+    nodes
+      .trim()
+      .split('\n')
+      .map((line) => line.split(/\s+/).slice(0, 2).join(' '))
+      .sort(),
+  ).toEqual(['cp1 Ready', 'w1 Ready', 'w2 Ready']);
+  await must('-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=120s');
+}
+
+export function bringUp(): void {
+  describe('npm run up', () => {
+    let first = '';
+    beforeAll(async () => {
+      await down();
+      const { code, stdout, stderr } = await up(1_200_000);
+      first = stdout;
+      expect(code, `${stdout}\n${stderr}`).toBe(0);
+      await loadTestImages();
+    }, 1_300_000);
+
+    it('ends with three Ready nodes and the line to go on with', async () => {
+      expect(first).toMatch(/cp1\s+Ready\s+control-plane/);
+      expect(first).toContain('export KUBECONFIG=');
+      await expectReadyCluster();
+    });
+
+    it('writes a kubeconfig that only its owner can read', async () => {
+      expect(await readFile(kubeconfig, 'utf8')).toContain('client-certificate-data');
+    });
+
+    it('says that nothing changed when it is run again', async () => {
+      const { code, stdout, stderr } = await up();
+      expect(code, `${stdout}\n${stderr}`).toBe(0);
+      expect(stdout).toMatch(/unchanged|nothing (has )?changed/i);
+    });
+  });
+}
+
+/** What kinit leaves behind on a host after a reset, as lines; empty when it is as it was. */
+const traces = `
+for path in /etc/kubernetes /var/lib/kubelet /var/lib/etcd /var/lib/kinit /opt/kinit /etc/cni/net.d /var/lib/containerd /run/containerd /usr/local/bin/kinit; do
+  if [ -d "$path" ]; then find "$path" -mindepth 1 | head -3; elif [ -e "$path" ]; then echo "$path"; fi
+done
+ip -o link | grep -oE '(kinit\\.[0-9]+|cni[0-9a-z]*|veth[0-9a-f]+)' || true
+iptables-save 2>/dev/null | grep -oE '(KUBE|KINIT|CNI)-[A-Z0-9-]+' | sort -u | head -3 || true
+pgrep -fa 'kubelet|containerd|kube-|etcd' | grep -v pgrep || true
+grep -E ' /(var/lib/kubelet|run/containerd|var/lib/containerd)/' /proc/mounts || true
+systemctl list-unit-files --no-legend 'kubelet*' 'containerd*' || true
+ls /etc/sysctl.d /etc/modules-load.d | grep -iE 'kinit|k8s|kubernetes' || true
+ip route show proto 145 || true
+`;
+
+export function resetAndAgain(): void {
+  describe('kinit reset', () => {
+    it('leaves nothing of ours on any host', async () => {
+      const { code, stdout, stderr } = await kinit('reset', '--inventory', inventory, '--force');
+      expect(code, `${stdout}\n${stderr}`).toBe(0);
+      for (const { name } of hosts()) expect(`${name}: ${(await onHost(name, traces)).trim()}`).toBe(`${name}: `);
+    }, 300_000);
+
+    it('can be followed by another npm run up', async () => {
+      const { code, stdout, stderr } = await up();
+      expect(code, `${stdout}\n${stderr}`).toBe(0);
+      await eventually(expectReadyCluster, 60_000);
+    }, 600_000);
+  });
+}
