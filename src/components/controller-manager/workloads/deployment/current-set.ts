@@ -7,7 +7,7 @@ import { isAlreadyExists } from '../../../../machinery/client/errors.ts';
 import { deployments, replicaSets } from '../../../../machinery/client/resources.ts';
 import type { Client } from '../../../../machinery/client/types.ts';
 import { type EventRecorder, referenceTo } from '../../../../machinery/events/recorder.ts';
-import { isNamespaceTerminating, messageOf } from '../pods/pod-control.ts';
+import { isNamespaceTerminating, messageOf } from '../../framework/failures.ts';
 import {
   currentSet,
   currentSetAnnotations,

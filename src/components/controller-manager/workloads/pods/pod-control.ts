@@ -2,19 +2,11 @@
 import { dns1123SubdomainErrors } from '../../../../machinery/api/names.ts';
 import { controllerReference } from '../../../../machinery/api/owners.ts';
 import type { KubeObject, Pod, PodTemplateSpec } from '../../../../machinery/api/types.ts';
-import { ApiError, isNotFound } from '../../../../machinery/client/errors.ts';
+import { isNotFound } from '../../../../machinery/client/errors.ts';
 import { pods } from '../../../../machinery/client/resources.ts';
 import type { Client, ResourceType } from '../../../../machinery/client/types.ts';
 import { type EventRecorder, referenceTo } from '../../../../machinery/events/recorder.ts';
-
-/** What the server said, without the request that it answered. */
-export const messageOf = (error: unknown): string =>
-  error instanceof ApiError ? (error.status.message ?? error.message) : (error as Error).message;
-
-/** The namespace is being deleted: nothing can be created, and nobody needs to be told. */
-export const isNamespaceTerminating = (error: unknown): boolean =>
-  error instanceof ApiError &&
-  (error.status.details?.causes?.some(({ reason }) => reason === 'NamespaceTerminating') ?? false);
+import { isNamespaceTerminating, messageOf } from '../../framework/failures.ts';
 
 export const apiVersionOf = ({ group, version }: ResourceType<unknown>): string =>
   group ? `${group}/${version}` : version;
