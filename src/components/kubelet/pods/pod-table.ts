@@ -1,8 +1,8 @@
 /** All pods of this node and their workers: what the sources want, against what runs. */
 import type { Pod, PodStatus } from '../../../machinery/api/types.ts';
-import { podAnnotations } from '../cri/labels.ts';
 import { isStaticPod } from '../static-pods/defaults.ts';
 import type { PodContext } from './context.ts';
+import { fullName, isMirrorPod } from './identity.ts';
 import { hasRunning, killPod } from './kill.ts';
 import type { ObservedPod } from './observed.ts';
 import { PodWorker } from './worker.ts';
@@ -25,10 +25,6 @@ export interface PodSources {
   /** Pods of the API server that are bound to this node, mirrors included. */
   api: { ready: boolean; pods(): Pod[] };
 }
-
-export const fullName = (pod: Pod): string => `${pod.metadata?.name}_${pod.metadata?.namespace}`;
-export const isMirrorPod = (pod: Pod): boolean =>
-  pod.metadata?.annotations?.[podAnnotations.configMirror] !== undefined;
 
 export function createPodTable(context: PodContext, sources: PodSources): PodTable {
   const workers = new Map<string, PodWorker>();

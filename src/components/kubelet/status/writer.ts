@@ -16,7 +16,8 @@ export interface StatusWriter {
   finished(pod: Pod, status: PodStatus): void;
   /** The latest status by the uid that the kubelet knows the pod by. */
   status(uid: string): PodStatus | undefined;
-  forget(uid: string): void;
+  /** Forgets pods that are no longer on this node. */
+  prune(live: ReadonlySet<string>): void;
   /** Looks at all pods again, for example because objects changed. */
   poke(): void;
 }
@@ -118,9 +119,12 @@ export function createStatusWriter({ client, object, log, signal }: StatusWriter
     publish: (pod, status) => put(pod, status, false),
     finished: (pod, status) => put(pod, status, true),
     status: (uid) => entries.get(uid)?.status,
-    forget(uid) {
-      entries.delete(uid);
-      dirty.delete(uid);
+    prune(live) {
+      for (const uid of entries.keys()) {
+        if (live.has(uid)) continue;
+        entries.delete(uid);
+        dirty.delete(uid);
+      }
     },
     poke() {
       for (const uid of entries.keys()) dirty.add(uid);

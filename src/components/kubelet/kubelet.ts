@@ -1,0 +1,295 @@
+/** Puts the kubelet together: runtime, sources of pods, workers, node, servers; and lets it run until it is told to stop. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatResourceList, parseQuantity, quantityValue } from '../../machinery/api/quantity.ts';
+import type { Pod, PodStatus } from '../../machinery/api/types.ts';
+import type { Client } from '../../machinery/client/types.ts';
+import type { Logger } from '../../machinery/logging/logger.ts';
+import { aborted } from '../../machinery/process/component.ts';
+import { listenHealth } from '../../machinery/serving/health.ts';
+import { MetricsRegistry, processMetrics } from '../../machinery/serving/metrics.ts';
+import { connectApi } from './api/connection.ts';
+import type { Configuration } from './config/settings.ts';
+import { createRuntime } from './cri/runtime.ts';
+import { createEvents } from './events.ts';
+import { imageCredentials } from './images/credentials.ts';
+import { startGarbageCollection } from './images/garbage.ts';
+import { createImagePuller } from './images/pull.ts';
+import { createLogRotation } from './logs/rotation.ts';
+import { nodeIps } from './node/addresses.ts';
+import { createAdmission } from './node/admission.ts';
+import { allocatableOf, capacityOf, inspectMachine } from './node/capacity.ts';
+import { watchPressure } from './node/pressure.ts';
+import { reportNode } from './node/report.ts';
+import { watchRuntimeState } from './node/runtime-state.ts';
+import { createReferencedObjects } from './objects/referenced.ts';
+import { cgroupVersion, createPodCgroups } from './pods/cgroups.ts';
+import type { PodContext } from './pods/context.ts';
+import { parseResolvConf } from './pods/dns.ts';
+import { fullName } from './pods/identity.ts';
+import { observePods } from './pods/observed.ts';
+import { createPodTable, withStatus } from './pods/pod-table.ts';
+import { createProber } from './probes/prober.ts';
+import { serve } from './serve.ts';
+import { isStaticPod } from './static-pods/defaults.ts';
+import { watchStaticPods } from './static-pods/source.ts';
+import { createStatusWriter } from './status/writer.ts';
+import type { KubeletView } from './types.ts';
+import { createVolumeSetup } from './volumes/setup.ts';
+
+export interface KubeletOptions {
+  configuration: Configuration;
+  nodeName: string;
+  nodeIp: string | undefined;
+  nodeLabels: Record<string, string>;
+  rootDir: string;
+  certDir: string;
+  cloudProvider: string;
+  /** Absent: standalone, static pods only. */
+  client: Client | undefined;
+  log: Logger;
+}
+
+const defaultEndpoint = 'unix:///run/containerd/containerd.sock';
+const crashFirstMs = 10_000;
+const crashLongestMs = 300_000;
+
+export async function runKubelet(options: KubeletOptions, signal: AbortSignal): Promise<void> {
+  const { configuration, nodeName, rootDir, client, log } = options;
+  await mkdir(join(rootDir, 'pods'), { recursive: true, mode: 0o750 });
+  await mkdir(configuration.podLogsDir, { recursive: true, mode: 0o755 });
+  const runtime = createRuntime(
+    configuration.containerRuntimeEndpoint || defaultEndpoint,
+    configuration.imageServiceEndpoint || undefined,
+    configuration.runtimeRequestTimeout,
+  );
+  let ips = await nodeIps(options.nodeIp, nodeName);
+  const machine = await inspectMachine(rootDir);
+  const capacity = capacityOf(machine, configuration);
+  const allocatable = allocatableOf(capacity, configuration);
+  const allocatableTexts = formatResourceList(allocatable);
+  const metrics = new MetricsRegistry();
+  processMetrics(metrics);
+  const events = createEvents({ client, nodeName, log });
+  const runtimeState = watchRuntimeState({
+    runtime,
+    log,
+    signal,
+    onChange: () => {
+      report?.now();
+      if (!runtimeState.networkProblem()) table.triggerAll();
+    },
+  });
+  let report: ReturnType<typeof reportNode> | undefined;
+  await runtimeState.answered();
+  if (signal.aborted) return;
+  const version = await runtime.version();
+
+  const observer = observePods({
+    runtime,
+    log,
+    signal,
+    onChange: (uid) => {
+      if (table.worker(uid)) table.trigger(uid);
+      else void table.cleanUp();
+    },
+  });
+  const api = client ? connectApi({ client, nodeName, signal, log, onChange: () => changed() }) : undefined;
+  const staticPods = watchStaticPods({
+    path: configuration.staticPodPath,
+    nodeName,
+    pollMs: configuration.fileCheckFrequency,
+    log,
+    signal,
+    onChange: () => changed(),
+  });
+  const mirrorOf = (pod: Pod) => api?.mirror(fullName(pod));
+  const writer = createStatusWriter({
+    client,
+    log,
+    signal,
+    object: (pod) => (isStaticPod(pod) ? mirrorOf(pod) : api?.pod(pod.metadata?.uid ?? '')),
+  });
+  const objects = createReferencedObjects(client, { onError: (message) => log.warn(message) });
+  const prober = createProber({
+    runtime,
+    onChange: ({ podUid }) => table.trigger(podUid),
+    recordEvent: (pod, container, type, reason, message) =>
+      events.pod(pod, type, reason, message, container ? fieldPath(pod, container) : undefined),
+  });
+  const pressure = watchPressure({ configuration, rootDir, machine, signal, log, onChange: () => report?.now() });
+  const version1or2 = cgroupVersion();
+  const driver = configuration.cgroupDriver === 'systemd' ? 'systemd' : 'cgroupfs';
+  const context: PodContext = {
+    nodeName,
+    runtime,
+    runtimeName: version.runtimeName,
+    observer,
+    images: createImagePuller({
+      runtime,
+      events,
+      serialize: configuration.serializeImagePulls,
+      maxParallel: configuration.maxParallelImagePulls,
+      credentials: imageCredentials(objects),
+    }),
+    volumes: createVolumeSetup({
+      rootDir,
+      objects,
+      nodeName,
+      clusterDomain: configuration.clusterDomain,
+      hostIps: () => ips,
+      nodeAllocatable: () => allocatableTexts,
+    }),
+    objects,
+    prober,
+    events,
+    cgroups: createPodCgroups({ driver, root: configuration.cgroupRoot, version: version1or2, log }),
+    log,
+    sandbox: {
+      podLogsDir: configuration.podLogsDir,
+      clusterDomain: configuration.clusterDomain,
+      seccompRoot: join(rootDir, 'seccomp'),
+      seccompDefault: configuration.seccompDefault,
+    },
+    resources: {
+      cpuQuota: configuration.cpuCFSQuota,
+      cpuPeriodMs: configuration.cpuCFSQuotaPeriod,
+      memoryCapacity: machine.memoryBytes,
+      cgroupVersion: version1or2,
+    },
+    clusterDns: { servers: configuration.clusterDNS, domain: configuration.clusterDomain },
+    crashBackOff: { firstMs: crashFirstMs, longestMs: crashLongestMs },
+    hostDns: async () =>
+      parseResolvConf(configuration.resolvConf ? await readFile(configuration.resolvConf, 'utf8').catch(() => '') : ''),
+    hostIps: () => ips,
+    nodeAllocatable: () => allocatableTexts,
+    services: (pod) => (api ? api.services(pod, isStaticPod(pod)) : []),
+    networkProblem: runtimeState.networkProblem,
+    admit: createAdmission({
+      allocatable,
+      node: () => api?.node(),
+      pods: () =>
+        table
+          .workers()
+          .filter(({ state }) => state === 'running')
+          .map(({ pod }) => pod),
+    }),
+    knownStatus: (pod) => {
+      const known: PodStatus | undefined = isStaticPod(pod) ? mirrorOf(pod)?.status : pod.status;
+      return writer.status(pod.metadata?.uid ?? '') ?? known;
+    },
+    publish: writer.publish,
+    finished: (pod, status) => {
+      writer.finished(pod, status);
+      // A static pod of the same name may have waited for this.
+      setImmediate(changed);
+    },
+  };
+  const table = createPodTable(context, {
+    static: {
+      get ready() {
+        return staticPods.ready;
+      },
+      pods: staticPods.pods,
+    },
+    api: {
+      get ready() {
+        return api === undefined || api.ready;
+      },
+      pods: () => api?.pods() ?? [],
+    },
+  });
+  const changed = () => {
+    table.reconcile();
+    const live = new Set(table.workers().map(({ uid }) => uid));
+    writer.prune(live);
+    api?.mirrors.reconcile(staticPods.ready ? staticPods.pods() : undefined);
+    writer.poke();
+    void table.cleanUp();
+  };
+  changed();
+
+  const view: KubeletView = {
+    nodeName,
+    pods: () => table.workers().map((worker) => withStatus(worker.pod, worker.status)),
+    pod: (namespace, name) => {
+      const worker = table
+        .workers()
+        .find(({ pod }) => pod.metadata?.namespace === namespace && pod.metadata?.name === name);
+      return worker && withStatus(worker.pod, worker.status);
+    },
+    podStatus: (uid) => table.worker(uid)?.status,
+    containerId: (uid, name, previous) => {
+      const instances = (observer.get(uid)?.containers ?? []).filter((instance) => instance.name === name);
+      return instances[previous ? 1 : 0]?.id;
+    },
+    sandboxId: (uid) => observer.get(uid)?.sandboxes.find(({ state }) => state === 'SANDBOX_READY')?.id,
+    healthy: () => {
+      const since = Date.now() - observer.lastList;
+      const limitMs = 180_000;
+      return observer.lastList > 0 && since > limitMs
+        ? `pleg was last seen active ${Math.round(since / 1000)}s ago; threshold is 3m0s`
+        : undefined;
+    },
+  };
+  const serving = await serve({ ...options, view, runtime, metrics, hosts: [nodeName, ...ips], prober, driver });
+  const health =
+    configuration.healthzPort > 0
+      ? await listenHealth(`${configuration.healthzBindAddress}:${configuration.healthzPort}`, {
+          checks: { '/healthz': { ping: () => undefined, syncloop: view.healthy } },
+        })
+      : undefined;
+  if (client)
+    report = reportNode({
+      client,
+      configuration,
+      nodeName,
+      nodeLabels: options.nodeLabels,
+      ips: async () => {
+        ips = await nodeIps(options.nodeIp, nodeName);
+        return ips;
+      },
+      capacity,
+      allocatable,
+      machine,
+      runtime,
+      version,
+      runtimeState,
+      pressure,
+      problems: () => {
+        const sick = view.healthy();
+        return [...runtimeState.problems(), ...(sick ? [`PLEG is not healthy: ${sick}`] : [])];
+      },
+      node: () => api?.node(),
+      events,
+      onRegistered: () => api?.mirrors.reconcile(staticPods.ready ? staticPods.pods() : undefined),
+      log,
+      signal,
+    });
+  createLogRotation({
+    runtime,
+    maxSizeBytes: quantityValue(parseQuantity(configuration.containerLogMaxSize)),
+    maxFiles: configuration.containerLogMaxFiles,
+    monitorIntervalMs: configuration.containerLogMonitorInterval,
+    onError: (message) => log.warn(message),
+  }).start(signal);
+  startGarbageCollection({ runtime, configuration, observer, table, events, log, signal });
+  const tidy = setInterval(() => void table.cleanUp(), 10_000);
+  log.info({ node: nodeName, ips, runtime: `${version.runtimeName} ${version.runtimeVersion}` }, 'Started kubelet');
+  events.node('Normal', 'Starting', 'Starting kubelet.');
+  await aborted(signal);
+  // Containers run on; only what this process itself does ends.
+  clearInterval(tidy);
+  table.close();
+  prober.stop();
+  objects.close();
+  health?.close();
+  await serving?.close();
+  runtime.close();
+  client?.close();
+}
+
+function fieldPath(pod: Pod, container: string): string {
+  const init = pod.spec?.initContainers?.some(({ name }) => name === container);
+  return `spec.${init ? 'initContainers' : 'containers'}{${container}}`;
+}

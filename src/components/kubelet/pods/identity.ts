@@ -1,0 +1,10 @@
+/** How pods are told apart. */
+import type { Pod } from '../../../machinery/api/types.ts';
+import { podAnnotations } from '../cri/labels.ts';
+
+/** One pod of that name at a time, whatever its uid. */
+export const fullName = (pod: Pod): string => `${pod.metadata?.name}_${pod.metadata?.namespace}`;
+
+/** The API server's image of a static pod. */
+export const isMirrorPod = (pod: Pod): boolean =>
+  pod.metadata?.annotations?.[podAnnotations.configMirror] !== undefined;
