@@ -39,7 +39,7 @@ export function parseConfig(text: string, filename: string): ReadConfig {
     sources.set(kind, document);
     const parsed = documentKinds[kind].schema.safeParse(document.value);
     if (parsed.success) documents[kind] = parsed.data;
-    else mistakes.push(...parsed.error.issues.flatMap((issue) => describeIssue(issue, kind, place)));
+    else mistakes.push(...describeIssues(parsed.error, documentKinds[kind].schema, kind, place));
   }
   if (mistakes.length) throw invalidConfig(mistakes);
   return {
@@ -58,7 +58,7 @@ export function invalidConfig(mistakes: string[]): KinitError {
   });
 }
 
-function formatPlace(filename: string, document: YamlDocument, path: FieldPath): string {
+export function formatPlace(filename: string, document: YamlDocument, path: FieldPath): string {
   const { line, column } = document.position(path);
   return `${filename}:${line}:${column}`;
 }
@@ -85,12 +85,27 @@ function kindOf(value: unknown, place: (path: FieldPath) => string, mistakes: st
   return kind as DocumentKind;
 }
 
-function describeIssue(issue: z.core.$ZodIssue, kind: DocumentKind, place: (path: FieldPath) => string): string[] {
+/** What a schema has against a document, one line per mistake, each with its place. */
+export function describeIssues(
+  error: z.ZodError,
+  schema: z.core.$ZodType,
+  root: string,
+  place: (path: FieldPath) => string,
+): string[] {
+  return error.issues.flatMap((issue) => describeIssue(issue, schema, root, place));
+}
+
+function describeIssue(
+  issue: z.core.$ZodIssue,
+  schema: z.core.$ZodType,
+  root: string,
+  place: (path: FieldPath) => string,
+): string[] {
   const path = issue.path.filter((part): part is string | number => typeof part !== 'symbol');
-  const field = formatField([kind, ...path]);
+  const field = formatField([root, ...path]);
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
-      const near = nearestName(key, fieldsAt(documentKinds[kind].schema, path));
+      const near = nearestName(key, fieldsAt(schema, path));
       return `${place([...path, key])}: unknown field "${key}" in ${field}${near ? `; did you mean "${near}"?` : ''}`;
     });
   }

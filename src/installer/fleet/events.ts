@@ -1,0 +1,39 @@
+/** What happens on the hosts of an inventory, as it happens: for a terminal, for logs, for programs. */
+import type { EventError, PhaseEvent } from '../phases/events.ts';
+
+/** What the workstation itself does to a host, around the phases that kinit runs there. */
+export type FleetStep = 'connect' | 'ship' | 'unpack' | 'token' | 'kubeconfig' | 'ready' | 'labels';
+
+interface FleetEventBase {
+  /** RFC 3339 with milliseconds. */
+  time: string;
+  /** The host's name in the inventory. */
+  host: string;
+}
+
+export type FleetEvent =
+  | (FleetEventBase & { type: 'step-started'; step: FleetStep; title: string })
+  | (FleetEventBase & { type: 'step-progress'; step: FleetStep; done: number; total: number })
+  | (FleetEventBase & {
+      type: 'step-ended';
+      step: FleetStep;
+      title: string;
+      outcome: 'changed' | 'unchanged' | 'failed';
+      /** What was found or done, in a few words. */
+      detail?: string;
+      ms: number;
+    })
+  | (FleetEventBase & { type: 'host-failed'; error: EventError })
+  | PhaseEvent
+  | {
+      type: 'fleet-ended';
+      time: string;
+      ok: boolean;
+      changed: boolean;
+      ms: number;
+      /** Hosts on which nothing was done, because another one failed before. */
+      untouched: string[];
+      failed: string[];
+    };
+
+export type FleetSink = (event: FleetEvent) => void;

@@ -1,0 +1,202 @@
+/**
+ * kinit as a detached job on a host: it goes on when the connection breaks off, writes its events to a file, and is
+ * followed from where the last connection ended.
+ */
+import { randomBytes } from 'node:crypto';
+import { StringDecoder } from 'node:string_decoder';
+import { KinitError } from '../errors.ts';
+import { type EventSink, type PhaseEvent, parseEvent } from '../phases/events.ts';
+import { type Connection, quote } from './connection.ts';
+
+export type EndedEvent = Extract<PhaseEvent, { type: 'ended' }>;
+
+export interface JobSpec {
+  command: 'init' | 'join' | 'reset';
+  /** Without secrets: they are visible in the process list. */
+  arguments: string[];
+  /** Text of the configuration file; it may hold secrets, and is removed when the job has ended. */
+  config?: string;
+}
+
+export interface FollowOptions {
+  signal: AbortSignal;
+  events: EventSink;
+  /** A new connection to the host, after the old one was lost. */
+  reconnect(): Promise<Connection>;
+  /** How long to try that; default 5 minutes. */
+  patienceMs?: number;
+}
+
+const kinit = '/opt/kinit/current/bin/kinit';
+
+/** reset removes what kinit has written, and so its jobs lie elsewhere. */
+const folderOf = (command: JobSpec['command'], id: string): string =>
+  command === 'reset' ? `/var/tmp/kinit-job-${id}` : `/var/lib/kinit/jobs/${id}`;
+
+export interface Job {
+  readonly folder: string;
+  readonly spec: JobSpec;
+}
+
+/** Starts the job; it has begun when this resolves. */
+export async function startJob(connection: Connection, spec: JobSpec, signal: AbortSignal): Promise<Job> {
+  const id = `${new Date().toISOString().replace(/[-:]|\..*/g, '')}-${spec.command}-${randomBytes(3).toString('hex')}`;
+  const folder = folderOf(spec.command, id);
+  const words = [kinit, spec.command, ...spec.arguments, '--output', 'json'];
+  if (spec.config !== undefined) words.push('--config', `${folder}/config.yaml`);
+  const script = `cd ${quote(folder)}
+${words.map(quote).join(' ')} > events.jsonl 2> errors.txt < /dev/null &
+echo $! > kinit.pid
+wait $!
+echo $? > exit.draft
+rm -f config.yaml
+mv exit.draft exit
+`;
+  const start = `umask 077
+mkdir -p ${quote(folder)} && cd ${quote(folder)} || exit 1
+cat > config.yaml || exit 1
+printf %s ${quote(script)} > job.sh
+: > events.jsonl
+setsid sh job.sh > /dev/null 2>&1 < /dev/null &
+echo $! > pid`;
+  await connection.must('starting kinit', start, { stdin: spec.config ?? '', signal });
+  return { folder, spec };
+}
+
+/** Hands on the job's events until it has ended; answers the last one. */
+export async function followJob(connection: Connection, job: Job, options: FollowOptions): Promise<EndedEvent> {
+  const { signal, reconnect, patienceMs = 300_000 } = options;
+  const reader = eventReader(options.events);
+  let current = connection;
+  for (;;) {
+    try {
+      await followOnce(current, job, reader, signal);
+      break;
+    } catch (error) {
+      if (signal.aborted) {
+        await interrupt(current, job, reader);
+        break;
+      }
+      if (!(error instanceof KinitError && error.code === 'Connection')) throw error;
+      current = await connectAgain(reconnect, error, patienceMs, signal);
+    }
+  }
+  if (reader.ended()) return reader.ended() as EndedEvent;
+  throw await withoutEnd(current, job);
+}
+
+/** Follows the file until the job has ended or the connection is lost. */
+async function followOnce(connection: Connection, job: Job, reader: EventReader, signal: AbortSignal): Promise<void> {
+  const folder = quote(job.folder);
+  const follow = (offset: number) => `cd ${folder} || exit 9
+tail -c +${offset + 1} -f events.jsonl 2>/dev/null & t=$!
+while [ ! -e exit ] && kill -0 $(cat pid) 2>/dev/null; do sleep 0.2; done
+kill $t; wait $t 2>/dev/null; true`;
+  const onStdout = (chunk: Buffer) => reader.take(chunk);
+  await connection.root(follow(reader.offset()), { onStdout, signal, timeoutMs: 0 });
+  // What was written after tail looked last.
+  await connection.root(`cd ${folder} && tail -c +${reader.offset() + 1} events.jsonl`, { onStdout, signal });
+}
+
+async function connectAgain(
+  reconnect: () => Promise<Connection>,
+  first: KinitError,
+  patienceMs: number,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const deadline = Date.now() + patienceMs;
+  let last = first;
+  for (let waitMs = 500; Date.now() < deadline; waitMs = Math.min(waitMs * 2, 5000)) {
+    signal.throwIfAborted();
+    try {
+      return await reconnect();
+    } catch (error) {
+      if (!(error instanceof KinitError && error.code === 'Connection')) throw error;
+      last = error;
+    }
+    await pause(waitMs, signal);
+  }
+  throw new KinitError('Connection', `the connection was lost and did not come back: ${last.message}`, {
+    ...last.details,
+    advice: 'kinit goes on working on the host; run the same command again to see how it ended',
+  });
+}
+
+/** Asks the job to stop and waits a little for its last event. */
+async function interrupt(connection: Connection, job: Job, reader: EventReader): Promise<void> {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(new Error('the job did not stop in time')), 20_000);
+  try {
+    await connection.root(`kill -TERM $(cat ${quote(job.folder)}/kinit.pid) 2>/dev/null; true`, { timeoutMs: 10_000 });
+    await followOnce(connection, job, reader, stop.signal);
+  } catch (error) {
+    throw new KinitError('Interrupted', 'interrupted; kinit may still be at work on the host', {
+      host: connection.host,
+      seen: (error as Error).message,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function withoutEnd(connection: Connection, job: Job): Promise<KinitError> {
+  const folder = quote(job.folder);
+  const { stdout } = await connection.root(`cd ${folder} && { cat exit || echo gone; cat errors.txt; } 2>/dev/null`);
+  const [code = '', ...lines] = stdout.split('\n');
+  const ended = /^\d+$/.test(code) ? `ended with exit code ${code}` : 'was killed, or the host was restarted';
+  return new KinitError('Command', `kinit ${job.spec.command} ${ended} without a last event`, {
+    host: connection.host,
+    seen: lines.join('\n').trim() || undefined,
+    advice: 'run the same command again; it goes on from there',
+  } as ConstructorParameters<typeof KinitError>[2]);
+}
+
+/** Removes a job's folder; that of a reset must not stay. */
+export async function forgetJob(connection: Connection, job: Job): Promise<void> {
+  await connection.root(`rm -rf ${quote(job.folder)}`);
+}
+
+interface EventReader {
+  take(chunk: Buffer): void;
+  /** Bytes so far that made whole lines: where to go on. */
+  offset(): number;
+  ended(): EndedEvent | undefined;
+}
+
+/** A torn line at the end of a broken connection is read again, whole. */
+export function eventReader(events: EventSink): EventReader {
+  let bytes = 0;
+  let rest: Buffer = Buffer.alloc(0);
+  let ended: EndedEvent | undefined;
+  return {
+    offset() {
+      rest = Buffer.alloc(0);
+      return bytes;
+    },
+    ended: () => ended,
+    take(chunk) {
+      rest = rest.length ? Buffer.concat([rest, chunk]) : chunk;
+      for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+        const line = new StringDecoder('utf8').end(rest.subarray(0, end));
+        rest = rest.subarray(end + 1);
+        bytes += end + 1;
+        const event = parseEvent(line);
+        if (!event) continue;
+        if (event.type === 'ended') ended = event;
+        events(event);
+      }
+    },
+  };
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end, { once: true });
+  });
+}

@@ -1,0 +1,63 @@
+/** The inventory file (`kinit.local/v1alpha1`, kind Inventory) as a zod schema. */
+import { z } from 'zod';
+import { clusterDocument, hostDocument } from '../config/schema.ts';
+
+const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not the name of an environment variable');
+
+const port = z.int().min(1).max(65535);
+const strings = z.union([z.string(), z.array(z.string())]);
+
+const login = {
+  user: z.string().min(1).optional(),
+  port: port.optional(),
+  identityFile: z.string().min(1).optional(),
+  passphraseFromEnv: environmentName.optional(),
+  passwordFromEnv: environmentName.optional(),
+  hostKeys: strings.optional(),
+  knownHosts: strings.optional(),
+  acceptHostKeys: z.boolean().optional(),
+};
+
+const bastion = z.strictObject({ address: z.string().min(1), ...login });
+
+const taint = z.strictObject({
+  key: z.string().min(1),
+  value: z.string().optional(),
+  effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
+});
+
+/** What a host can say, and what `defaults` can say for all of them. */
+const shared = {
+  ...login,
+  connection: z.enum(['ssh', 'local']).optional(),
+  sudo: z
+    .union([z.enum(['none', 'passwordless']), z.strictObject({ passwordFromEnv: environmentName })], {
+      error: 'is none, passwordless, or passwordFromEnv with the name of an environment variable',
+    })
+    .optional(),
+  bastion: bastion.optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+  taints: z.array(taint).optional(),
+  settings: hostDocument.omit({ apiVersion: true, kind: true }).optional(),
+};
+
+export const inventoryHost = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'is not a host name (lower-case letters, digits, dots, dashes)'),
+  address: z.string().min(1).optional(),
+  roles: z.array(z.enum(['control-plane', 'worker'])).min(1),
+  nodeName: z.string().optional(),
+  ...shared,
+});
+
+export const inventoryDocument = z.strictObject({
+  apiVersion: z.literal('kinit.local/v1alpha1'),
+  kind: z.literal('Inventory'),
+  cluster: clusterDocument.omit({ apiVersion: true, kind: true }).optional(),
+  defaults: z.strictObject(shared).optional(),
+  hosts: z.array(inventoryHost).min(1, 'names no host'),
+});
+
+export type InventoryDocument = z.infer<typeof inventoryDocument>;
+export type HostDocument = z.infer<typeof inventoryHost>;
