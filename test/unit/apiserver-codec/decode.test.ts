@@ -136,6 +136,8 @@ describe('decoding', () => {
     const { object, warnings } = decodeBody(Buffer.from('{"spec":{"a":"","b":1}}'), 'application/json', thing, 'Warn');
     expect(object['spec']).toEqual({ a: '' });
     expect(warnings).toEqual(['unknown field "spec.b"']);
+    const protobuf = () => decodeBody(Buffer.from('k8s'), 'application/vnd.kubernetes.protobuf', thing, 'Warn');
+    expect(refusal(protobuf)).toMatch(/^415 .*: application\/json, application\/yaml$/);
   });
 });
 

@@ -78,6 +78,14 @@ describe('protobuf', () => {
   it('encodes lists and Status', () => {
     const list = { kind: 'SecretList', apiVersion: 'v1', metadata: { resourceVersion: '7' }, items: [] };
     expect(roundTrip(list)).toEqual({ ...list, items: null });
+    const meta = { name: 'a', resourceVersion: '3', labels: { b: 'c' } };
+    const partial = {
+      kind: 'PartialObjectMetadataList',
+      apiVersion: 'meta.k8s.io/v1',
+      metadata: {},
+      items: [{ metadata: meta }],
+    };
+    expect(roundTrip(partial)).toEqual(partial);
     const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', code: 404 };
     expect(roundTrip(status)).toEqual(status);
   });

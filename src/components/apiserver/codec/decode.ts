@@ -24,6 +24,7 @@ export type DecodeTarget =
   | Pick<ResourceDescriptor, 'group' | 'version' | 'kind' | 'schema'>
   | { group: string; version: string; kind: string; schema?: undefined };
 
+const protobufType = 'application/vnd.kubernetes.protobuf';
 const metaPackage = 'io.k8s.apimachinery.pkg.apis.meta.v1';
 
 export function schemaOf(target: DecodeTarget): TypeSchema {
@@ -58,14 +59,20 @@ export function decodeBody(
     }
     case 'application/yaml':
       return checked(parseYaml(bytes, target), target, fieldValidation);
-    case 'application/vnd.kubernetes.protobuf':
+    case protobufType:
+      if (isCustom(target)) throw unknownFormat(['application/json', 'application/yaml']);
       return checked(parseProtobuf(bytes, target), target, 'Ignore');
     default:
-      throw unsupportedMediaType(
-        'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf',
-      );
+      throw unknownFormat(['application/json', 'application/yaml', ...(isCustom(target) ? [] : [protobufType])]);
   }
 }
+
+const isCustom = ({ schema }: DecodeTarget): boolean => schema !== undefined && !schema.name.startsWith('io.k8s.');
+
+const unknownFormat = (accepted: string[]) =>
+  unsupportedMediaType(
+    `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
+  );
 
 /**
  * The same checks and normalisation for an object that was made by a patch: the result of JSON, merge and strategic patches

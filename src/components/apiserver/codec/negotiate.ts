@@ -43,14 +43,23 @@ const served: Record<string, MediaType> = {
 };
 const transformations = new Set(['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList']);
 const acceptable = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+const acceptableForCustom = ['application/json', 'application/yaml'];
 
 export const notAcceptableError = (types: string[]) =>
   notAcceptable(
     types.length ? `only the following media types are accepted: ${types.join(', ')}` : 'no acceptable content types',
   );
 
-/** Picks by the Accept header; throws a 406 StatusError when nothing fits. `pretty` is the query parameter's value. */
-export function negotiate(accept: string | undefined, pretty?: string | null, userAgent?: string): Negotiated {
+/**
+ * Picks by the Accept header; throws a 406 StatusError when nothing fits. `pretty` is the query parameter's value. Custom
+ * resources have a protobuf form only as PartialObjectMetadata.
+ */
+export function negotiate(
+  accept: string | undefined,
+  pretty?: string | null,
+  userAgent?: string,
+  isCustomResource = false,
+): Negotiated {
   const types = acceptedTypes(accept);
   if (types.length === 0) return answer('application/json', {}, pretty, userAgent);
   for (const { type, parameters } of types) {
@@ -61,10 +70,10 @@ export function negotiate(accept: string | undefined, pretty?: string | null, us
       if (!transformations.has(as) || g !== 'meta.k8s.io' || (v !== 'v1' && v !== 'v1beta1')) continue;
       // Tables have no protobuf form.
       if (as === 'Table' && mediaType === 'application/vnd.kubernetes.protobuf') continue;
-    }
+    } else if (isCustomResource && mediaType === 'application/vnd.kubernetes.protobuf') continue;
     return answer(mediaType, parameters, pretty, userAgent);
   }
-  throw notAcceptableError(acceptable);
+  throw notAcceptableError(isCustomResource ? acceptableForCustom : acceptable);
 }
 
 function answer(
