@@ -56,6 +56,11 @@ const crashLongestMs = 300_000;
 
 export async function runKubelet(options: KubeletOptions, signal: AbortSignal): Promise<void> {
   const { configuration, nodeName, rootDir, client, log } = options;
+  const hierarchy = cgroupVersion();
+  if (hierarchy === 1 && configuration.failCgroupV1)
+    throw new Error(
+      'kubelet is configured to not run on a host using cgroup v1. cgroup v1 support is unsupported and will be removed in a future release',
+    );
   await mkdir(join(rootDir, 'pods'), { recursive: true, mode: 0o750 });
   await mkdir(configuration.podLogsDir, { recursive: true, mode: 0o755 });
   const runtime = createRuntime(
@@ -118,7 +123,6 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
       events.pod(pod, type, reason, message, container ? fieldPath(pod, container) : undefined),
   });
   const pressure = watchPressure({ configuration, rootDir, machine, signal, log, onChange: () => report?.now() });
-  const version1or2 = cgroupVersion();
   const driver = configuration.cgroupDriver === 'systemd' ? 'systemd' : 'cgroupfs';
   const context: PodContext = {
     nodeName,
@@ -143,7 +147,7 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
     objects,
     prober,
     events,
-    cgroups: createPodCgroups({ driver, root: configuration.cgroupRoot, version: version1or2, log }),
+    cgroups: createPodCgroups({ driver, root: configuration.cgroupRoot, version: hierarchy, log }),
     log,
     sandbox: {
       podLogsDir: configuration.podLogsDir,
@@ -155,7 +159,7 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
       cpuQuota: configuration.cpuCFSQuota,
       cpuPeriodMs: configuration.cpuCFSQuotaPeriod,
       memoryCapacity: machine.memoryBytes,
-      cgroupVersion: version1or2,
+      cgroupVersion: hierarchy,
     },
     clusterDns: { servers: configuration.clusterDNS, domain: configuration.clusterDomain },
     crashBackOff: { firstMs: crashFirstMs, longestMs: crashLongestMs },

@@ -94,6 +94,7 @@ export const settings = {
   makeIPTablesUtilChains: of('boolean', true, 'make-iptables-util-chains'),
   iptablesMasqueradeBit: of('integer', 14, 'iptables-masquerade-bit'),
   iptablesDropBit: of('integer', 15, 'iptables-drop-bit'),
+  failCgroupV1: of('boolean', true, 'fail-cgroupv1'),
   failSwapOn: of('boolean', true, 'fail-swap-on'),
   memorySwap: of('any'),
   containerLogMaxSize: of('string', '10Mi', 'container-log-max-size'),

@@ -262,7 +262,10 @@ export class PodWorker {
     }
     // What was started may already have ended, or the next init container may be due.
     if (started) this.triggered = true;
-    this.report(await this.observe(), false);
+    const after = await this.observe();
+    this.report(after, false);
+    // The sandbox ended meanwhile, and its containers could not be started for that.
+    if (planPod({ pod, observed: after, probeResult: context.prober.result }).newSandbox) next = Math.min(next, 1000);
     return next;
   }
 
