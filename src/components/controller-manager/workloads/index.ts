@@ -1,5 +1,6 @@
 /** The controllers that keep pods running: ReplicaSets, Deployments, DaemonSets, StatefulSets, Jobs and their kin. */
 import type { Controller } from '../framework/controller.ts';
+import { daemonSetController } from './daemon-set/daemon-set.ts';
 import { deploymentController } from './deployment/deployment.ts';
 import { replicaSetController } from './replica-set/replica-set.ts';
 import { replicationControllerController } from './replica-set/replication-controller.ts';
@@ -7,5 +8,6 @@ import { replicationControllerController } from './replica-set/replication-contr
 export const workloadControllers: Controller[] = [
   replicaSetController,
   deploymentController,
+  daemonSetController,
   replicationControllerController,
 ];
