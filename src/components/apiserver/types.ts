@@ -155,6 +155,7 @@ export interface AdmissionPlugin {
 export interface CacheReader {
   get(resource: GroupResource, namespace: string, name: string): UnknownObject | undefined;
   list(resource: GroupResource, namespace?: string): UnknownObject[];
+  /** Calls the listener with every object there is (ADDED), then with every change. */
   onChange(
     resource: GroupResource,
     listener: (type: 'ADDED' | 'MODIFIED' | 'DELETED', object: UnknownObject, old: UnknownObject | undefined) => void,

@@ -103,7 +103,7 @@ export class ResourceCache {
     return this.#events.slice(low).map(({ event }) => event);
   }
 
-  /** Takes in what was read at `revision`; told apart from what was known, as changes, when it is not the first time. */
+  /** Takes in what was read at `revision`; listeners hear how it differs from what was known. */
   load(objects: StoredObject[], revision: number): void {
     const first = !this.loaded;
     const changes: CacheEvent[] = [];
@@ -113,13 +113,12 @@ export class ResourceCache {
       const previous = this.#objects.get(object.key);
       if (previous?.revision === object.revision) continue;
       this.#put(object);
-      if (!first)
-        changes.push({
-          type: previous ? 'MODIFIED' : 'ADDED',
-          revision: object.revision,
-          object,
-          ...(previous ? { previous } : {}),
-        });
+      changes.push({
+        type: previous ? 'MODIFIED' : 'ADDED',
+        revision: object.revision,
+        object,
+        ...(previous ? { previous } : {}),
+      });
     }
     if (!first) {
       for (const [key, previous] of this.#objects) {

@@ -243,8 +243,11 @@ export function cacheReader(find: (resource: GroupResource) => ResourceCache, re
   return {
     get: (resource, namespace, name): UnknownObject | undefined => find(resource).get(namespace, name)?.object,
     list: (resource, namespace) => Array.from(find(resource).values(namespace), ({ object }) => object),
-    onChange: (resource, listener) =>
-      find(resource).subscribe(({ type, object, previous }) => listener(type, object.object, previous?.object)),
+    onChange: (resource, listener) => {
+      const cache = find(resource);
+      for (const { object } of cache.values()) listener('ADDED', object, undefined);
+      return cache.subscribe(({ type, object, previous }) => listener(type, object.object, previous?.object));
+    },
     ready: () => ready,
   };
 }
