@@ -8,7 +8,6 @@ import { RequestError, runningContainer, streamTarget } from './streaming.ts';
 export interface Endpoints {
   /** Answers whether there is such an endpoint. */
   serve(req: IncomingMessage, res: ServerResponse, url: URL): Promise<boolean>;
-  close(): void;
 }
 
 type Handler = (url: URL, req: IncomingMessage, res: ServerResponse) => Promise<void> | void;
@@ -74,9 +73,6 @@ export function createEndpoints(options: KubeletServerOptions): Endpoints {
       if (!handler) return false;
       await handler(url, req, res);
       return true;
-    },
-    close() {
-      measurements?.then((known) => known.close()).catch(() => undefined);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** The kubelet's HTTPS server: each request passes the gate, then the endpoint of its path; upgrades are joined to the runtime. */
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
-import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -58,7 +58,6 @@ export async function startServer(options: KubeletServerOptions): Promise<Kubele
     close: () =>
       new Promise((resolve) => {
         stopRenewal();
-        endpoints.close();
         server.close(() => resolve());
         server.closeAllConnections();
       }),

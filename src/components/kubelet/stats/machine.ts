@@ -75,8 +75,20 @@ export async function networkInterfaces(pid: number | 'self'): Promise<NetworkIn
     .filter(Boolean)
     .map((line) => {
       const [name = '', numbers = ''] = line.split(/:\s*/);
-      const [rxBytes = 0, rxPackets = 0, rxErrors = 0, rxDropped = 0, , , , , txBytes = 0, txPackets = 0, txErrors = 0, txDropped = 0] =
-        numbers.trim().split(/\s+/).map(Number);
+      const [
+        rxBytes = 0,
+        rxPackets = 0,
+        rxErrors = 0,
+        rxDropped = 0,
+        ,
+        ,
+        ,
+        ,
+        txBytes = 0,
+        txPackets = 0,
+        txErrors = 0,
+        txDropped = 0,
+      ] = numbers.trim().split(/\s+/).map(Number);
       return { name: name.trim(), rxBytes, rxErrors, rxPackets, rxDropped, txBytes, txErrors, txPackets, txDropped };
     })
     .filter(({ name }) => name !== 'lo');
