@@ -93,9 +93,9 @@ tail -c +${offset + 1} -f events.jsonl 2>/dev/null & t=$!
 while [ ! -e exit ] && kill -0 $(cat pid) 2>/dev/null; do sleep 0.2; done
 kill $t; wait $t 2>/dev/null; true`;
   const onStdout = (chunk: Buffer) => reader.take(chunk);
-  await connection.root(follow(reader.offset()), { onStdout, signal, timeoutMs: 0 });
+  await connection.root(follow(reader.restart()), { onStdout, signal, timeoutMs: 0 });
   // What was written after tail looked last.
-  await connection.root(`cd ${folder} && tail -c +${reader.offset() + 1} events.jsonl`, { onStdout, signal });
+  await connection.root(`cd ${folder} && tail -c +${reader.restart() + 1} events.jsonl`, { onStdout, signal });
 }
 
 async function connectAgain(
@@ -146,9 +146,9 @@ async function withoutEnd(connection: Connection, job: Job): Promise<KinitError>
   const ended = /^\d+$/.test(code) ? `ended with exit code ${code}` : 'was killed, or the host was restarted';
   return new KinitError('Command', `kinit ${job.spec.command} ${ended} without a last event`, {
     host: connection.host,
-    seen: lines.join('\n').trim() || undefined,
+    seen: lines.join('\n').trim(),
     advice: 'run the same command again; it goes on from there',
-  } as ConstructorParameters<typeof KinitError>[2]);
+  });
 }
 
 /** Removes a job's folder; that of a reset must not stay. */
@@ -158,8 +158,8 @@ export async function forgetJob(connection: Connection, job: Job): Promise<void>
 
 interface EventReader {
   take(chunk: Buffer): void;
-  /** Bytes so far that made whole lines: where to go on. */
-  offset(): number;
+  /** Forgets a torn line; answers how many bytes made whole lines: where to go on. */
+  restart(): number;
   ended(): EndedEvent | undefined;
 }
 
@@ -169,7 +169,7 @@ export function eventReader(events: EventSink): EventReader {
   let rest: Buffer = Buffer.alloc(0);
   let ended: EndedEvent | undefined;
   return {
-    offset() {
+    restart() {
       rest = Buffer.alloc(0);
       return bytes;
     },

@@ -90,9 +90,7 @@ async function openClient(
       keepaliveInterval: 5000,
       keepaliveCountMax: 4,
       hostVerifier: (key: Buffer) => check.verify(key),
-      ...(check.types.length
-        ? { algorithms: { serverHostKey: { prepend: check.types, append: [], remove: [] } } }
-        : {}),
+      algorithms: { serverHostKey: preferred(check.types) },
       ...(sock ? { sock } : {}),
       authHandler: inTurn(methods, tried),
     });
@@ -133,7 +131,7 @@ function inTurn(methods: AnyAuthMethod[], tried: string[]): AuthHandlerMiddlewar
       return;
     }
     // Documented, but missing from the types: nothing is left to try.
-    (next as (none: false) => void)(false);
+    (next as unknown as (none: false) => void)(false);
   };
 }
 

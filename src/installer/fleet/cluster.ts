@@ -1,0 +1,129 @@
+/** What the workstation asks of a running cluster, through the control plane's own kubectl and kinit. */
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { isConditionTrue } from '../../machinery/api/conditions.ts';
+import type { KubeList, Node } from '../../machinery/api/types.ts';
+import { bundlePaths, kubeconfigPaths } from '../config/paths.ts';
+import { KinitError } from '../errors.ts';
+import type { InventoryHost } from '../inventory/types.ts';
+import { formatKubeconfig, parseKubeconfig } from '../kubeconfig/kubeconfig.ts';
+import { type Connection, quote } from './connection.ts';
+import type { JoinSecret } from './documents.ts';
+
+const kubectl = `${bundlePaths.bin}/kubectl --kubeconfig ${kubeconfigPaths.admin}`;
+const tokenTtl = '1h';
+
+/** A new token and what else a host needs to join. */
+export async function createJoinSecret(connection: Connection, signal: AbortSignal): Promise<JoinSecret> {
+  const command = `${bundlePaths.bin}/kinit token create --ttl ${tokenTtl} --description 'kinit join over an inventory' --print-join-command`;
+  const line = await connection.must('creating a token', command, { signal });
+  const secret = parseJoinCommand(line);
+  if (secret) return secret;
+  throw new KinitError('Command', 'kinit token create printed no join command', { host: connection.host });
+}
+
+export function parseJoinCommand(text: string): JoinSecret | undefined {
+  const match = /kinit join (\S+) --token (\S+) --discovery-token-ca-cert-hash (\S+)/.exec(
+    text.replaceAll(/\\?\s+/g, ' '),
+  );
+  if (!match) return undefined;
+  const [, apiServerEndpoint = '', token = '', hash = ''] = match;
+  return { apiServerEndpoint, token, caCertHashes: [hash] };
+}
+
+/** The nodes, undefined while the API server does not answer. */
+export async function findNodes(connection: Connection, signal: AbortSignal): Promise<Node[] | undefined> {
+  const { code, stdout } = await connection.root(`${kubectl} get nodes -o json --request-timeout=10s`, {
+    signal,
+    timeoutMs: 20_000,
+  });
+  return code === 0 ? (JSON.parse(stdout) as KubeList<Node>).items : undefined;
+}
+
+export const isReady = (node: Node): boolean => isConditionTrue(node.status?.conditions, 'Ready');
+
+/**
+ * Waits until all these nodes are Ready.
+ * @param waiting told which are not, whenever that changes
+ */
+export async function waitForNodes(
+  connection: Connection,
+  names: readonly string[],
+  signal: AbortSignal,
+  waiting: (names: string[]) => void,
+  deadlineMs = 300_000,
+): Promise<Node[]> {
+  const deadline = Date.now() + deadlineMs;
+  let before = '';
+  for (;;) {
+    const nodes = (await findNodes(connection, signal)) ?? [];
+    const missing = names.filter((name) => !nodes.some((node) => node.metadata?.name === name && isReady(node)));
+    if (missing.length === 0) return nodes;
+    if (missing.join() !== before) waiting(missing);
+    before = missing.join();
+    if (Date.now() > deadline) {
+      const seen = missing.map((name) => `${name}: ${whyNotReady(nodes.find((node) => node.metadata?.name === name))}`);
+      throw new KinitError('Timeout', `not Ready after ${deadlineMs / 1000} s: ${missing.join(', ')}`, {
+        seen: seen.join('\n'),
+        advice: 'on these hosts, look at: journalctl -u kubelet',
+      });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+function whyNotReady(node: Node | undefined): string {
+  if (!node) return 'the node does not exist';
+  return node.status?.conditions?.find(({ type }) => type === 'Ready')?.message ?? 'no status yet';
+}
+
+/** Sets the inventory's labels where they differ; answers the names of changed nodes. */
+export async function ensureLabels(
+  connection: Connection,
+  hosts: readonly InventoryHost[],
+  nodes: readonly Node[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const changed: string[] = [];
+  for (const { nodeName, labels } of hosts) {
+    const node = nodes.find(({ metadata }) => metadata?.name === nodeName);
+    if (!node) continue;
+    const missing = Object.entries(labels).filter(([label, value]) => node.metadata?.labels?.[label] !== value);
+    if (missing.length === 0) continue;
+    const words = missing.map(([label, value]) => quote(`${label}=${value}`)).join(' ');
+    await connection.must('labelling the node', `${kubectl} label node ${quote(nodeName)} --overwrite ${words}`, {
+      signal,
+    });
+    changed.push(nodeName);
+  }
+  return changed;
+}
+
+/**
+ * Writes the administrator's kubeconfig to a file of the workstation.
+ * @param server where the workstation reaches the API server, when that is not what the file says
+ * @returns whether the file changed
+ */
+export async function fetchKubeconfig(
+  connection: Connection,
+  path: string,
+  server: string | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const text = await connection.must('reading the kubeconfig', `cat ${kubeconfigPaths.admin}`, { signal });
+  const config = parseKubeconfig(text, kubeconfigPaths.admin);
+  if (server) for (const { cluster } of config.clusters) cluster.server = server;
+  const wanted = server ? formatKubeconfig(config) : text;
+  const before = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (before === wanted) {
+    await chmod(path, 0o600);
+    return false;
+  }
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(`${path}.draft`, wanted, { mode: 0o600 });
+  await rename(`${path}.draft`, path);
+  return true;
+}

@@ -1,0 +1,57 @@
+/** From failures on some hosts to one error that names each of them, and says what became of the others. */
+import { asKinitError, describeError, KinitError } from '../errors.ts';
+
+export interface HostFailure {
+  host: string;
+  error: KinitError;
+}
+
+/** @param others what happened to the hosts that did not fail */
+export function fleetError(failures: readonly HostFailure[], others: string | undefined): KinitError {
+  const [first] = failures;
+  if (!first) throw new Error('no host failed');
+  if (failures.length === 1) {
+    const { error, host } = first;
+    const advice = [error.details.advice, others].filter(Boolean).join('\n  others: ');
+    return new KinitError(error.code, error.message, { ...error.details, host, ...(advice ? { advice } : {}) });
+  }
+  const seen = failures.map(({ host, error }) => {
+    const named = new KinitError(error.code, error.message, { ...error.details, host });
+    return describeError(named).replace(/^error \((?:host )?/, '(');
+  });
+  return new KinitError(
+    first.error.code,
+    `${failures.length} hosts failed: ${failures.map(({ host }) => host).join(', ')}`,
+    {
+      seen: seen.join('\n'),
+      ...(others ? { advice: others } : {}),
+    },
+  );
+}
+
+export interface Outcomes<T> {
+  done: Map<string, T>;
+  failures: HostFailure[];
+}
+
+/** Runs the work for all hosts at once, each to its own end. */
+export async function onAll<H extends { name: string }, T>(
+  hosts: readonly H[],
+  work: (host: H) => Promise<T>,
+  failed: (failure: HostFailure) => void,
+): Promise<Outcomes<T>> {
+  const done = new Map<string, T>();
+  const failures: HostFailure[] = [];
+  await Promise.all(
+    hosts.map(async (host) => {
+      try {
+        done.set(host.name, await work(host));
+      } catch (thrown) {
+        const failure = { host: host.name, error: asKinitError(thrown, { host: host.name }) };
+        failures.push(failure);
+        failed(failure);
+      }
+    }),
+  );
+  return { done, failures };
+}

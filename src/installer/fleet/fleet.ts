@@ -1,0 +1,216 @@
+/** The hosts of an inventory at work: connected, known, supplied with the bundle, running kinit. */
+import { type RunFileInfo, readRunFile } from '../bundle/run-file.ts';
+import { KinitError } from '../errors.ts';
+import type { InventoryHost } from '../inventory/types.ts';
+import type { EventError } from '../phases/events.ts';
+import { type Connection, connectionOver } from './connection.ts';
+import type { FleetEvent, FleetSink, FleetStep } from './events.ts';
+import { gatherFacts, type HostFacts } from './facts.ts';
+import { fleetError, type HostFailure, type Outcomes, onAll } from './failures.ts';
+import { type EndedEvent, followJob, forgetJob, type JobSpec, startJob } from './job.ts';
+import { localTransport } from './local.ts';
+import { checkRoom, hasBundle, shipBundle, unpackBundle } from './ship.ts';
+import { sshTransport } from './ssh/connect.ts';
+
+export interface FleetOptions {
+  /** The `.run` file. */
+  bundlePath: string;
+  signal: AbortSignal;
+  events: FleetSink;
+  env?: NodeJS.ProcessEnv;
+}
+
+export interface Member {
+  readonly name: string;
+  readonly host: InventoryHost;
+  connection: Connection;
+  readonly facts: HostFacts;
+}
+
+type EventBody = FleetEvent extends infer E ? (E extends FleetEvent ? Omit<E, 'time'> : never) : never;
+
+export const eventError = (error: KinitError): EventError => ({
+  code: error.code,
+  exitCode: error.exitCode,
+  message: error.message,
+  ...(error.details.phase ? { phase: error.details.phase } : {}),
+  ...(error.details.seen ? { seen: error.details.seen } : {}),
+  ...(error.details.advice ? { advice: error.details.advice } : {}),
+});
+
+export class Fleet {
+  readonly members: Member[];
+  readonly bundle: RunFileInfo;
+  readonly #options: FleetOptions;
+  /** Hosts on which something was changed in this run. */
+  readonly changed = new Set<string>();
+
+  private constructor(members: Member[], bundle: RunFileInfo, options: FleetOptions) {
+    this.members = members;
+    this.bundle = bundle;
+    this.#options = options;
+  }
+
+  /**
+   * Connects to all hosts at once and looks at them; nothing is changed yet.
+   * @throws KinitError when any host cannot be reached, or has no room for the bundle
+   */
+  static async open(
+    hosts: readonly InventoryHost[],
+    options: FleetOptions,
+    { needsRoom = true }: { needsRoom?: boolean } = {},
+  ): Promise<Fleet> {
+    const bundle = await readRunFile(options.bundlePath).catch((error: Error) => {
+      throw new KinitError('Bundle', error.message, {
+        advice: 'build it with npm run bundle, or name it with --bundle',
+      });
+    });
+    const members: Member[] = [];
+    const fleet = new Fleet(members, bundle, options);
+    const { failures } = await onAll(
+      hosts,
+      (host) =>
+        fleet.step(host.name, 'connect', 'Connect', async () => {
+          const connection = await fleet.#connect(host);
+          try {
+            const facts = await gatherFacts(connection, host, bundle, options.signal);
+            members.push({ name: host.name, host, connection, facts });
+            if (needsRoom) checkRoom(host.name, facts, bundle, connection.local);
+            return { changed: false, detail: `${facts.system || 'Linux'}, ${facts.architecture}, ${facts.kernel}` };
+          } catch (error) {
+            connection.close();
+            throw error;
+          }
+        }),
+      (failure) => fleet.#failed(failure),
+    );
+    if (failures.length) {
+      fleet.close();
+      options.signal.throwIfAborted();
+      const others = hosts.filter(({ name }) => !failures.some(({ host }) => host === name)).map(({ name }) => name);
+      throw fleetError(failures, others.length ? `nothing was changed on ${others.join(', ')}` : 'nothing was changed');
+    }
+    members.sort((a, b) => hosts.indexOf(a.host) - hosts.indexOf(b.host));
+    return fleet;
+  }
+
+  member(name: string): Member {
+    const found = this.members.find((member) => member.name === name);
+    if (!found) throw new Error(`no host ${name} in this fleet`);
+    return found;
+  }
+
+  emit(body: EventBody): void {
+    this.#options.events({ time: new Date().toISOString(), ...body } as FleetEvent);
+  }
+
+  /** Runs a step of the workstation and tells of it. */
+  async step<T extends { changed: boolean; detail?: string }>(
+    host: string,
+    step: FleetStep,
+    title: string,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const started = performance.now();
+    const ms = () => Math.round(performance.now() - started);
+    this.emit({ type: 'step-started', host, step, title });
+    try {
+      const result = await work();
+      if (result.changed) this.changed.add(host);
+      const outcome = result.changed ? 'changed' : 'unchanged';
+      const detail = result.detail ? { detail: result.detail } : {};
+      this.emit({ type: 'step-ended', host, step, title, outcome, ms: ms(), ...detail });
+      return result;
+    } catch (error) {
+      this.emit({ type: 'step-ended', host, step, title, outcome: 'failed', ms: ms() });
+      throw error;
+    }
+  }
+
+  /** Work on several members at once, each to its own end. */
+  all<T>(members: readonly Member[], work: (member: Member) => Promise<T>): Promise<Outcomes<T>> {
+    return onAll(members, work, (failure) => this.#failed(failure));
+  }
+
+  /** Copies and unpacks the bundle unless it is there. */
+  async supply(member: Member): Promise<void> {
+    const { name, facts, connection } = member;
+    if (hasBundle(facts, this.bundle)) return;
+    const { signal, bundlePath } = this.#options;
+    if (!connection.local) {
+      let reported = 0;
+      await this.step(name, 'ship', 'Copy the bundle', async () => {
+        const sent = await this.#sendWithRetry(member, (done, total) => {
+          if (done !== total && Date.now() - reported < 200) return;
+          reported = Date.now();
+          this.emit({ type: 'step-progress', host: name, step: 'ship', done, total });
+        });
+        return { changed: true, detail: `${Math.round(sent / (1 << 20))} MiB` };
+      });
+    }
+    await this.step(name, 'unpack', 'Unpack the bundle', async () => {
+      await unpackBundle(member.connection, bundlePath, this.bundle, signal);
+      return { changed: true };
+    });
+  }
+
+  /** A transfer that broke off goes on where it ended. */
+  async #sendWithRetry(member: Member, progress: (done: number, total: number) => void): Promise<number> {
+    const { signal, bundlePath } = this.#options;
+    let { transferred } = member.facts;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await shipBundle(member.connection, bundlePath, this.bundle, transferred, { signal, progress });
+      } catch (error) {
+        if (signal.aborted || tries === 5 || !(error instanceof KinitError && error.code === 'Connection')) throw error;
+        member.connection.close();
+        member.connection = await this.#connect(member.host);
+        ({ transferred } = await gatherFacts(member.connection, member.host, this.bundle, signal));
+      }
+    }
+  }
+
+  /** Runs kinit on the host to its end. @throws KinitError what stopped it there */
+  async run(member: Member, spec: JobSpec): Promise<EndedEvent & { ok: true }> {
+    const { signal, events } = this.#options;
+    const { name } = member;
+    const job = await startJob(member.connection, spec, signal);
+    const ended = await followJob(member.connection, job, {
+      signal,
+      events: (event) => {
+        if (event.type === 'phase-ended' && event.outcome === 'changed') this.changed.add(name);
+        events({ ...event, host: name });
+      },
+      reconnect: async () => {
+        member.connection.close();
+        member.connection = await this.#connect(member.host);
+        return member.connection;
+      },
+    });
+    if (spec.command === 'reset') await forgetJob(member.connection, job);
+    if (ended.ok) return ended;
+    const { code, message, phase, seen, advice } = ended.error;
+    throw new KinitError(code, message, {
+      host: name,
+      ...(phase ? { phase } : {}),
+      ...(seen ? { seen } : {}),
+      ...(advice ? { advice } : {}),
+    });
+  }
+
+  close(): void {
+    for (const { connection } of this.members) connection.close();
+  }
+
+  #failed({ host, error }: HostFailure): void {
+    this.emit({ type: 'host-failed', host, error: eventError(error) });
+  }
+
+  async #connect(host: InventoryHost): Promise<Connection> {
+    const { signal, env } = this.#options;
+    const local = host.connection === 'local';
+    const transport = local ? localTransport(host.name) : await sshTransport(host, signal, env);
+    const user = local && process.getuid?.() === 0 ? 'root' : host.user;
+    return connectionOver(transport, { host: host.name, user, sudo: host.sudo, local }, env);
+  }
+}
