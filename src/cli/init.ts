@@ -1,10 +1,11 @@
 /** `kinit init` */
 import type { Command } from 'commander';
 import type { InitFlags } from '../installer/config/flags.ts';
+import type { FleetFlags } from './fleet-session.ts';
 import { addInventoryOptions, addNodeOptions } from './node-options.ts';
 import { drawSession, list, type OutputFlags } from './session.ts';
 
-type Flags = InitFlags & OutputFlags & { config?: string; inventory?: string; limit?: string[] };
+type Flags = InitFlags & OutputFlags & FleetFlags;
 
 export function addInitCommand(program: Command): void {
   const command = program.command('init').description('make this host the control plane of a new cluster');
@@ -36,7 +37,13 @@ export function addInitCommand(program: Command): void {
     .action(runInitCommand);
 }
 
-async function runInitCommand(flags: Flags): Promise<void> {
+async function runInitCommand(flags: Flags, command: Command): Promise<void> {
+  if (flags.inventory) {
+    const { drawFleet, hostArguments } = await import('./fleet-session.ts');
+    const { initFleet } = await import('../installer/fleet/commands.ts');
+    await drawFleet(flags, hostArguments(command), initFleet);
+    return;
+  }
   const { runInit } = await import('../installer/phases/run.ts');
   const ended = await drawSession(flags, (options) => runInit(flags, flags.config, options));
   if (!ended?.ok || flags.output === 'json') return;

@@ -1,10 +1,11 @@
 /** `kinit join` */
 import type { Command } from 'commander';
 import type { JoinFlags } from '../installer/config/flags.ts';
+import type { FleetFlags } from './fleet-session.ts';
 import { addInventoryOptions, addNodeOptions } from './node-options.ts';
 import { drawSession, list, type OutputFlags } from './session.ts';
 
-type Flags = JoinFlags & OutputFlags & { config?: string; inventory?: string; limit?: string[] };
+type Flags = JoinFlags & OutputFlags & FleetFlags;
 
 export function addJoinCommand(program: Command): void {
   const command = program.command('join').argument('[endpoint]', 'host:port of the API server');
@@ -25,7 +26,16 @@ export function addJoinCommand(program: Command): void {
     .action(runJoinCommand);
 }
 
-async function runJoinCommand(endpoint: string | undefined, flags: Flags): Promise<void> {
+async function runJoinCommand(endpoint: string | undefined, flags: Flags, command: Command): Promise<void> {
+  if (flags.inventory) {
+    const { drawFleet, hostArguments } = await import('./fleet-session.ts');
+    const { joinFleet, secretOf } = await import('../installer/fleet/commands.ts');
+    const secret = secretOf(endpoint, flags.token, flags.discoveryTokenCaCertHash);
+    await drawFleet(flags, hostArguments(command, ['token', 'discoveryTokenCaCertHash']), (options) =>
+      joinFleet({ ...options, ...(secret ? { secret } : {}) }),
+    );
+    return;
+  }
   const { runJoin } = await import('../installer/phases/run.ts');
   const ended = await drawSession(flags, (options) => runJoin({ ...flags, endpoint }, flags.config, options));
   if (!ended?.ok || flags.output === 'json' || flags.dryRun) return;

@@ -8,6 +8,7 @@ import { addInitCommand } from './init.ts';
 import { addJoinCommand } from './join.ts';
 import { addResetCommand } from './reset.ts';
 import { addTokenCommand } from './token.ts';
+import { addUpCommand } from './up.ts';
 import { addVersionCommand } from './version.ts';
 
 function buildProgram(): Command {
@@ -19,6 +20,7 @@ function buildProgram(): Command {
     .exitOverride();
   addInitCommand(program);
   addJoinCommand(program);
+  addUpCommand(program);
   addResetCommand(program);
   addTokenCommand(program);
   addCertsCommand(program);

@@ -21,7 +21,16 @@ export function addNodeOptions(command: Command): Command {
 }
 
 export function addInventoryOptions(command: Command): Command {
+  return addFleetOptions(
+    command
+      .option('-i, --inventory <file>', 'work on the hosts of an inventory, over SSH')
+      .option('--limit <hosts>', 'with --inventory: only these hosts or roles', list),
+  );
+}
+
+/** Flags of all commands over an inventory. */
+export function addFleetOptions(command: Command): Command {
   return command
-    .option('-i, --inventory <file>', 'work on the hosts of an inventory, over SSH')
-    .option('--limit <hosts>', 'with --inventory: only these hosts or roles', list);
+    .option('--bundle <file>', 'with --inventory: the bundle that the hosts get')
+    .option('--accept-host-keys', 'with --inventory: accept the host keys of hosts that are not known yet');
 }

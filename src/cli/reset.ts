@@ -2,10 +2,11 @@
 import type { Command } from 'commander';
 import { KinitError } from '../installer/errors.ts';
 import type { ResetFlags } from '../installer/phases/run.ts';
+import type { FleetFlags } from './fleet-session.ts';
 import { addInventoryOptions } from './node-options.ts';
 import { drawSession, list, type OutputFlags, outputOption } from './session.ts';
 
-type Flags = ResetFlags & OutputFlags & { force?: boolean; inventory?: string; limit?: string[] };
+type Flags = ResetFlags & OutputFlags & FleetFlags & { force?: boolean };
 
 export function addResetCommand(program: Command): void {
   const command = program.command('reset').description('make this host what it was before kinit');
@@ -18,21 +19,27 @@ export function addResetCommand(program: Command): void {
     .action(runResetCommand);
 }
 
-async function confirm(): Promise<void> {
+async function confirm(inventory: string | undefined): Promise<void> {
   const { createInterface } = await import('node:readline/promises');
   const lines = createInterface({ input: process.stdin, output: process.stdout });
   const answer = await lines.question(
-    'This removes the node with all its pods and, on a control plane, the cluster. Proceed? [y/N] ',
+    `This removes ${inventory ? `the cluster on the hosts of ${inventory}` : 'the node with all its pods and, on a control plane, the cluster'}. Proceed? [y/N] `,
   );
   lines.close();
   if (!/^y(es)?$/i.test(answer.trim())) throw new KinitError('Usage', 'aborted; nothing was changed');
 }
 
-async function runResetCommand(flags: Flags): Promise<void> {
+async function runResetCommand(flags: Flags, command: Command): Promise<void> {
   if (!flags.force && !flags.dryRun) {
     if (!process.stdin.isTTY)
       throw new KinitError('Usage', 'kinit reset asks before it begins; give --force where nobody can answer');
-    await confirm();
+    await confirm(flags.inventory);
+  }
+  if (flags.inventory) {
+    const { drawFleet, hostArguments } = await import('./fleet-session.ts');
+    const { resetFleet } = await import('../installer/fleet/commands.ts');
+    await drawFleet(flags, hostArguments(command), resetFleet);
+    return;
   }
   const { runReset } = await import('../installer/phases/run.ts');
   await drawSession(flags, (options) => runReset(flags, options));

@@ -1,0 +1,128 @@
+/** Runs a command over an inventory for the command line: bundle, flags for the hosts, drawing, closing words. */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { KinitError } from '../installer/errors.ts';
+import type { FleetCommandOptions, FleetResult } from '../installer/fleet/commands.ts';
+import type { FleetEvent } from '../installer/fleet/events.ts';
+import { kinitVersion } from '../machinery/version.ts';
+import { fleetLine } from './render/fleet-plain.ts';
+import { fleetTimings } from './render/fleet-timings.ts';
+import { interruptSignal } from './session.ts';
+
+export interface FleetFlags {
+  output: string;
+  inventory?: string;
+  limit?: string[];
+  bundle?: string;
+  acceptHostKeys?: boolean;
+  config?: string;
+  dryRun?: boolean;
+}
+
+/** Flags that are about the workstation, or that differ from host to host. */
+const ownFlags = new Set([
+  'inventory',
+  'limit',
+  'bundle',
+  'acceptHostKeys',
+  'config',
+  'output',
+  'dryRun',
+  'force',
+  'kubeconfigOut',
+  'timings',
+]);
+const perHostFlags: Record<string, string> = {
+  nodeName: 'give nodeName to the host in the inventory',
+  apiserverAdvertiseAddress: 'give localAPIEndpoint.advertiseAddress in a --config file',
+};
+/** Anybody on the host could read these in the process list. */
+const secretFlags: Record<string, string> = {
+  token: 'kinit makes a token itself; another one can be given in a --config file',
+  discoveryToken: 'give it in a --config file',
+  tlsBootstrapToken: 'give it in a --config file',
+  discoveryFile: 'it would have to be on each of the hosts; give the endpoint with --token instead',
+};
+
+/** The flags of the command line that kinit gets on the hosts. */
+export function hostArguments(command: Command, handled: readonly string[] = []): string[] {
+  const words: string[] = [];
+  for (const option of command.options) {
+    const name = option.attributeName();
+    if (command.getOptionValueSource(name) !== 'cli' || ownFlags.has(name) || handled.includes(name)) continue;
+    const why = perHostFlags[name] ?? secretFlags[name];
+    if (why) throw new KinitError('Usage', `${option.long} is not for use with --inventory: ${why}`);
+    const value: unknown = command.getOptionValue(name);
+    if (typeof value === 'boolean') words.push(option.long as string);
+    else words.push(option.long as string, String(value));
+  }
+  return words;
+}
+
+/** The bundle that is named, or the usual places. */
+export function findBundle(named: string | undefined): string {
+  if (named) return resolve(named);
+  const file = `kinit-${kinitVersion}-linux-amd64.run`;
+  const fromEnvironment = process.env['KINIT_BUNDLE'];
+  const places = [
+    ...(fromEnvironment ? [fromEnvironment] : []),
+    join('dist', file),
+    file,
+    join(import.meta.dirname, '../../dist', file),
+    join(import.meta.dirname, '..', file),
+  ].map((place) => resolve(place));
+  const found = places.find((place) => existsSync(place));
+  if (found) return found;
+  throw new KinitError('Bundle', `there is no bundle ${file}`, {
+    seen: `looked for ${[...new Set(places)].join(', ')}`,
+    advice: 'build it with npm run bundle, or name it with --bundle',
+  });
+}
+
+export async function drawFleet(
+  flags: FleetFlags,
+  hostFlags: string[],
+  run: (options: FleetCommandOptions) => Promise<FleetResult>,
+): Promise<FleetResult> {
+  if (!['text', 'plain', 'json'].includes(flags.output)) {
+    throw new KinitError('Usage', `--output is "${flags.output}"; it takes text, plain or json`);
+  }
+  const write = (line: string) => process.stdout.write(`${line}\n`);
+  const renderer = await rendererFor(flags.output, write);
+  const timings = fleetTimings();
+  try {
+    return await run({
+      inventoryPath: flags.inventory as string,
+      ...(flags.limit ? { limit: flags.limit } : {}),
+      bundlePath: findBundle(flags.bundle),
+      acceptHostKeys: flags.acceptHostKeys ?? false,
+      ...(flags.config ? { configPath: flags.config } : {}),
+      arguments: hostFlags,
+      dryRun: flags.dryRun ?? false,
+      signal: interruptSignal(),
+      events: (event) => {
+        timings.sink(event);
+        renderer.sink(event);
+      },
+    });
+  } finally {
+    await renderer.finish();
+    const table = timings.table();
+    if (flags.output !== 'json' && table) process.stdout.write(`\n${table}`);
+  }
+}
+
+async function rendererFor(output: string, write: (line: string) => void) {
+  const finish = async () => undefined;
+  if (output === 'json') return { sink: (event: FleetEvent) => write(JSON.stringify(event)), finish };
+  if (output === 'text' && process.stdout.isTTY) {
+    const { fleetTree } = await import('./render/fleet-tree.ts');
+    return fleetTree(write);
+  }
+  const sink = (event: FleetEvent) => {
+    const line = fleetLine(event);
+    if (line !== undefined) write(line);
+  };
+  return { sink, finish };
+}
