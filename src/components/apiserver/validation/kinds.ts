@@ -3,6 +3,7 @@ import { dns1123SubdomainErrors, pathSegmentErrors } from '../../../machinery/ap
 import type { UnknownObject } from '../../../machinery/api/types.ts';
 import type { ResourceDescriptor } from '../types.ts';
 import type { FieldError } from './field-errors.ts';
+import { podCreateErrors, podEphemeralErrors, podStatusErrors, podUpdateErrors } from './pods/update.ts';
 
 export interface KindRules {
   /** What is wrong with a name; generated names are checked by their base, which may end with a dash. */

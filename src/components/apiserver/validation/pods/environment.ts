@@ -59,7 +59,7 @@ function sourceErrors(source: Source, value: string | undefined, field: string):
 }
 
 /** Sorted, as errors list them. */
-export const envFieldPaths = [
+const envFieldPaths = [
   'metadata.name',
   'metadata.namespace',
   'metadata.uid',
@@ -103,7 +103,7 @@ export function fieldRefErrors(
   return allowed.includes(fieldPath) ? [] : [unsupported(`${field}.fieldPath`, fieldPath, allowed)];
 }
 
-export const containerResourceFields = [
+const containerResourceFields = [
   'limits.cpu',
   'limits.ephemeral-storage',
   'limits.memory',

@@ -80,7 +80,7 @@ export function podSecurityErrors(spec: PodSpec, field: string): FieldError[] {
   }
   if (spec.shareProcessNamespace && spec.hostPID)
     errors.push(
-      invalidValue('spec.shareProcessNamespace', true, 'ShareProcessNamespace and HostPID cannot both be enabled'),
+      invalidValue(`${field}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled'),
     );
   return errors;
 }
