@@ -22,8 +22,12 @@ export interface ReferencedObjects {
 
 /** volumes/: everything that a pod's containers find mounted. */
 export interface VolumeSetup {
-  /** Makes or refreshes the pod's volumes; safe to repeat. Throws an AggregateError: each of its errors is a FailedMount event's text. */
-  setUp(pod: Pod): Promise<void>;
+  /**
+   * Makes or refreshes the pod's volumes; safe to repeat. Throws an AggregateError: each of its errors is a FailedMount
+   * event's text. Answers the texts of FailedMount events for volumes that could not be refreshed, but are there with what
+   * they had: nothing need wait for those.
+   */
+  setUp(pod: Pod): Promise<string[]>;
   /**
    * CRI mounts of one container, after setUp: volumes, subPath, /etc/hosts, termination log (a new file with each call).
    * @param variables the container's environment, for subPathExpr

@@ -89,6 +89,15 @@ describe('volumes of a pod', () => {
   });
 });
 
+it('volumes that cannot be renewed keep what they have', async () => {
+  const pod = podWith([{ name: 'conf', configMap: { name: 'conf' } }]);
+  expect(await volumes.setUp(pod)).toEqual([]);
+  delete objects.configMaps['ns/conf'];
+  const text = 'MountVolume.SetUp failed for volume "conf" : configmap "conf" not found';
+  expect(await volumes.setUp(pod)).toEqual([text]);
+  expect(readFileSync(join(podDir(), 'volumes/kubernetes.io~configmap/conf/a'), 'utf8')).toBe('1');
+});
+
 describe('mounts of a container', () => {
   it('carry volumes, sub paths, the hosts file and a new termination log each time', async () => {
     const pod = podWith(

@@ -54,14 +54,17 @@ export function createVolumeSetup(options: VolumeOptions): VolumeSetup {
             try {
               await setUpVolume(pod, podDir, volume);
             } catch (error) {
-              throw new Error(`MountVolume.SetUp failed for volume "${volume.name}" : ${(error as Error).message}`);
+              const text = `MountVolume.SetUp failed for volume "${volume.name}" : ${(error as Error).message}`;
+              throw (await hasContent(podDir, volume)) ? new StaleVolume(text) : new Error(text);
             }
           }),
         );
         const problems = outcomes.flatMap((outcome) =>
           outcome.status === 'rejected' ? [outcome.reason as Error] : [],
         );
-        if (problems.length > 0) throw new AggregateError(problems, problems[0]?.message);
+        const blocking = problems.filter((problem) => !(problem instanceof StaleVolume));
+        if (blocking.length > 0) throw new AggregateError(blocking, blocking[0]?.message);
+        return problems.map(({ message }) => message);
       });
     },
 
@@ -90,6 +93,14 @@ export function createVolumeSetup(options: VolumeOptions): VolumeSetup {
       }
     },
   };
+}
+
+/** The volume could not be renewed, but what it had is there. */
+class StaleVolume extends Error {}
+
+async function hasContent(podDir: string, volume: Volume): Promise<boolean> {
+  const directory = volumeDirectory(podDir, volume);
+  return directory !== undefined && !volume.emptyDir && exists(join(directory, '..data'));
 }
 
 async function makePodDirectories(podDir: string): Promise<void> {
@@ -131,8 +142,8 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** Work on one pod never overlaps. */
-function oneAtATime(): (key: string, work: () => Promise<void>) => Promise<void> {
-  const last = new Map<string, Promise<void>>();
+function oneAtATime(): <R>(key: string, work: () => Promise<R>) => Promise<R> {
+  const last = new Map<string, Promise<unknown>>();
   return (key, work) => {
     const before = last.get(key) ?? Promise.resolve();
     const next = before.then(work, work);
