@@ -11,7 +11,13 @@ import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openDebianRoot } from '../src/installer/bundle/debian-root.ts';
 import { createLab, openLab } from '../test/lab/lab.ts';
-import { clusterLab, clusterNetwork, inventoryPath, kubeconfigPath, kubectlPath } from '../test/parts/cluster-files.ts';
+import {
+  clusterLab,
+  clusterNetwork,
+  inventoryVariables,
+  kubeconfigPath,
+  kubectlPath,
+} from '../test/parts/cluster-files.ts';
 
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({
@@ -74,18 +80,6 @@ async function hostsUp(name: string, network: number): Promise<void> {
   say(`lab ${name}: 3 hosts in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
-/** inventory/lab.yaml itself, or a copy for another network. */
-async function inventoryFor(name: string, network: number): Promise<string> {
-  const original = join(root, 'inventory/lab.yaml');
-  if (name === clusterLab && network === clusterNetwork) return original;
-  const text = await readFile(original, 'utf8');
-  const adapted = text
-    .replaceAll(`10.77.${clusterNetwork}.`, `10.77.${network}.`)
-    .replaceAll(/\.\.\/\.lab\/[a-z0-9-]+\//g, './');
-  await writeFile(inventoryPath(name), adapted);
-  return inventoryPath(name);
-}
-
 /** The bundle's own kubectl, for machines that have none. */
 async function writeKubectl(name: string): Promise<void> {
   const debian = await openDebianRoot(join(root, '.cache/bundle'), () => undefined);
@@ -112,10 +106,10 @@ if (!Number.isInteger(network) || network < 100 || network > 254) {
 run(process.execPath, 'scripts/prepare-machine.ts');
 await buildWhenChanged();
 await hostsUp(values.lab, network);
-const inventory = await inventoryFor(values.lab, network);
+Object.assign(process.env, inventoryVariables(values.lab, network));
 await writeKubectl(values.lab);
 const kubeconfig = kubeconfigPath(values.lab);
-run(process.execPath, 'dist/kinit/main.mjs', 'up', '--inventory', inventory, '--kubeconfig-out', kubeconfig);
+run(process.execPath, 'dist/kinit/main.mjs', 'up', '--inventory', 'inventory/lab.yaml', '--kubeconfig-out', kubeconfig);
 run(kubectlPath(values.lab), 'get', 'nodes', '-o', 'wide');
 say(
   `\nexport KUBECONFIG=${relative(process.cwd(), kubeconfig)}     # and then: kubectl get pods -A   (or ${relative(process.cwd(), kubectlPath(values.lab))} …)`,

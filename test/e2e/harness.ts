@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { type LabHost, openLab } from '../lab/lab.ts';
-import { inventoryPath, kubeconfigPath, kubectlPath as kubectlPathOf } from '../parts/cluster-files.ts';
+import { inventoryVariables, kubeconfigPath, kubectlPath as kubectlPathOf } from '../parts/cluster-files.ts';
 
 export const root = join(import.meta.dirname, '../..');
 /** A lab and network of its own, beside that of `npm run up`. */
 export const lab = 'e2e';
 export const network = 101;
 export const kubeconfig = kubeconfigPath(lab);
-export const inventory = inventoryPath(lab);
+export const inventory = join(root, 'inventory/lab.yaml');
 
 export interface Result {
   code: number;
@@ -44,7 +44,10 @@ export const down = () => run('npm', ['run', '--silent', 'down', '--', '--lab', 
 
 /** The installer's command line, as somebody at a workstation types it. */
 export const kinit = (...args: string[]) =>
-  run(join(root, 'node_modules/.bin/node'), [join(root, 'dist/kinit/main.mjs'), ...args], { timeoutMs: 300_000 });
+  run(join(root, 'node_modules/.bin/node'), [join(root, 'dist/kinit/main.mjs'), ...args], {
+    timeoutMs: 300_000,
+    env: { ...process.env, ...inventoryVariables(lab, network) },
+  });
 
 export function hosts(): LabHost[] {
   const found = openLab(lab);
