@@ -24,6 +24,7 @@ import { reportNode } from './node/report.ts';
 import { watchRuntimeState } from './node/runtime-state.ts';
 import { createReferencedObjects } from './objects/referenced.ts';
 import { cgroupVersion, createPodCgroups } from './pods/cgroups.ts';
+import { fieldPathOf } from './pods/containers.ts';
 import type { PodContext } from './pods/context.ts';
 import { parseResolvConf } from './pods/dns.ts';
 import { fullName } from './pods/identity.ts';
@@ -119,8 +120,11 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
   const prober = createProber({
     runtime,
     onChange: ({ podUid }) => table.trigger(podUid),
-    recordEvent: (pod, container, type, reason, message) =>
-      events.pod(pod, type, reason, message, container ? fieldPath(pod, container) : undefined),
+    recordEvent: (pod, container, type, reason, message) => {
+      // A container that is being ended fails its probes as a matter of course.
+      if (table.worker(pod.metadata?.uid ?? '')?.state !== 'running') return;
+      events.pod(pod, type, reason, message, container ? fieldPathOf(pod, container) : undefined);
+    },
   });
   const pressure = watchPressure({ configuration, rootDir, machine, signal, log, onChange: () => report?.now() });
   const driver = configuration.cgroupDriver === 'systemd' ? 'systemd' : 'cgroupfs';
@@ -291,9 +295,4 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
   await serving?.close();
   runtime.close();
   client?.close();
-}
-
-function fieldPath(pod: Pod, container: string): string {
-  const init = pod.spec?.initContainers?.some(({ name }) => name === container);
-  return `spec.${init ? 'initContainers' : 'containers'}{${container}}`;
 }

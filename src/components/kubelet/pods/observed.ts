@@ -4,6 +4,7 @@ import { annotations, labels } from '../cri/labels.ts';
 import type { Runtime } from '../cri/runtime.ts';
 import type { PodSandbox, PodSandboxStatus, RuntimeContainer, RuntimeContainerStatus } from '../cri/types.ts';
 import { isRuntimeNotFound } from '../cri/wire.ts';
+import { terminationMessage } from '../status/termination-message.ts';
 
 export interface ObservedContainer extends RuntimeContainerStatus {
   podSandboxId: string;
@@ -82,14 +83,16 @@ export function observePods({ runtime, onChange, log, signal }: ObserverOptions)
     if (known) return known;
     try {
       const status = await runtime.containerStatus(container.id);
+      const over = status.state === 'CONTAINER_EXITED';
       const observed: ObservedContainer = {
         ...status,
+        ...(over ? { message: await terminationMessage(status) } : {}),
         podSandboxId: container.podSandboxId,
         name: container.labels[labels.containerName] ?? container.metadata.name,
         restartCount: Number(status.annotations[annotations.restartCount] ?? container.metadata.attempt),
         hash: status.annotations[annotations.containerHash],
       };
-      if (status.state === 'CONTAINER_EXITED') ended.set(container.id, observed);
+      if (over) ended.set(container.id, observed);
       return observed;
     } catch (error) {
       if (isRuntimeNotFound(error)) return undefined;
