@@ -130,7 +130,7 @@ export function limitRangeErrors(object: UnknownObject): FieldError[] {
 function itemErrors(item: Item, here: string): FieldError[] {
   const errors: FieldError[] = [];
   const { max = {}, min = {}, maxLimitRequestRatio: ratio = {} } = item;
-  const fallback = item['default'] ?? {};
+  const { default: fallback = {} } = item as { default?: Record<string, string> };
   const request = item.defaultRequest ?? {};
   if (item.type === 'Pod') {
     if (Object.keys(fallback).length)
