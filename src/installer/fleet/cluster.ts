@@ -24,7 +24,7 @@ export async function createJoinSecret(connection: Connection, signal: AbortSign
 
 export function parseJoinCommand(text: string): JoinSecret | undefined {
   const match = /kinit join (\S+) --token (\S+) --discovery-token-ca-cert-hash (\S+)/.exec(
-    text.replaceAll(/\\?\s+/g, ' '),
+    text.replaceAll(/(\\?\s)+/g, ' '),
   );
   if (!match) return undefined;
   const [, apiServerEndpoint = '', token = '', hash = ''] = match;

@@ -1,0 +1,189 @@
+import { Command } from 'commander';
+import { describe, expect, it } from 'vitest';
+import { hostArguments } from '../../../src/cli/fleet-session.ts';
+import { addInitCommand } from '../../../src/cli/init.ts';
+import { parseConfig } from '../../../src/installer/config/read-config.ts';
+import { describeError, KinitError } from '../../../src/installer/errors.ts';
+import { parseJoinCommand } from '../../../src/installer/fleet/cluster.ts';
+import { asRoot, quote } from '../../../src/installer/fleet/connection.ts';
+import { initDocuments, joinDocuments, kubeletMaySet } from '../../../src/installer/fleet/documents.ts';
+import type { HostFacts } from '../../../src/installer/fleet/facts.ts';
+import { fleetError } from '../../../src/installer/fleet/failures.ts';
+import { eventReader } from '../../../src/installer/fleet/job.ts';
+import { checkRoom } from '../../../src/installer/fleet/ship.ts';
+import { parseInventory } from '../../../src/installer/inventory/read-inventory.ts';
+import type { PhaseEvent } from '../../../src/installer/phases/events.ts';
+
+const facts = (more: Partial<HostFacts> = {}): HostFacts => ({
+  uid: 0,
+  hostname: 'h',
+  architecture: 'x86_64',
+  kernel: '6.1',
+  system: 'Debian',
+  addresses: ['10.0.0.1', '10.0.2.15'],
+  transferred: 0,
+  freeForTransfer: 10 << 20,
+  freeForBundle: 10 << 20,
+  isNode: false,
+  isControlPlane: false,
+  hasJournal: false,
+  ...more,
+});
+
+describe('commands on a host', () => {
+  it.each([
+    ['plain/word-1.2:3@x', 'plain/word-1.2:3@x'],
+    ['two words', "'two words'"],
+    ["it's", "'it'\\''s'"],
+    ['', "''"],
+  ])('quotes %j for the shell', (word, quoted) => expect(quote(word)).toBe(quoted));
+
+  it('never carries the password of sudo', () => {
+    const wrapped = asRoot('cat > /x', 'ada', { passwordFromEnv: 'PW' }, { PW: 's3cret' });
+    expect(wrapped.command).not.toContain('s3cret');
+    expect(wrapped.preamble).toMatch(/^s3cret\n/);
+  });
+});
+
+describe('the events of a job', () => {
+  const line = (type: string) => `${JSON.stringify({ time: 't', host: 'h', type, message: 'ä' })}\n`;
+  it('are read in any pieces, and again from the last whole line after a lost connection', () => {
+    const text = Buffer.from(line('warning') + line('planned'));
+    const seen: PhaseEvent[] = [];
+    const reader = eventReader((event) => seen.push(event));
+    const torn = text.length - 5;
+    for (let i = 0; i < torn; i++) reader.take(text.subarray(i, i + 1));
+    expect(seen.map(({ type }) => type)).toEqual(['warning']);
+    const from = reader.restart();
+    expect(from).toBe(Buffer.byteLength(line('warning')));
+    reader.take(text.subarray(from));
+    expect(seen.map(({ type }) => type)).toEqual(['warning', 'planned']);
+    expect(reader.ended()).toBeUndefined();
+    reader.take(Buffer.from(line('ended')));
+    expect(reader.ended()?.type).toBe('ended');
+  });
+});
+
+describe('what a host is told', () => {
+  const inventory = parseInventory(
+    `apiVersion: kinit.local/v1alpha1
+kind: Inventory
+cluster: { networking: { podSubnet: 10.10.0.0/16 } }
+hosts:
+- { name: cp1, address: 10.0.0.1, roles: [control-plane], settings: { swap: keep } }
+- { name: w1, address: 203.0.113.7, roles: [worker], labels: { disk: ssd, node-role.kubernetes.io/web: "" } }
+- { name: both, address: 10.0.0.3, roles: [control-plane, worker] }
+`,
+    'i.yaml',
+  );
+  const [cp1, w1, both] = inventory.hosts as [never, never, never];
+
+  it('is a configuration file that kinit init reads', () => {
+    const { documents } = parseConfig(initDocuments(inventory, cp1, facts(), {}), 'config.yaml');
+    expect(documents.InitConfiguration).toMatchObject({
+      nodeRegistration: { name: 'cp1', kubeletExtraArgs: [{ name: 'node-ip', value: '10.0.0.1' }] },
+      localAPIEndpoint: { advertiseAddress: '10.0.0.1' },
+    });
+    expect(documents.InitConfiguration?.nodeRegistration?.taints).toHaveLength(1);
+    expect(documents.ClusterConfiguration).toMatchObject({
+      networking: { podSubnet: '10.10.0.0/16' },
+      apiServer: { certSANs: ['10.0.0.1'] },
+    });
+    expect(documents.HostConfiguration).toMatchObject({ swap: 'keep' });
+    const mixed = parseConfig(initDocuments(inventory, both, facts(), {}), 'config.yaml').documents;
+    expect(mixed.InitConfiguration?.nodeRegistration?.taints).toEqual([]);
+  });
+
+  it('is a configuration file that kinit join reads; labels only an administrator may set are left out', () => {
+    const secret = { token: 'abcdef.0123456789abcdef', apiServerEndpoint: '10.0.0.1:6443', caCertHashes: ['sha256:x'] };
+    const { documents } = parseConfig(joinDocuments(w1, facts(), secret, {}), 'config.yaml');
+    expect(documents.JoinConfiguration).toMatchObject({
+      discovery: { bootstrapToken: secret },
+      nodeRegistration: { name: 'w1', kubeletExtraArgs: [{ name: 'node-labels', value: 'disk=ssd' }] },
+    });
+  });
+
+  it.each([
+    ['disk', true],
+    ['example.com/disk', true],
+    ['topology.kubernetes.io/zone', true],
+    ['node.kubernetes.io/anything', true],
+    ['node-role.kubernetes.io/worker', false],
+    ['kubernetes.io/other', false],
+  ])('a kubelet may set %s: %s', (label, may) => expect(kubeletMaySet(label)).toBe(may));
+
+  it('finds token, endpoint and hash in the join command', () => {
+    const text =
+      'kinit join 10.0.0.1:6443 --token abcdef.0123456789abcdef \\\n\t--discovery-token-ca-cert-hash sha256:12ab\n';
+    expect(parseJoinCommand(text)).toEqual({
+      apiServerEndpoint: '10.0.0.1:6443',
+      token: 'abcdef.0123456789abcdef',
+      caCertHashes: ['sha256:12ab'],
+    });
+  });
+});
+
+describe('flags with an inventory', () => {
+  const argumentsOf = (...words: string[]) => {
+    const program = new Command().exitOverride();
+    addInitCommand(program);
+    let found: string[] = [];
+    program.commands[0]?.action((_flags: unknown, command: Command) => {
+      found = hostArguments(command);
+    });
+    program.parse(['node', 'kinit', 'init', ...words]);
+    return found;
+  };
+  it('go to the hosts, but for those about the workstation', () => {
+    expect(argumentsOf('-i', 'x.yaml', '--limit', 'a', '--swap', 'keep', '--ignore-preflight-errors', 'A,B')).toEqual([
+      '--ignore-preflight-errors',
+      'A,B',
+      '--swap',
+      'keep',
+    ]);
+  });
+  it.each([
+    ['--token', 'abcdef.0123456789abcdef'],
+    ['--node-name', 'x'],
+  ])('refuse %s', (...words) => {
+    expect(() => argumentsOf('-i', 'x.yaml', ...words)).toThrow(`${words[0]} is not for use with --inventory`);
+  });
+});
+
+describe('errors of several hosts', () => {
+  const lost = new KinitError('Connection', 'cannot reach 10.0.0.2:22: no answer', { advice: 'check it' });
+  it('name the host, and say what happened to the others', () => {
+    expect(describeError(fleetError([{ host: 'w1', error: lost }], 'nothing was changed on cp1'))).toBe(
+      'error (host w1): cannot reach 10.0.0.2:22: no answer\n  what to do: check it\n  others: nothing was changed on cp1',
+    );
+  });
+  it('are all shown, with the exit code of the first', () => {
+    const denied = new KinitError('Authentication', 'refuses the login');
+    const error = fleetError(
+      [
+        { host: 'w1', error: lost },
+        { host: 'w2', error: denied },
+      ],
+      undefined,
+    );
+    expect(error.exitCode).toBe(4);
+    expect(describeError(error)).toMatch(
+      /2 hosts failed: w1, w2[\s\S]*\(w1\): cannot reach[\s\S]*\(w2\): refuses the login/,
+    );
+  });
+});
+
+describe('room for the bundle', () => {
+  const bundle = { version: 'v1', payloadSha256: 'a'.repeat(64), size: 100 << 20 };
+  it.each([
+    ['another processor', { architecture: 'aarch64' }, 'the host is aarch64'],
+    ['a full /var/tmp', { freeForTransfer: 50 << 10 }, 'not enough room in /var/tmp: 50 MiB are free, 100 MiB needed'],
+    ['a full /opt', { freeForBundle: 399 << 10 }, 'not enough room in /opt: 399 MiB are free, 400 MiB needed'],
+  ])('refuses %s', (_what, more, message) => {
+    expect(() => checkRoom('h', facts(more), bundle, false)).toThrow(message);
+  });
+  it('is not asked for when the bundle is there', () => {
+    const there = facts({ freeForBundle: 0, freeForTransfer: 0, payloadSha256: bundle.payloadSha256 });
+    expect(() => checkRoom('h', there, bundle, false)).not.toThrow();
+  });
+});
