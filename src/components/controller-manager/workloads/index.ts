@@ -2,6 +2,7 @@
 import type { Controller } from '../framework/controller.ts';
 import { daemonSetController } from './daemon-set/daemon-set.ts';
 import { deploymentController } from './deployment/deployment.ts';
+import { jobController } from './job/job.ts';
 import { replicaSetController } from './replica-set/replica-set.ts';
 import { replicationControllerController } from './replica-set/replication-controller.ts';
 
@@ -9,5 +10,6 @@ export const workloadControllers: Controller[] = [
   replicaSetController,
   deploymentController,
   daemonSetController,
+  jobController,
   replicationControllerController,
 ];
