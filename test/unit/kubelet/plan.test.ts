@@ -147,6 +147,11 @@ describe('what is done for a pod', () => {
       { ...none, sandbox: 2, start: ['main'], discard: ['s1', 's0'] },
     ],
   ];
+  it('is over when only sidecars are left', () => {
+    const subject = pod({ initContainers: [side], restartPolicy: 'Never' });
+    const seen = observed([sandbox()], [instance(side, 'running'), instance(main, 0)]);
+    expect(planPod({ pod: subject, observed: seen, probeResult: () => undefined }).complete).toBe(true);
+  });
   it.each(cases)('%s', (_title, subject, seen, expected, results) => {
     expect(plan(subject, seen, results)).toEqual(expected);
   });

@@ -148,8 +148,7 @@ export function reportNode(options: NodeReportOptions): NodeReport {
       await update();
     } catch (error) {
       failed = true;
-      // The object was removed: it is made again.
-      if (isNotFound(error)) registered = undefined;
+      // A node that somebody deleted stays deleted until the kubelet is started again.
       log.error(
         `${registered ? 'Error updating node status' : 'Unable to register node with API server'}: ${(error as Error).message}`,
       );

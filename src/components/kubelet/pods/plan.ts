@@ -22,6 +22,8 @@ export interface PodPlan {
   discard: PodSandboxStatus[];
   kill: ContainerKill[];
   start: Container[];
+  /** The pod's own containers have ended for good; sidecars that still run have nobody to serve. */
+  complete?: boolean;
 }
 
 export interface PlanInput {
@@ -48,6 +50,8 @@ export function planPod(input: PlanInput): PodPlan {
     return { ...nothing, sandbox: newest, kill: initActions.kill, start: initActions.start };
   const plan: PodPlan = { discard: [], sandbox: newest, kill: [...initActions.kill], start: [...initActions.start] };
   for (const container of pod.spec?.containers ?? []) planContainer(input, newest.id, container, plan);
+  const here = observed.containers.filter(({ podSandboxId }) => podSandboxId === newest.id);
+  if (plan.start.length === 0 && podIsEnding(pod, here)) return { ...plan, complete: true };
   for (const container of pod.spec?.ephemeralContainers ?? [])
     if (!observed.containers.some(({ name }) => name === container.name)) plan.start.push(container);
   return plan;

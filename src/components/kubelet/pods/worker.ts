@@ -178,6 +178,12 @@ export class PodWorker {
     const { context, pod } = this;
     const { events } = context;
     const plan = planPod({ pod, observed, probeResult: context.prober.result });
+    if (plan.complete) {
+      this.state = 'terminating';
+      this.grace ??= gracePeriod(pod);
+      await this.bringDown(observed);
+      return resyncMs;
+    }
     const idle = !plan.newSandbox && !plan.discard.length && !plan.kill.length && !plan.start.length;
     context.objects.track(pod);
     if (idle) {

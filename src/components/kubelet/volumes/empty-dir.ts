@@ -18,13 +18,15 @@ export async function makeEmptyDir(
   pod: Pod,
   nodeAllocatable: Record<string, string>,
 ): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o750 });
-  if (medium && !(await isMounted(path))) {
+  const created = await mkdir(path, { recursive: true, mode: 0o750 });
+  const mounted = medium !== '' && !(await isMounted(path));
+  if (mounted) {
     if (medium === 'Memory') await mountTmpfs(path, memorySize(sizeLimit, pod, nodeAllocatable));
     else if (medium.startsWith('HugePages')) await mountHugetlbfs(path, pageSize(medium, pod));
     else throw new Error(`unknown storage medium "${medium}"`);
   }
-  await chmod(path, openToAll);
+  // Later on the directory may have been given to a group.
+  if (created !== undefined || mounted) await chmod(path, openToAll);
 }
 
 /** The smallest of the node's memory, the pod's limit (when each container has one), and the volume's own. */
