@@ -70,6 +70,7 @@ describe('volumes of a pod', () => {
     objects.configMaps['ns/conf'] = { data: { a: '2' } };
     await volumes.setUp(pod);
     expect(readFileSync(join(at('configmap', 'conf'), 'a'), 'utf8')).toBe('2');
+    expect(statSync(at('configmap', 'conf')).mode & 0o7777).toBe(0o2777);
 
     await volumes.tearDown('uid-1');
     expect(existsSync(podDir())).toBe(false);
@@ -138,7 +139,7 @@ describe('mounts of a container', () => {
     const again = await ask();
     expect(readFileSync(again[2]?.hostPath ?? '', 'utf8')).toBe('2');
     expect(again[4]?.hostPath).not.toBe(mounts[4]?.hostPath);
-    expect((await mountPoints()).filter((path) => path.includes('volume-subpaths')).length).toBe(2);
+    expect((await mountPoints()).filter((path) => path.startsWith(join(podDir(), 'volume-subpaths'))).length).toBe(2);
   });
 
   it.each([
