@@ -1,0 +1,124 @@
+/** Jobs on a real host: followed to the end over lost connections, stopped, and told apart from those that were killed. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { writeRunFile } from '../../../src/installer/bundle/run-file.ts';
+import type { FleetEvent } from '../../../src/installer/fleet/events.ts';
+import { Fleet } from '../../../src/installer/fleet/fleet.ts';
+import { parseInventory } from '../../../src/installer/inventory/read-inventory.ts';
+import { createLab, type Lab, type LabHost } from '../../lab/lab.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'kinit-jobs-'));
+const bundlePath = join(folder, 'kinit.run');
+let lab: Lab;
+let host: LabHost;
+
+/** A program in kinit's place that speaks as it does and waits for `/run/<name>` files of the test. */
+const program = (body: string) => `#!/bin/sh
+say() { echo "{\\"time\\":\\"t\\",\\"host\\":\\"h\\",\\"type\\":\\"$1\\",\\"message\\":\\"$2\\"}"; }
+until_there() { while [ ! -e /run/$1 ]; do sleep 0.05; done; }
+end() { echo "{\\"time\\":\\"t\\",\\"host\\":\\"h\\",\\"type\\":\\"ended\\",\\"ok\\":true,\\"changed\\":true,\\"ms\\":1}"; exit 0; }
+${body}`;
+
+async function install(body: string): Promise<void> {
+  const command =
+    'mkdir -p /opt/kinit/current/bin; cat > /opt/kinit/current/bin/kinit; chmod 755 /opt/kinit/current/bin/kinit';
+  await host.must(command, { input: program(body) });
+}
+
+beforeAll(async () => {
+  lab = await createLab({
+    name: 'fleet-jobs',
+    hosts: [{ name: 'a', flavour: 'debian', users: [{ name: 'ops', sudo: 'nopasswd' }] }],
+  });
+  host = lab.host('a');
+  for (const part of ['decoder', 'payload']) await writeFile(join(folder, part), part);
+  await writeRunFile(bundlePath, join(folder, 'decoder'), join(folder, 'payload'));
+});
+
+beforeEach(() => host.must('rm -f /run/go /run/began /run/stop; rm -rf /var/lib/kinit'));
+
+afterAll(async () => {
+  await lab?.down();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(signal = new AbortController().signal) {
+  const messages: string[] = [];
+  const settings = {
+    name: 'a',
+    address: host.ip,
+    user: 'ops',
+    sudo: 'passwordless',
+    identityFile: lab.sshKeyPath,
+    knownHosts: lab.knownHosts,
+    roles: ['control-plane'],
+  };
+  const document = { apiVersion: 'kinit.local/v1alpha1', kind: 'Inventory', hosts: [settings] };
+  const { hosts } = parseInventory(JSON.stringify(document), join(folder, 'inventory.yaml'));
+  const events = (event: FleetEvent) => {
+    if (event.type === 'warning') messages.push(event.message);
+  };
+  const opened = Fleet.open(hosts, { bundlePath, signal, events, env: {} }, { needsRoom: false });
+  const ended = opened.then((fleet) =>
+    fleet
+      .run(fleet.member('a'), { command: 'init', arguments: ['--swap', 'keep'], config: 'token: s3cret' })
+      .finally(() => fleet.close()),
+  );
+  ended.catch(() => undefined);
+  return { messages, ended };
+}
+
+const eventually = async (command: string): Promise<string> =>
+  host.must(`for i in $(seq 200); do ${command} && exit 0; sleep 0.05; done; exit 1`);
+
+describe('a job', () => {
+  it('gets its configuration by a file that only root can read, and that is gone afterwards', async () => {
+    await install('say warning "$(stat -c %a $7) $(cat $7)"; say warning "$*"; end');
+    const { messages, ended } = start();
+    expect(await ended).toMatchObject({ ok: true, changed: true });
+    expect(messages[0]).toBe('600 token: s3cret');
+    expect(messages[1]).toMatch(/^init --swap keep --output json --config \/var\/lib\/kinit\/jobs\/\S+\/config.yaml$/);
+    expect(await host.must('ls /var/lib/kinit/jobs/*')).not.toContain('config.yaml');
+  });
+
+  it('goes on without a connection, and is read on from where it was', async () => {
+    await install('say warning one; touch /run/began; until_there go; say warning two; end');
+    const { messages, ended } = start();
+    await eventually('test -e /run/began');
+    await host.must('pkill -KILL -u ops sshd || pkill -KILL -u ops -f sshd');
+    await host.must('touch /run/go');
+    expect(await ended).toMatchObject({ ok: true });
+    expect(messages).toEqual(['one', 'two']);
+  });
+
+  it('is asked to stop, and its last words are heard', async () => {
+    await install('trap "say warning stopping; end" TERM; touch /run/began; until_there stop');
+    const stop = new AbortController();
+    const { messages, ended } = start(stop.signal);
+    await eventually('test -e /run/began');
+    stop.abort(new Error('interrupted'));
+    expect(await ended).toMatchObject({ ok: true });
+    expect(messages).toEqual(['stopping']);
+  });
+
+  it('that ends without a last word is an error that shows what it wrote', async () => {
+    await install('echo "cannot find my files" >&2; exit 7');
+    await expect(start().ended).rejects.toMatchObject({
+      message: 'kinit init ended with exit code 7 without a last event',
+      details: { host: 'a', seen: 'cannot find my files' },
+    });
+  });
+
+  it('that is killed is an error, and is not waited for', async () => {
+    await install('touch /run/began; until_there stop');
+    const { ended } = start();
+    await eventually('test -e /run/began');
+    await host.must('cd /var/lib/kinit/jobs/*/ && kill -KILL $(cat pid) $(cat kinit.pid)');
+    await expect(ended).rejects.toMatchObject({
+      message: expect.stringMatching(/^kinit init (was killed|ended with exit code 137)/),
+    });
+  });
+});
