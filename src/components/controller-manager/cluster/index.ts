@@ -2,6 +2,7 @@
 import type { Controller } from '../framework/controller.ts';
 import { bootstrapSigner, tokenCleaner } from './bootstrap-tokens.ts';
 import { clusterRoleAggregation } from './cluster-role-aggregation.ts';
+import { disruption } from './disruption/disruption-controller.ts';
 import { garbageCollector } from './garbage/garbage-collector.ts';
 import { namespaceController } from './namespace/namespace-controller.ts';
 import { nodeIpam } from './nodes/node-ipam.ts';
@@ -9,6 +10,7 @@ import { nodeLifecycle } from './nodes/node-lifecycle.ts';
 import { podGarbageCollector } from './nodes/pod-garbage-collector.ts';
 import { taintEviction } from './nodes/taint-eviction.ts';
 import { rootCaCertificatePublisher } from './root-ca-certificates.ts';
+import { serviceAccountTokens } from './service-account-tokens.ts';
 import { serviceAccountController } from './service-accounts.ts';
 import { ttlAfterFinished } from './ttl-after-finished.ts';
 
@@ -20,6 +22,8 @@ export const clusterControllers: Controller[] = [
   taintEviction,
   podGarbageCollector,
   serviceAccountController,
+  serviceAccountTokens,
+  disruption,
   rootCaCertificatePublisher,
   bootstrapSigner,
   tokenCleaner,
