@@ -311,8 +311,11 @@ export class PodWorker {
 
   /** Milliseconds that a container that ended must still wait; notes why, and doubles the delay when it may start. */
   private crashWait(container: Container, observed: ObservedPod): number {
-    const instance = newestOf(observed, container.name);
-    if (instance?.state !== 'CONTAINER_EXITED') return 0;
+    // One that is being replaced while it runs (a failed liveness probe) counts from the end of the one before it.
+    const instance = observed.containers.find(
+      ({ name, state }) => name === container.name && state === 'CONTAINER_EXITED',
+    );
+    if (!instance) return 0;
     const { pod } = this;
     const key = `${container.name}_${containerHash(container)}`;
     const since = Math.floor(instance.finishedAt / 1e6);
