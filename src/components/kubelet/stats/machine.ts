@@ -66,7 +66,10 @@ export interface NetworkInterface {
   txDropped: number;
 }
 
-/** @param pid of a process in the network namespace, or `self`; without the loopback */
+/** Of no interest, as for upstream: the loopback and the host's ends of containers' links. */
+const ignored = /^(lo|veth|docker|nerdctl)/;
+
+/** @param pid of a process in the network namespace, or `self` */
 export async function networkInterfaces(pid: number | 'self'): Promise<NetworkInterface[]> {
   const table = (await text(`/proc/${pid}/net/dev`)) ?? '';
   return table
@@ -91,7 +94,7 @@ export async function networkInterfaces(pid: number | 'self'): Promise<NetworkIn
       ] = numbers.trim().split(/\s+/).map(Number);
       return { name: name.trim(), rxBytes, rxErrors, rxPackets, rxDropped, txBytes, txErrors, txPackets, txDropped };
     })
-    .filter(({ name }) => name !== 'lo');
+    .filter(({ name }) => !ignored.test(name));
 }
 
 export interface FileSystem {

@@ -107,7 +107,7 @@ async function observePod(
   const status = view.podStatus(uid) ?? pod.status;
   const statuses = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
   const containers = await Promise.all(
-    (statsOf.get(uid) ?? []).map(async (one): Promise<ContainerObservation> => {
+    newestOfEach(statsOf.get(uid) ?? []).map(async (one): Promise<ContainerObservation> => {
       const { id } = one.attributes;
       const name = one.attributes.labels[labels.containerName] ?? one.attributes.metadata.name;
       const known = statuses.find((candidate) => candidate.name === name);
@@ -137,6 +137,18 @@ async function observePod(
     containers,
     network: pid ? await networkInterfaces(pid) : [],
   };
+}
+
+/** Runtimes also list what has ended, without usage. */
+function newestOfEach(stats: ContainerStats[]): ContainerStats[] {
+  const newest = new Map<string, ContainerStats>();
+  for (const one of stats) {
+    if (!one.cpu?.usageCoreNanoSeconds?.value && !one.memory?.workingSetBytes?.value) continue;
+    const { name, attempt } = one.attributes.metadata;
+    const before = newest.get(name);
+    if (!before || before.attributes.metadata.attempt < attempt) newest.set(name, one);
+  }
+  return [...newest.values()];
 }
 
 function fromRuntime({ cpu, memory }: ContainerStats): CgroupUsage {
