@@ -9,6 +9,7 @@ import { nodeIpam } from './nodes/node-ipam.ts';
 import { nodeLifecycle } from './nodes/node-lifecycle.ts';
 import { podGarbageCollector } from './nodes/pod-garbage-collector.ts';
 import { taintEviction } from './nodes/taint-eviction.ts';
+import { resourceQuotaController } from './resource-quota.ts';
 import { rootCaCertificatePublisher } from './root-ca-certificates.ts';
 import { serviceAccountTokens } from './service-account-tokens.ts';
 import { serviceAccountController } from './service-accounts.ts';
@@ -24,6 +25,7 @@ export const clusterControllers: Controller[] = [
   serviceAccountController,
   serviceAccountTokens,
   disruption,
+  resourceQuotaController,
   rootCaCertificatePublisher,
   bootstrapSigner,
   tokenCleaner,
