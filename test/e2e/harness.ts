@@ -7,8 +7,10 @@ import { type LabHost, openLab } from '../lab/lab.ts';
 import { inventoryVariables, kubeconfigPath, kubectlPath as kubectlPathOf } from '../parts/cluster-files.ts';
 
 export const root = join(import.meta.dirname, '../..');
-/** A lab and network of its own, beside that of `npm run up`. */
-export const lab = 'e2e';
+/** A cluster that is up already (`KINIT_E2E_LAB=cluster` for that of `npm run up`), to try single parts quickly. */
+export const borrowed = process.env['KINIT_E2E_LAB'];
+/** Otherwise a lab and network of its own, beside that of `npm run up`. */
+export const lab = borrowed ?? 'e2e';
 export const network = 101;
 export const kubeconfig = kubeconfigPath(lab);
 export const inventory = join(root, 'inventory/lab.yaml');
