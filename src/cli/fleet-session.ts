@@ -116,7 +116,8 @@ export async function drawFleet(
 async function rendererFor(output: string, write: (line: string) => void) {
   const finish = async () => undefined;
   if (output === 'json') return { sink: (event: FleetEvent) => write(JSON.stringify(event)), finish };
-  if (output === 'text' && process.stdout.isTTY) {
+  // A terminal that does not say how wide it is cannot be drawn on.
+  if (output === 'text' && process.stdout.isTTY && process.stdout.columns >= 40) {
     const { fleetTree } = await import('./render/fleet-tree.ts');
     return fleetTree(write);
   }

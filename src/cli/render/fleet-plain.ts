@@ -4,6 +4,13 @@ import { plainLine } from './plain.ts';
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
 
+/** undefined: the error is printed elsewhere. */
+export function closingLine({ ok, dryRun, changed, ms }: FleetEvent & { type: 'fleet-ended' }): string | undefined {
+  if (!ok) return undefined;
+  if (dryRun) return `nothing was changed (${seconds(ms)})`;
+  return changed ? `done in ${seconds(ms)}` : `nothing had to be changed (${seconds(ms)})`;
+}
+
 /** undefined: nothing to print. */
 export function fleetLine(event: FleetEvent): string | undefined {
   switch (event.type) {
@@ -17,10 +24,7 @@ export function fleetLine(event: FleetEvent): string | undefined {
     case 'host-failed':
       return `[${event.host}] failed: ${event.error.message}`;
     case 'fleet-ended':
-      if (!event.ok) return undefined;
-      return event.changed
-        ? `done in ${seconds(event.ms)}`
-        : `nothing had to be changed (looked for ${seconds(event.ms)})`;
+      return closingLine(event);
     default:
       return plainLine(event);
   }

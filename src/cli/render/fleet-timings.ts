@@ -12,13 +12,14 @@ export function fleetTimings(): FleetTimings {
   const hosts: string[] = [];
   const rows = new Map<string, Map<string, number>>();
   const add = (row: string, host: string, ms: number) => {
-    if (!hosts.includes(host)) hosts.push(host);
     const times = rows.get(row) ?? new Map<string, number>();
     times.set(host, (times.get(host) ?? 0) + ms);
     rows.set(row, times);
   };
   return {
     sink(event: FleetEvent) {
+      // The first events of all hosts come in the order of the inventory.
+      if ('host' in event && !hosts.includes(event.host)) hosts.push(event.host);
       if (event.type === 'step-ended') add(event.step, event.host, event.ms);
       else if (event.type === 'phase-ended' && event.outcome !== 'skipped')
         add(event.phase.split('/')[0] as string, event.host, event.ms);

@@ -1,6 +1,7 @@
 /** Hosts as a list on a terminal, one line per host with what it does at the moment, drawn by listr2. */
 import { type DefaultRenderer, Listr, type ListrTaskWrapper, type SimpleRenderer } from 'listr2';
 import type { FleetEvent } from '../../installer/fleet/events.ts';
+import { closingLine } from './fleet-plain.ts';
 
 type Wrapper = ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof SimpleRenderer>;
 
@@ -79,8 +80,8 @@ export function fleetTree(print: (line: string) => void): FleetTree {
     sink(event) {
       if (event.type === 'fleet-ended') {
         for (const line of lines.values()) line.settle.resolve();
-        if (event.ok)
-          later.push(event.changed ? `done in ${(event.ms / 1000).toFixed(1)} s` : 'nothing had to be changed');
+        const closing = closingLine(event);
+        if (closing) later.push(closing);
         return;
       }
       const line = lineOf(event.host);

@@ -111,6 +111,7 @@ async function inFleet(
       type: 'fleet-ended',
       time: new Date().toISOString(),
       ok,
+      dryRun: options.dryRun ?? false,
       changed: changed.size > 0,
       ms: Math.round(performance.now() - started),
       untouched: hosts.map(({ name }) => name).filter((name) => !changed.has(name) && !failed.has(name)),

@@ -29,6 +29,7 @@ export type FleetEvent =
       type: 'fleet-ended';
       time: string;
       ok: boolean;
+      dryRun: boolean;
       changed: boolean;
       ms: number;
       /** Hosts on which nothing was done, because another one failed before. */

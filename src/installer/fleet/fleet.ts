@@ -7,7 +7,7 @@ import { type Connection, connectionOver } from './connection.ts';
 import type { FleetEvent, FleetSink, FleetStep } from './events.ts';
 import { gatherFacts, type HostFacts } from './facts.ts';
 import { fleetError, type HostFailure, type Outcomes, onAll } from './failures.ts';
-import { type EndedEvent, followJob, forgetJob, type JobSpec, startJob } from './job.ts';
+import { type EndedEvent, followJob, forgetJob, isPassing, type JobSpec, startJob } from './job.ts';
 import { localTransport } from './local.ts';
 import { checkRoom, hasBundle, shipBundle, unpackBundle } from './ship.ts';
 import { sshTransport } from './ssh/connect.ts';
@@ -187,7 +187,7 @@ export class Fleet {
         return member.connection;
       },
     });
-    if (spec.command === 'reset') await forgetJob(member.connection, job);
+    if (isPassing(spec)) await forgetJob(member.connection, job);
     if (ended.ok) return ended;
     const { code, message, phase, seen, advice } = ended.error;
     throw new KinitError(code, message, {

@@ -29,9 +29,13 @@ export interface FollowOptions {
 
 const kinit = '/opt/kinit/current/bin/kinit';
 
-/** reset removes what kinit has written, and so its jobs lie elsewhere. */
-const folderOf = (command: JobSpec['command'], id: string): string =>
-  command === 'reset' ? `/var/tmp/kinit-job-${id}` : `/var/lib/kinit/jobs/${id}`;
+const jobsFolder = '/var/lib/kinit/jobs';
+/** Logs of this many jobs are kept. */
+const kept = 10;
+
+/** reset removes what kinit has written, and a dry run writes nothing there: their jobs lie elsewhere and are forgotten. */
+export const isPassing = ({ command, arguments: words }: JobSpec): boolean =>
+  command === 'reset' || words.includes('--dry-run');
 
 export interface Job {
   readonly folder: string;
@@ -41,7 +45,7 @@ export interface Job {
 /** Starts the job; it has begun when this resolves. */
 export async function startJob(connection: Connection, spec: JobSpec, signal: AbortSignal): Promise<Job> {
   const id = `${new Date().toISOString().replace(/[-:]|\..*/g, '')}-${spec.command}-${randomBytes(3).toString('hex')}`;
-  const folder = folderOf(spec.command, id);
+  const folder = isPassing(spec) ? `/var/tmp/kinit-job-${id}` : `${jobsFolder}/${id}`;
   const words = [kinit, spec.command, ...spec.arguments, '--output', 'json'];
   if (spec.config !== undefined) words.push('--config', `${folder}/config.yaml`);
   const script = `cd ${quote(folder)}
@@ -53,6 +57,7 @@ rm -f config.yaml
 mv exit.draft exit
 `;
   const start = `umask 077
+ls -d ${jobsFolder}/* 2>/dev/null | head -n -${kept - 1} | while read -r old; do rm -rf "$old"; done
 mkdir -p ${quote(folder)} && cd ${quote(folder)} || exit 1
 cat > config.yaml || exit 1
 printf %s ${quote(script)} > job.sh
@@ -151,7 +156,7 @@ async function withoutEnd(connection: Connection, job: Job): Promise<KinitError>
   });
 }
 
-/** Removes a job's folder; that of a reset must not stay. */
+/** Removes a job's folder. */
 export async function forgetJob(connection: Connection, job: Job): Promise<void> {
   await connection.root(`rm -rf ${quote(job.folder)}`);
 }
