@@ -2,7 +2,7 @@
 import { dns1123SubdomainErrors } from '../../../../machinery/api/names.ts';
 import { controllerReference } from '../../../../machinery/api/owners.ts';
 import type { KubeObject, Pod, PodTemplateSpec } from '../../../../machinery/api/types.ts';
-import { isNotFound } from '../../../../machinery/client/errors.ts';
+import { isConflict, isNotFound } from '../../../../machinery/client/errors.ts';
 import { pods } from '../../../../machinery/client/resources.ts';
 import type { Client, ResourceType } from '../../../../machinery/client/types.ts';
 import { type EventRecorder, referenceTo } from '../../../../machinery/events/recorder.ts';
@@ -57,11 +57,13 @@ export function createPodControl(client: Client, recorder: EventRecorder, type: 
     },
     async remove({ metadata }, owner) {
       try {
-        await podClient.delete({ namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' });
+        const { namespace = '', name = '', uid = '' } = metadata ?? {};
+        await podClient.delete({ namespace, name }, { preconditions: { uid } });
         tell(owner, 'Normal', 'SuccessfulDelete', `Deleted pod: ${metadata?.name}`);
         return true;
       } catch (error) {
-        if (isNotFound(error)) return false;
+        // Gone, or replaced by another of the same name.
+        if (isNotFound(error) || isConflict(error)) return false;
         tell(owner, 'Warning', 'FailedDelete', `Error deleting: ${messageOf(error)}`);
         throw new Error(`unable to delete pods: ${messageOf(error)}`, { cause: error });
       }
