@@ -47,7 +47,8 @@ export function isPartOf(wanted: unknown, found: unknown): boolean {
     if (typeof found !== 'object' || found === null) return Object.keys(wanted).length === 0;
     return Object.entries(wanted).every(([key, value]) => isPartOf(value, (found as Record<string, unknown>)[key]));
   }
-  return wanted === found || (wanted === undefined && found === undefined);
+  // The API leaves out fields whose value is false.
+  return wanted === found || (wanted === false && found === undefined);
 }
 
 /** Fields that the user or a controller changes afterwards: an upgrade or a second run keeps them. */
