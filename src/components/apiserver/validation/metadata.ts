@@ -90,7 +90,7 @@ function ownerErrors(owners: OwnerReference[], field: string): FieldError[] {
   return errors;
 }
 
-const shortFinalizers = new Set(['orphan', 'foregroundDeletion']);
+const shortFinalizers = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
 
 export function finalizerErrors(finalizers: string[], field: string): FieldError[] {
   const errors = finalizers.flatMap((name, i) => [
