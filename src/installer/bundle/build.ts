@@ -46,9 +46,9 @@ export async function buildBundle({
   const cache = join(repository, '.cache/bundle');
   const root = await openDebianRoot(cache, log);
   const node = join(repository, 'node_modules/node/bin/node');
-  const work = join(cache, 'work');
+  await sweepWork(cache);
+  const work = join(cache, `work-${process.pid}`);
   const target = join(work, 'payload');
-  await rm(work, { recursive: true, force: true });
   await mkdir(target, { recursive: true });
 
   log('laying programs for the host');
@@ -66,6 +66,14 @@ export async function buildBundle({
   const info = await writeRunFile(path, decoder, payload);
   await rm(work, { recursive: true, force: true });
   return { ...info, path, manifest };
+}
+
+/** Folders of builds that were interrupted. */
+async function sweepWork(cache: string): Promise<void> {
+  for (const name of await readdir(cache)) {
+    const [, pid] = /^work-(\d+)$/.exec(name) ?? [];
+    if (pid && !existsSync(`/proc/${pid}`)) await rm(join(cache, name), { recursive: true, force: true });
+  }
 }
 
 async function compress(root: DebianRoot, folder: string, to: string, level: number): Promise<void> {
