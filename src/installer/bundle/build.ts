@@ -1,6 +1,6 @@
 /** `kinit bundle build`: everything a cluster needs, in one file. */
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { kinitVersion } from '../../machinery/version.ts';
