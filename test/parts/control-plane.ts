@@ -132,7 +132,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       program('apiserver'),
       `--etcd-servers=${etcd}`,
       '--bind-address=127.0.0.1',
-      '--advertise-address=127.0.0.1',
+      '--advertise-address=192.0.2.1',
       `--secure-port=${port}`,
       `--tls-cert-file=${file('apiserver.crt')}`,
       `--tls-private-key-file=${file('apiserver.key')}`,
