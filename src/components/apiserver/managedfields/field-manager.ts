@@ -1,20 +1,26 @@
 /** Ownership of fields: server-side apply, and the bookkeeping of every other write. */
 import type { UnknownObject } from '../../../machinery/api/types.ts';
 import type { ResourceDescriptor } from '../types.ts';
+import { asksForReset, type Owner, readOwners, withOwners } from './entries.ts';
+import { type FieldWrite, ownersAfterUpdate } from './ownership.ts';
 
-export interface FieldWrite {
-  /** From managerName(). */
-  manager: string;
-  /** `status`, `scale`, …; absent for the resource itself. */
-  subresource?: string;
-  now: Date;
-}
+export { applyPatch } from './apply.ts';
+export type { FieldWrite } from './ownership.ts';
+
+const maxNameBytes = 128;
 
 /** The `fieldManager` parameter, or the first part of the user agent, as upstream names a manager. */
 export function managerName(fieldManager: string | null | undefined, userAgent: string | undefined): string {
   if (fieldManager) return fieldManager;
-  const product = (userAgent ?? '').split('/')[0] ?? '';
-  return product.slice(0, 128);
+  let name = '';
+  let bytes = 0;
+  for (const character of (userAgent ?? '').split('/')[0] ?? '') {
+    if (!/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(character)) continue;
+    bytes += Buffer.byteLength(character);
+    if (bytes > maxNameBytes) break;
+    name += character;
+  }
+  return name;
 }
 
 /**
@@ -23,24 +29,23 @@ export function managerName(fieldManager: string | null | undefined, userAgent: 
  * inside the update transformer). Objects whose managedFields were sent as `[{}]` start anew.
  */
 export function updateManagedFields(
-  _descriptor: ResourceDescriptor,
-  _live: UnknownObject | undefined,
+  descriptor: ResourceDescriptor,
+  live: UnknownObject | undefined,
   next: UnknownObject,
-  _write: FieldWrite,
+  write: FieldWrite,
 ): UnknownObject {
-  return next;
+  const owners = currentOwners(live, next, write);
+  // Once nobody is recorded, plain writes leave it at that; the next apply starts anew.
+  if (live && owners.length === 0) return withOwners(next, []);
+  return withOwners(next, ownersAfterUpdate(descriptor, live, next, owners, write));
 }
 
-/**
- * Server-side apply: merges `applied` into `live` (undefined: creates) and returns the merged object with its managedFields;
- * the caller normalizes, defaults and validates it. When nothing changes, the result equals `live`.
- * Throws the 409 StatusError with one cause per conflict, and 400/422 for apply configurations that cannot be read.
- */
-export function applyPatch(
-  _descriptor: ResourceDescriptor,
-  _live: UnknownObject | undefined,
-  applied: UnknownObject,
-  _write: FieldWrite & { force: boolean },
-): UnknownObject {
-  return applied;
+/** As the request states them, where it may; else as they are. */
+function currentOwners(live: UnknownObject | undefined, next: UnknownObject, write: FieldWrite): Owner[] {
+  if (!write.subresource) {
+    if (asksForReset(next)) return [];
+    const stated = readOwners(next);
+    if (stated?.length) return stated;
+  }
+  return readOwners(live) ?? [];
 }
