@@ -94,9 +94,10 @@ await runComponent({
         .filter(({ name }) => isEnabled(name))
         .map(async (controller) => {
           const logger = log.child({ controller: controller.name });
-          const own = values['use-service-account-credentials']
-            ? serviceAccountClient(client, controller.serviceAccount, (message) => logger.warn(message))
-            : client;
+          const own =
+            values['use-service-account-credentials'] && controller.serviceAccount
+              ? serviceAccountClient(client, controller.serviceAccount, (message) => logger.warn(message))
+              : client;
           try {
             await controller.run({
               client: own,

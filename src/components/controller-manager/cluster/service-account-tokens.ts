@@ -14,7 +14,8 @@ const uidAnnotation = 'kubernetes.io/service-account.uid';
 
 export const serviceAccountTokens: Controller = {
   name: 'serviceaccount-token-controller',
-  serviceAccount: 'service-account-controller',
+  // What makes the tokens of all service accounts cannot need one itself.
+  serviceAccount: '',
   async run(context) {
     const { client, options, informers } = context;
     if (!options.serviceAccountPrivateKeyFile) return;

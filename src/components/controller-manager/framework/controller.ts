@@ -21,7 +21,7 @@ export interface ControllerContext {
 export interface Controller {
   /** As in `--controllers`, for example `deployment-controller`. */
   name: string;
-  /** The service account that the controller acts as, in kube-system, for example `deployment-controller`. */
+  /** The service account that the controller acts as, in kube-system; empty: as the process itself. */
   serviceAccount: string;
   /**
    * Takes informers, adds handlers and starts workers that wait for `informers.synced(signal)` by themselves. Resolves when
