@@ -34,7 +34,7 @@ export interface SpdyConnectionOptions {
 interface SpdyConnectionEvents {
   /** The other side opened a stream; call `accept()` or `reset()` on it. Without a listener it is refused. */
   stream: [stream: SpdyStream];
-  /** The socket has gone; every stream has ended. */
+  /** The socket has gone; every stream has ended and was read. */
   close: [];
 }
 
@@ -74,12 +74,15 @@ export class SpdyStream extends Duplex {
     this.destroy();
   }
 
-  /** @internal */
+  /** @internal What has come before the reset (containerd ends its streams with one) can still be read. */
   receiveReset(): void {
     this.wasReset = true;
     this.remoteClosed = true;
     this.push(null);
-    this.destroy();
+    this.connection.noteUnread(this);
+    this.connection.forget(this);
+    if (this.readableEnded) this.destroy();
+    else this.once('end', () => this.destroy());
   }
 
   /** @internal */
@@ -87,6 +90,7 @@ export class SpdyStream extends Duplex {
     if (this.remoteClosed) return;
     this.remoteClosed = true;
     this.push(null);
+    this.connection.noteUnread(this);
     this.forgetWhenDone();
   }
 
@@ -95,12 +99,14 @@ export class SpdyStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-    this.connection.sendData(this.id, chunk, false, callback);
+    if (this.wasReset) callback();
+    else this.connection.sendData(this.id, chunk, false, callback);
   }
 
   override _final(callback: (error?: Error | null) => void): void {
     this.localClosed = true;
-    this.connection.sendData(this.id, Buffer.alloc(0), true, callback);
+    if (this.wasReset) callback();
+    else this.connection.sendData(this.id, Buffer.alloc(0), true, callback);
     this.forgetWhenDone();
   }
 
@@ -125,11 +131,14 @@ export class SpdyConnection extends EventEmitter<SpdyConnectionEvents> {
   private readonly awaitingReply = new Map<number, (error?: Error) => void>();
   private readonly awaitingPong = new Map<number, () => void>();
   private readonly choked = new Set<SpdyStream>();
+  /** Streams that the other side has ended and whose data is still to be read. */
+  private readonly unread = new Set<SpdyStream>();
   private readonly idParity: 0 | 1;
   private nextStreamId: number;
   private nextPingId: number;
   private lastRemoteStreamId = 0;
   private isClosed = false;
+  private closeAnnounced = false;
 
   constructor(socket: Duplex, options: SpdyConnectionOptions) {
     super();
@@ -211,6 +220,18 @@ export class SpdyConnection extends EventEmitter<SpdyConnectionEvents> {
   forget(stream: SpdyStream): void {
     this.streams.delete(stream.id);
     this.resumeReading(stream);
+  }
+
+  /** @internal */
+  noteUnread(stream: SpdyStream): void {
+    if (stream.readableLength === 0) return;
+    this.unread.add(stream);
+    const done = () => {
+      this.unread.delete(stream);
+      if (this.isClosed) this.announceClose();
+    };
+    stream.once('end', done);
+    stream.once('close', done);
   }
 
   /** @internal */
@@ -304,6 +325,13 @@ export class SpdyConnection extends EventEmitter<SpdyConnectionEvents> {
     for (const stream of this.streams.values()) stream.receiveReset();
     this.streams.clear();
     this.socket.destroy();
-    this.emit('close');
+    this.announceClose();
+  }
+
+  /** Not before all that came has been read: the last words of a command often come with the end of the connection. */
+  private announceClose(): void {
+    if (this.unread.size > 0 || this.closeAnnounced) return;
+    this.closeAnnounced = true;
+    setImmediate(() => this.emit('close'));
   }
 }

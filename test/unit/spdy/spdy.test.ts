@@ -144,3 +144,21 @@ test('when the connection closes all its streams end', async () => {
   expect(await text(stream)).toBe('');
   if (!client.closed) await once(client, 'close');
 });
+
+test('what came before a reset and the end of the connection is read, and only then the connection counts as closed', async () => {
+  const { client, server } = await connectedPair();
+  server.on('stream', (stream) => {
+    stream.accept();
+    stream.write('last words', () => {
+      stream.reset();
+      server.close(0);
+    });
+  });
+  const stream = await client.openStream({ streamtype: ['error'] });
+  const order: string[] = [];
+  const closed = once(client, 'close').then(() => order.push('closed'));
+  await expect.poll(() => client.closed).toBe(true);
+  order.push(await text(stream));
+  await closed;
+  expect(order).toEqual(['last words', 'closed']);
+});
