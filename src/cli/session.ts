@@ -33,14 +33,17 @@ export function outputOption(command: Command): Command {
 /** Aborts on Ctrl-C and SIGTERM; a second Ctrl-C ends at once. */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
-  const stop = (name: string) =>
+  const stop = (name: string) => {
+    if (controller.signal.aborted) process.exit(130);
     controller.abort(
       new KinitError('Interrupted', `interrupted by ${name}`, {
         advice: 'run the same command again to go on, or kinit reset',
       }),
     );
-  process.once('SIGINT', () => stop('SIGINT'));
-  process.once('SIGTERM', () => stop('SIGTERM'));
+  };
+  // Not `once`: execa ends the process when it finds no other listener left while a command runs.
+  process.on('SIGINT', () => stop('SIGINT'));
+  process.on('SIGTERM', () => stop('SIGTERM'));
   return controller.signal;
 }
 

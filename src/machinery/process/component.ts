@@ -25,8 +25,12 @@ export async function runComponent<const S extends Record<string, FlagSpec>>(
     return;
   }
   const stop = new AbortController();
+  // Not `once`: execa ends the process when it finds no other listener left while a command runs.
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.once(signal, () => stop.abort(new Error(`got ${signal}`)));
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(1);
+      stop.abort(new Error(`got ${signal}`));
+    });
   try {
     const { values, given, positional } = parseFlags(component.flags, argv);
     if (positional.length) throw new FlagError(`unknown argument "${positional[0]}"`);
