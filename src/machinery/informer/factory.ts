@@ -6,7 +6,8 @@ import { keyOf, ObjectStore } from './store.ts';
 import type { EventHandler, Informer, InformerFactory, InformerOptions, Store } from './types.ts';
 
 const firstRetryMs = 500;
-const longestRetryMs = 15_000;
+/** Watches cost an API server that has just returned little; being back soon is worth more than sparing it. */
+const longestRetryMs = 5_000;
 /** The server ends a watch after a time in this range, so that reconnects spread out. */
 const watchSeconds = () => Math.floor(300 + Math.random() * 300);
 const pageSize = 500;
@@ -97,6 +98,7 @@ class ResourceInformer<T extends KubeObject> implements Informer<T> {
       : undefined;
     let retryMs = firstRetryMs;
     let version: string | undefined;
+    let goneAt = 0;
     while (!signal.aborted) {
       try {
         version ??= await this.#relist(signal);
@@ -104,8 +106,13 @@ class ResourceInformer<T extends KubeObject> implements Informer<T> {
         retryMs = firstRetryMs;
       } catch (error) {
         if (signal.aborted) break;
-        if (isGone(error)) version = undefined;
-        else if (error instanceof WatchBroken) version = error.version;
+        if (isGone(error)) {
+          version = undefined;
+          // Listing anew is the cure: without delay, unless it did not help a moment ago.
+          const again = Date.now() - goneAt < longestRetryMs;
+          goneAt = Date.now();
+          if (!again) continue;
+        } else if (error instanceof WatchBroken) version = error.version;
         this.#onError(`${this.#type.resource}: ${(error as Error).message}`);
         await delay(retryMs * (0.5 + Math.random()), signal);
         retryMs = Math.min(retryMs * 2, longestRetryMs);
