@@ -47,6 +47,8 @@ export class SpdyStream extends Duplex {
   private readonly connection: SpdyConnection;
   /** @internal */
   remoteClosed = false;
+  /** The connection went away before the other side had ended this stream. */
+  cutOff = false;
   private localClosed = false;
   private wasReset = false;
 
@@ -55,6 +57,8 @@ export class SpdyStream extends Duplex {
     this.connection = connection;
     this.id = id;
     this.headers = headers;
+    // Writes that fail belong to a connection that has gone, which says so itself.
+    this.on('error', () => undefined);
   }
 
   /** First value of a header, or the empty string. */
@@ -322,7 +326,10 @@ export class SpdyConnection extends EventEmitter<SpdyConnectionEvents> {
     this.isClosed = true;
     for (const settle of this.awaitingReply.values()) settle(new Error('SPDY connection closed'));
     this.awaitingReply.clear();
-    for (const stream of this.streams.values()) stream.receiveReset();
+    for (const stream of this.streams.values()) {
+      stream.cutOff = !stream.remoteClosed;
+      stream.receiveReset();
+    }
     this.streams.clear();
     this.socket.destroy();
     this.announceClose();

@@ -23,10 +23,8 @@ export async function translateRemoteCommand(
   kubelet: SpdyConnection,
   options: StreamOptions,
 ): Promise<void> {
-  const gone = new Promise<void>((resolve) => {
-    client.once('close', () => resolve());
-    kubelet.once('close', () => resolve());
-  });
+  // When the kubelet goes, all its streams end, and what has come before is still read.
+  const gone = new Promise<void>((resolve) => client.once('close', () => resolve()));
   // Until all streams are open, what the client already sends must wait.
   client.pause();
   try {
@@ -46,7 +44,8 @@ export async function translateRemoteCommand(
     ]);
     const status = await Promise.race([readAll(error), gone.then(() => undefined)]);
     await Promise.race([outputs, gone]);
-    if (status !== undefined) await send(client, channel.error, status.length ? status : success);
+    if (status?.length) await send(client, channel.error, status);
+    else if (status && !error.cutOff) await send(client, channel.error, success);
     client.close(normalClosure);
   } finally {
     kubelet.close();
