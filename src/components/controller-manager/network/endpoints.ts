@@ -1,13 +1,14 @@
 /** The Endpoints controller: for readers of the older API, one object per service with its pods' addresses. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Endpoints, Service } from '../../../machinery/api/types.ts';
-import { isNotFound } from '../../../machinery/client/errors.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '../../../machinery/client/errors.ts';
 import { endpoints, pods, services } from '../../../machinery/client/resources.ts';
 import { referenceTo } from '../../../machinery/events/recorder.ts';
 import { keyOf, splitKey } from '../../../machinery/informer/store.ts';
 import { createWorkQueue } from '../../../machinery/workqueue/queue.ts';
 import type { Controller, ControllerContext } from '../framework/controller.ts';
 import { isNamespaceTerminating, messageOf } from '../framework/failures.ts';
+import { LatestWritten } from '../framework/latest-written.ts';
 import { runReconciler } from '../framework/reconciler.ts';
 import { endpointSubsets, withinCapacity } from './endpoint-subsets.ts';
 import { podsOf, watchServicePods } from './pod-services.ts';
@@ -70,6 +71,7 @@ async function runEndpoints(context: ControllerContext): Promise<void> {
   const recorder = context.recorder('endpoint-controller');
   const queue = createWorkQueue<string>();
   const triggerTimes = new TriggerTimes();
+  const latest = new LatestWritten<Endpoints>();
   const resource = client.resource(endpoints);
   const add = (service: Service) => queue.add(keyOf(service));
   serviceInformer.addHandler({ onAdd: add, onUpdate: (_old, service) => add(service), onDelete: add });
@@ -89,9 +91,11 @@ async function runEndpoints(context: ControllerContext): Promise<void> {
     workers: 5,
     async reconcile(key) {
       const service = serviceInformer.store.get(key);
-      const current = endpointsInformer.store.get(key);
+      const cached = endpointsInformer.store.get(key);
+      const current = cached && latest.of(cached);
       if (!service) {
         triggerTimes.forget(key);
+        latest.forget(key);
         if (!current) return;
         await resource.delete(splitKey(key)).catch((error: Error) => {
           if (!isNotFound(error)) throw error;
@@ -104,12 +108,17 @@ async function runEndpoints(context: ControllerContext): Promise<void> {
       const wanted = wantedEndpoints(service, current, endpointSubsets(service, selected), triggerTime);
       if (current && sameEndpoints(wanted, current)) return;
       try {
-        await (current ? resource.update(wanted) : resource.create(wanted));
+        latest.wrote(await (current ? resource.update(wanted) : resource.create(wanted)));
       } catch (error) {
         if (isNamespaceTerminating(error)) return;
-        const [reason, verb] = current ? ['FailedToUpdateEndpoint', 'update'] : ['FailedToCreateEndpoint', 'create'];
-        const message = `Failed to ${verb} endpoint for service ${key}: ${messageOf(error)}`;
-        recorder.event(referenceTo(service, 'v1', 'Service'), 'Warning', reason, message);
+        const about = referenceTo(wanted, 'v1', 'Endpoints');
+        if (!current) {
+          const message = `Failed to create endpoint for service ${key}: ${messageOf(error)}`;
+          if (!isAlreadyExists(error)) recorder.event(about, 'Warning', 'FailedToCreateEndpoint', message);
+        } else if (!isConflict(error)) {
+          const message = `Failed to update endpoint ${key}: ${messageOf(error)}`;
+          recorder.event(about, 'Warning', 'FailedToUpdateEndpoint', message);
+        }
         throw error;
       }
     },

@@ -3,6 +3,7 @@ import type { EndpointSlice } from '../../../machinery/api/types.ts';
 import { isNotFound } from '../../../machinery/client/errors.ts';
 import { endpointSlices } from '../../../machinery/client/resources.ts';
 import type { Client } from '../../../machinery/client/types.ts';
+import { isOlder } from '../framework/latest-written.ts';
 
 const gone = 'gone';
 /** A slice written and not seen for so long was deleted by somebody before it could be seen. */
@@ -75,6 +76,3 @@ export class SliceWriter {
     this.#lastWrite.delete(key);
   }
 }
-
-const isOlder = (version: string, than: string): boolean =>
-  version.length === than.length ? version < than : version.length < than.length;

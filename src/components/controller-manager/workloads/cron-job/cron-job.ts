@@ -9,9 +9,9 @@ import { referenceTo } from '../../../../machinery/events/recorder.ts';
 import { createWorkQueue } from '../../../../machinery/workqueue/queue.ts';
 import type { Controller, ControllerContext } from '../../framework/controller.ts';
 import { isNamespaceTerminating, messageOf } from '../../framework/failures.ts';
+import { LatestWritten } from '../../framework/latest-written.ts';
 import { runReconciler } from '../../framework/reconciler.ts';
 import { controlledBy, indexByController } from '../pods/claim.ts';
-import { LatestWritten } from '../pods/latest-written.ts';
 import { dueTime, finishedAs, formatInZone, formatRfc1123, jobOf, jobsToCleanUp } from './plan.ts';
 import { parseSchedule, type Schedule, zoneOffset } from './schedule.ts';
 

@@ -15,9 +15,9 @@ import { referenceTo } from '../../../../machinery/events/recorder.ts';
 import { createWorkQueue } from '../../../../machinery/workqueue/queue.ts';
 import type { Controller, ControllerContext } from '../../framework/controller.ts';
 import { isNamespaceTerminating, messageOf } from '../../framework/failures.ts';
+import { LatestWritten } from '../../framework/latest-written.ts';
 import { runReconciler } from '../../framework/reconciler.ts';
 import { candidatesFor, claimObjects, indexByController } from '../pods/claim.ts';
-import { LatestWritten } from '../pods/latest-written.ts';
 import { watchPods } from '../pods/pod-events.ts';
 import { nextAvailabilityMs } from '../pods/state.ts';
 import {

@@ -1,6 +1,6 @@
 /** What a controller wrote last, until the cache has it: a decision must not be made on an older state than the last one. */
-import { objectKey } from '../../../../machinery/api/owners.ts';
-import type { KubeObject } from '../../../../machinery/api/types.ts';
+import { objectKey } from '../../../machinery/api/owners.ts';
+import type { KubeObject } from '../../../machinery/api/types.ts';
 
 export class LatestWritten<T extends KubeObject> {
   readonly #objects = new Map<string, T>();
