@@ -4,10 +4,13 @@ import type { AdmissionAttributes, AdmissionPlugin } from '../types.ts';
 import type { AdmissionDeps, PluginFactory } from './plugin.ts';
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './plugins/certificates.ts';
 import { defaultTolerationSeconds, type TolerationSecondsOptions } from './plugins/default-toleration-seconds.ts';
+import { limitRanger } from './plugins/limit-ranger.ts';
 import { namespaceLifecycle } from './plugins/namespace-lifecycle.ts';
 import { nodeRestriction } from './plugins/node-restriction.ts';
 import { ownerReferencesPermissionEnforcement } from './plugins/owner-references.ts';
+import { podSecurity } from './plugins/pod-security/pod-security.ts';
 import { priority } from './plugins/priority.ts';
+import { resourceQuota } from './plugins/resource-quota.ts';
 import { serviceAccount } from './plugins/service-account.ts';
 import {
   alwaysPullImages,
@@ -43,13 +46,13 @@ const ordered: [name: string, onByDefault: boolean, factory?: PluginFactory<Admi
   ['NamespaceLifecycle', true, namespaceLifecycle],
   ['NamespaceExists', false],
   ['LimitPodHardAntiAffinityTopology', false],
-  ['LimitRanger', true],
+  ['LimitRanger', true, limitRanger],
   ['ServiceAccount', true, serviceAccount],
   ['NodeRestriction', false, nodeRestriction],
   ['TaintNodesByCondition', true, taintNodesByCondition],
   ['AlwaysPullImages', false, alwaysPullImages],
   ['ImagePolicyWebhook', false],
-  ['PodSecurity', true],
+  ['PodSecurity', true, podSecurity],
   ['PodNodeSelector', false],
   ['Priority', true, priority],
   ['DefaultTolerationSeconds', true, defaultTolerationSeconds],
@@ -72,7 +75,7 @@ const ordered: [name: string, onByDefault: boolean, factory?: PluginFactory<Admi
   ['MutatingAdmissionWebhook', true],
   ['ValidatingAdmissionPolicy', true],
   ['ValidatingAdmissionWebhook', true],
-  ['ResourceQuota', true],
+  ['ResourceQuota', true, resourceQuota],
   ['AlwaysDeny', false],
 ];
 
