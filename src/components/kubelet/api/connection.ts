@@ -38,8 +38,10 @@ export function connectApi(options: {
   podInformer.addIndex('uid', (pod) => [pod.metadata?.uid ?? '']);
   // Several changes at once are one look.
   let scheduled = false;
+  // Pods wait for the node and for services: their containers would be made without what these say.
+  const ready = () => podInformer.hasSynced && serviceInformer.hasSynced && nodeInformer.hasSynced;
   const schedule = () => {
-    if (scheduled || !podInformer.hasSynced) return;
+    if (scheduled || !ready()) return;
     scheduled = true;
     setImmediate(() => {
       scheduled = false;
@@ -48,7 +50,7 @@ export function connectApi(options: {
   };
   podInformer.addHandler({ onAdd: schedule, onUpdate: schedule, onDelete: schedule });
   factory.start(signal);
-  podInformer.synced(signal).then(schedule, () => undefined);
+  factory.synced(signal).then(schedule, () => undefined);
 
   const mirrorsByName = () =>
     new Map(
@@ -59,9 +61,9 @@ export function connectApi(options: {
     );
   const connection: ApiConnection = {
     get ready() {
-      return podInformer.hasSynced;
+      return ready();
     },
-    pods: () => podInformer.store.list(),
+    pods: () => (ready() ? podInformer.store.list() : []),
     pod: (uid) => podInformer.store.byIndex('uid', uid)[0],
     mirror: (name) => {
       const [podName, namespace] = name.split('_');

@@ -155,7 +155,7 @@ export function reportNode(options: NodeReportOptions): NodeReport {
     }
     running = false;
     const period = Math.min(configuration.nodeStatusUpdateFrequency, configuration.nodeStatusReportFrequency);
-    schedule(again ? 50 : failed ? 1000 : period);
+    schedule(again ? 50 : failed ? (registered ? 1000 : 250) : period);
   };
   const schedule = (ms: number) => {
     clearTimeout(timer);
