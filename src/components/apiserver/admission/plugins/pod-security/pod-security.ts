@@ -4,7 +4,6 @@ import type { Container, Namespace, Pod, PodTemplateSpec, UnknownObject } from '
 import { invalid } from '../../../errors.ts';
 import type { AdmissionAttributes } from '../../../types.ts';
 import { type AdmissionDeps, findObject, onOperations, type PluginFactory, refuse } from '../../plugin.ts';
-import { plural } from './checks.ts';
 import {
   type LevelVersion,
   listed,
@@ -15,6 +14,7 @@ import {
   samePolicy,
   violations,
 } from './policy.ts';
+import { plural } from './wording.ts';
 
 const namespaces = { group: '', resource: 'namespaces' };
 const pods = { group: '', resource: 'pods' };

@@ -1,7 +1,9 @@
 /** Levels and versions from a namespace's labels, and what a pod violates of them. Pure. */
 import type { Pod } from '../../../../../machinery/api/types.ts';
 import type { FieldError } from '../../../errors.ts';
-import { baselineChecks, type Check, restrictedChecks, type Violation } from './checks.ts';
+import { baselineChecks } from './baseline.ts';
+import { restrictedChecks } from './restricted.ts';
+import type { Check, Violation } from './wording.ts';
 
 export type Level = 'privileged' | 'baseline' | 'restricted';
 export type Mode = 'enforce' | 'audit' | 'warn';

@@ -1,50 +1,19 @@
-/** The checks of the Pod Security Standards: what of a pod the baseline and the restricted level forbid, in upstream's words. */
-import type { Container, Pod, PodSpec } from '../../../../../machinery/api/types.ts';
-
-export interface Violation {
-  reason: string;
-  detail: string;
-}
-
-export interface Check {
-  id: string;
-  level: 'baseline' | 'restricted';
-  /** Minor version from which on it applies. */
-  since: number;
-  /** Checks of the baseline that this one replaces on the restricted level. */
-  overrides?: string[];
-  check(pod: Pod): Violation | undefined;
-}
-
-type Named = Pick<
-  Container,
-  'name' | 'securityContext' | 'ports' | 'livenessProbe' | 'readinessProbe' | 'startupProbe' | 'lifecycle'
->;
-
-const specOf = (pod: Pod): PodSpec => pod.spec ?? { containers: [] };
-
-function containersOf(pod: Pod): Named[] {
-  const spec = specOf(pod);
-  return [...(spec.initContainers ?? []), ...(spec.containers ?? []), ...((spec.ephemeralContainers ?? []) as Named[])];
-}
-
-export const quoted = (names: string[]): string => names.map((name) => JSON.stringify(name)).join(', ');
-export const plural = (one: string, many: string, count: number): string => (count === 1 ? one : many);
-const theContainers = (names: string[]): string =>
-  `${plural('container', 'containers', names.length)} ${quoted(names)}`;
-const namesWhere = (pod: Pod, bad: (container: Named) => boolean): string[] =>
-  containersOf(pod)
-    .filter(bad)
-    .map(({ name }) => name);
-const unique = (values: string[]): string[] => [...new Set(values)].sort();
-
-/** `pod and container "x"`, or undefined when nobody is to blame. */
-function setters(pod: boolean, names: string[]): string | undefined {
-  const who = [...(pod ? ['pod'] : []), ...(names.length ? [theContainers(names)] : [])];
-  return who.length ? who.join(' and ') : undefined;
-}
-
-const isWindows = (pod: Pod): boolean => specOf(pod).os?.name === 'windows';
+/** What the baseline level forbids, in upstream's words: known ways out of a container. */
+import type { Container } from '../../../../../machinery/api/types.ts';
+import {
+  addedCapabilities,
+  type Check,
+  containersOf,
+  mustNotInclude,
+  type Named,
+  namesWhere,
+  plural,
+  quoted,
+  setters,
+  specOf,
+  theContainers,
+  unique,
+} from './wording.ts';
 
 const defaultCapabilities = new Set([
   'AUDIT_WRITE',
@@ -61,17 +30,6 @@ const defaultCapabilities = new Set([
   'SETUID',
   'SYS_CHROOT',
 ]);
-
-/** Capabilities added beyond `allowed`, with the containers that add them. */
-function addedCapabilities(pod: Pod, allowed: (name: string) => boolean): { who: string[]; what: string[] } {
-  const beyond = ({ securityContext }: Named) =>
-    (securityContext?.capabilities?.add ?? []).filter((name) => !allowed(name));
-  const who = containersOf(pod).filter((container) => beyond(container).length);
-  return { who: who.map(({ name }) => name), what: unique(who.flatMap(beyond)) };
-}
-
-const mustNotInclude = ({ who, what }: { who: string[]; what: string[] }): string =>
-  `${theContainers(who)} must not include ${quoted(what)} in securityContext.capabilities.add`;
 
 const appArmorPrefix = 'container.apparmor.security.beta.kubernetes.io/';
 const safeSysctls = new Set([
@@ -301,136 +259,6 @@ export const baselineChecks: Check[] = [
       const who = setters(specOf(pod).securityContext?.windowsOptions?.hostProcess === true, names);
       return who
         ? { reason: 'hostProcess', detail: `${who} must not set securityContext.windowsOptions.hostProcess=true` }
-        : undefined;
-    },
-  },
-];
-
-const allowedVolumes = new Set([
-  'configMap',
-  'csi',
-  'downwardAPI',
-  'emptyDir',
-  'ephemeral',
-  'image',
-  'persistentVolumeClaim',
-  'projected',
-  'secret',
-]);
-
-export const restrictedChecks: Check[] = [
-  {
-    id: 'allowPrivilegeEscalation',
-    level: 'restricted',
-    since: 8,
-    check(pod) {
-      if (isWindows(pod)) return undefined;
-      const names = namesWhere(pod, ({ securityContext }) => securityContext?.allowPrivilegeEscalation !== false);
-      return names.length
-        ? {
-            reason: 'allowPrivilegeEscalation != false',
-            detail: `${theContainers(names)} must set securityContext.allowPrivilegeEscalation=false`,
-          }
-        : undefined;
-    },
-  },
-  {
-    id: 'capabilities_restricted',
-    level: 'restricted',
-    since: 22,
-    overrides: ['capabilities_baseline'],
-    check(pod) {
-      if (isWindows(pod)) return undefined;
-      const keeps = namesWhere(pod, ({ securityContext }) => !securityContext?.capabilities?.drop?.includes('ALL'));
-      const added = addedCapabilities(pod, (name) => name === 'NET_BIND_SERVICE');
-      const details = [
-        ...(keeps.length ? [`${theContainers(keeps)} must set securityContext.capabilities.drop=["ALL"]`] : []),
-        ...(added.who.length ? [mustNotInclude(added)] : []),
-      ];
-      return details.length ? { reason: 'unrestricted capabilities', detail: details.join('; ') } : undefined;
-    },
-  },
-  {
-    id: 'restrictedVolumes',
-    level: 'restricted',
-    since: 0,
-    overrides: ['hostPathVolumes'],
-    check(pod) {
-      const bad = (specOf(pod).volumes ?? []).flatMap((volume) => {
-        const type =
-          Object.keys(volume).find((key) => key !== 'name' && volume[key as keyof typeof volume]) ?? 'unknown';
-        return allowedVolumes.has(type) ? [] : [{ name: volume.name, type }];
-      });
-      if (!bad.length) return undefined;
-      const types = unique(bad.map(({ type }) => type));
-      return {
-        reason: 'restricted volume types',
-        detail: `${plural('volume', 'volumes', bad.length)} ${quoted(bad.map(({ name }) => name))} ${plural('uses', 'use', bad.length)} restricted volume ${plural('type', 'types', types.length)} ${quoted(types)}`,
-      };
-    },
-  },
-  {
-    id: 'runAsNonRoot',
-    level: 'restricted',
-    since: 0,
-    check(pod) {
-      const podValue = specOf(pod).securityContext?.runAsNonRoot;
-      const explicit = namesWhere(pod, ({ securityContext }) => securityContext?.runAsNonRoot === false);
-      const who = setters(podValue === false, explicit);
-      // A pod that says so makes up for containers that say nothing.
-      const implicit =
-        podValue === true ? [] : namesWhere(pod, ({ securityContext }) => securityContext?.runAsNonRoot === undefined);
-      if (who) {
-        const verb = `${who} must not set securityContext.runAsNonRoot=false`;
-        return { reason: 'runAsNonRoot != true', detail: verb };
-      }
-      return implicit.length
-        ? {
-            reason: 'runAsNonRoot != true',
-            detail: `pod or ${theContainers(implicit)} must set securityContext.runAsNonRoot=true`,
-          }
-        : undefined;
-    },
-  },
-  {
-    id: 'runAsUser',
-    level: 'restricted',
-    since: 23,
-    check(pod) {
-      const names = namesWhere(pod, ({ securityContext }) => securityContext?.runAsUser === 0);
-      const who = setters(specOf(pod).securityContext?.runAsUser === 0, names);
-      return who ? { reason: 'runAsUser=0', detail: `${who} must not set runAsUser=0` } : undefined;
-    },
-  },
-  {
-    id: 'seccompProfile_restricted',
-    level: 'restricted',
-    since: 19,
-    overrides: ['seccompProfile_baseline'],
-    check(pod) {
-      if (isWindows(pod)) return undefined;
-      const isGood = (type: string | undefined) => type === 'RuntimeDefault' || type === 'Localhost';
-      const podType = specOf(pod).securityContext?.seccompProfile?.type;
-      const typeOf = ({ securityContext }: Named) => securityContext?.seccompProfile?.type;
-      const explicit = namesWhere(pod, (container) => typeOf(container) !== undefined && !isGood(typeOf(container)));
-      const who = setters(podType !== undefined && !isGood(podType), explicit);
-      if (who) {
-        const types = unique(
-          [podType, ...containersOf(pod).map(typeOf)].filter(
-            (type): type is string => type !== undefined && !isGood(type),
-          ),
-        );
-        return {
-          reason: 'seccompProfile',
-          detail: `${who} must not set securityContext.seccompProfile.type to ${quoted(types)}`,
-        };
-      }
-      const implicit = isGood(podType) ? [] : namesWhere(pod, (container) => typeOf(container) === undefined);
-      return implicit.length
-        ? {
-            reason: 'seccompProfile',
-            detail: `pod or ${theContainers(implicit)} must set securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost"`,
-          }
         : undefined;
     },
   },
