@@ -65,14 +65,14 @@ export interface ProbeTarget {
   containerId: string;
   podIp: string;
   startedAt: Date;
-  /** What the pod's status said of this container when the kubelet found it running: taken as the first results. */
-  started?: boolean;
-  ready?: boolean;
 }
 
 /** probes/: runs the probes of running containers, and tells when a result changes. */
 export interface Prober {
-  /** Starts probes of a container that has been seen running; of a container already tracked only the pod is renewed. */
+  /**
+   * Starts probes of a container that has been seen running; of a container already tracked only the pod is renewed.
+   * What the pod's status says of this very container (a kubelet before this one wrote it) are the first results.
+   */
   track(target: ProbeTarget): void;
   untrack(containerId: string): void;
   untrackPod(podUid: string): void;

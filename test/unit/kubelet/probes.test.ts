@@ -219,9 +219,14 @@ describe('the prober', () => {
     expect(prober.result('id1', 'liveness')).toBeUndefined();
   });
 
-  it('takes a started container of before as started', () => {
+  it('takes a container that was started and ready before as such, but no new one', () => {
     const { prober } = start(() => 1);
-    prober.track({ ...target({ startupProbe: probe('s'), readinessProbe: probe('r') }), started: true, ready: true });
+    const given = target({ startupProbe: probe('s'), readinessProbe: probe('r') });
+    const status = { name: 'c', image: '', imageID: '', restartCount: 0, ready: true, started: true };
+    const pod = { ...given.pod, status: { containerStatuses: [{ ...status, containerID: 'containerd://id1' }] } };
+    prober.track({ ...given, pod });
+    prober.track({ ...given, pod, containerId: 'id2' });
+    expect(prober.result('id2', 'readiness')).toBe('unknown');
     expect(prober.result('id1', 'startup')).toBe('success');
     expect(prober.result('id1', 'readiness')).toBe('success');
   });

@@ -1,6 +1,6 @@
 /** Probes of running containers: one timer each, thresholds, startup before the others, results and events. */
 
-import type { Probe } from '../../../machinery/api/types.ts';
+import type { ContainerStatus, Probe } from '../../../machinery/api/types.ts';
 import { MetricsRegistry } from '../../../machinery/serving/metrics.ts';
 import type { ProbeKind, Prober, ProberOptions, ProbeTarget } from '../types.ts';
 import { type ProbeOutcome, runProbe } from './run-probe.ts';
@@ -166,10 +166,16 @@ export function createProber(options: ProberOptions): Prober {
   };
 }
 
-function newWorker(kind: ProbeKind, probe: Probe, { started, ready }: ProbeTarget): Worker {
-  const before = kind === 'startup' ? started : kind === 'readiness' ? ready : undefined;
+function newWorker(kind: ProbeKind, probe: Probe, target: ProbeTarget): Worker {
+  const known = knownStatus(target);
+  const before = kind === 'startup' ? known?.started : kind === 'readiness' ? known?.ready : undefined;
   const result = before ? 'success' : kind === 'liveness' ? 'success' : 'unknown';
   return { kind, probe, result, last: 'unknown', run: 0, timer: undefined, running: false, onHold: false };
+}
+
+function knownStatus({ pod, containerId }: ProbeTarget): ContainerStatus | undefined {
+  const all = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
+  return all.find(({ containerID }) => containerID?.endsWith(`://${containerId}`));
 }
 
 const untilInitialDelay = ({ startedAt }: ProbeTarget, probe: Probe): number =>
