@@ -92,12 +92,10 @@ afterAll(async () => {
 describe('a ReplicaSet', () => {
   test('adopts matching orphans, releases pods that match no more, and replaces them', async () => {
     const app = 'family';
-    await client
-      .resource(pods)
-      .create({
-        metadata: { namespace, name: 'orphan', labels: { app } },
-        spec: { containers: [{ name: 'c', image: 'v1' }] },
-      });
+    await client.resource(pods).create({
+      metadata: { namespace, name: 'orphan', labels: { app } },
+      spec: { containers: [{ name: 'c', image: 'v1' }] },
+    });
     await client.resource(replicaSets).create({
       metadata: { namespace, name: app },
       spec: { replicas: 2, selector: selectorOf(app), template: template(app) },
@@ -287,7 +285,14 @@ describe('a DaemonSet', () => {
     await client.resource(nodes).patch({ name: 'n3' }, { spec: { taints: null } }, { type: 'merge' });
     await when(daemonSets, app, ({ status }) => status?.numberAvailable === 3);
     await patch(daemonSets, app, withImage('v2'));
-    await when(daemonSets, app, ({ status }) => status?.updatedNumberScheduled === 3 && status.numberAvailable === 3);
+    await when(
+      daemonSets,
+      app,
+      ({ metadata, status }) =>
+        status?.observedGeneration === metadata?.generation &&
+        status?.updatedNumberScheduled === 3 &&
+        status.numberAvailable === 3,
+    );
     expect((await podsOf(app)).map(imageOf)).toEqual(['v2', 'v2', 'v2']);
     const revisions = await listed(controllerRevisions, `app=${app}`);
     expect(revisions.map(({ revision }) => revision).sort()).toEqual([1, 2]);
