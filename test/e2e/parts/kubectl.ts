@@ -237,9 +237,9 @@ export function kubectlCommands(): void {
       const different = await kubectl('-n', ns, 'diff', '-f', file);
       expect(different.code).toBe(1);
       expect(different.stdout).toMatch(/-\s+replicas: 1\n\+\s+replicas: 2/);
-      const conflict = await kubectl('-n', ns, 'apply', '--server-side', '-f', file);
+      const conflict = await kubectl('-n', ns, 'apply', '--server-side', '--field-manager=somebody', '-f', file);
       expect(conflict.stderr).toContain('conflict');
-      await must('-n', ns, 'apply', '--server-side', '--force-conflicts', '-f', file);
+      await must('-n', ns, 'apply', '--server-side', '--field-manager=somebody', '--force-conflicts', '-f', file);
       expect(await must('-n', ns, 'get', 'deployment', 'web', '-o', 'jsonpath={.spec.replicas}')).toBe('2');
     });
 
