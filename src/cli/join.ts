@@ -29,7 +29,8 @@ export function addJoinCommand(program: Command): void {
 async function runJoinCommand(endpoint: string | undefined, flags: Flags, command: Command): Promise<void> {
   if (flags.inventory) {
     const { drawFleet, hostArguments } = await import('./fleet-session.ts');
-    const { joinFleet, secretOf } = await import('../installer/fleet/commands.ts');
+    const { joinFleet } = await import('../installer/fleet/commands.ts');
+    const { secretOf } = await import('../installer/fleet/plan.ts');
     const secret = secretOf(endpoint, flags.token, flags.discoveryTokenCaCertHash);
     await drawFleet(flags, hostArguments(command, ['token', 'discoveryTokenCaCertHash']), (options) =>
       joinFleet({ ...options, ...(secret ? { secret } : {}) }),

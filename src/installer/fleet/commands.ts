@@ -1,42 +1,17 @@
 /** The commands over an inventory: init, join, up, reset. */
-import { isIP } from 'node:net';
 import type { Node } from '../../machinery/api/types.ts';
-import { joinHostPort, splitHostPort } from '../config/cidr.ts';
-import { defaultBindPort } from '../config/defaults.ts';
 import { kubeconfigPaths } from '../config/paths.ts';
-import { readConfigFile } from '../config/read-config.ts';
 import { KinitError } from '../errors.ts';
-import { limitHosts, readInventory } from '../inventory/read-inventory.ts';
-import type { Inventory, InventoryHost } from '../inventory/types.ts';
+import type { InventoryHost } from '../inventory/types.ts';
 import { createJoinSecret, ensureLabels, fetchKubeconfig, findNodes, waitForNodes } from './cluster.ts';
-import {
-  type GivenDocuments,
-  initDocuments,
-  type JoinSecret,
-  joinByFileDocuments,
-  joinDocuments,
-  ownAddress,
-} from './documents.ts';
+import { initDocuments, type JoinSecret, joinByFileDocuments, joinDocuments } from './documents.ts';
 import type { FleetSink } from './events.ts';
 import { fleetError, type HostFailure } from './failures.ts';
 import { Fleet, type Member } from './fleet.ts';
+import { controlPlaneOf, type FleetCommandOptions, isControlPlane, type Plan, planOf, serverFor } from './plan.ts';
 import { hasBundle } from './ship.ts';
 
-export interface FleetCommandOptions {
-  inventoryPath: string;
-  limit?: string[];
-  bundlePath: string;
-  /** Unknown host keys are taken and remembered. */
-  acceptHostKeys?: boolean;
-  /** A `--config` file of the workstation. */
-  configPath?: string;
-  /** Flags that go to kinit on the hosts as they are; none of them secret. */
-  arguments?: string[];
-  dryRun?: boolean;
-  signal: AbortSignal;
-  events: FleetSink;
-  env?: NodeJS.ProcessEnv;
-}
+export type { FleetCommandOptions } from './plan.ts';
 
 export interface UpOptions extends FleetCommandOptions {
   /** Where the administrator's kubeconfig goes on the workstation. */
@@ -52,37 +27,6 @@ export interface FleetResult {
   changed: boolean;
   /** All nodes of the cluster, after `up`. */
   nodes: Node[];
-}
-
-interface Plan {
-  inventory: Inventory;
-  hosts: InventoryHost[];
-  given: GivenDocuments;
-}
-
-async function planOf(options: FleetCommandOptions): Promise<Plan> {
-  const inventory = await readInventory(options.inventoryPath, options.env);
-  if (options.acceptHostKeys) {
-    for (const host of inventory.hosts) {
-      host.acceptHostKeys = true;
-      if (host.bastion) host.bastion.acceptHostKeys = true;
-    }
-  }
-  const given = options.configPath ? (await readConfigFile(options.configPath)).documents : {};
-  return { inventory, hosts: limitHosts(inventory, options.limit), given };
-}
-
-const isControlPlane = ({ roles }: InventoryHost) => roles.includes('control-plane');
-
-/** The one control plane of the inventory, whether limited to or not. */
-function controlPlaneOf({ inventory }: Plan): InventoryHost {
-  const found = inventory.hosts.filter(isControlPlane);
-  if (found.length === 1) return found[0]!;
-  throw new KinitError(
-    'Validation',
-    `${inventory.path}: ${found.map(({ name }) => name).join(' and ')} have the role control-plane; this release makes one`,
-    { advice: 'give the role to one host' },
-  );
 }
 
 /** Opens the fleet, runs the work, and tells how it ended, whatever happens. */
@@ -280,14 +224,6 @@ async function finishUp(fleet: Fleet, first: Member, plan: Plan, options: UpOpti
   return nodes;
 }
 
-/** The API server as the workstation reaches it: by the inventory's address when the host does not know that one itself. */
-function serverFor({ host, facts }: Member, { inventory, given }: Plan): string | undefined {
-  if (host.connection === 'local' || ownAddress(host, facts)) return undefined;
-  if (inventory.cluster.controlPlaneEndpoint ?? given.ClusterConfiguration?.controlPlaneEndpoint) return undefined;
-  const port = given.InitConfiguration?.localAPIEndpoint?.bindPort ?? defaultBindPort;
-  return `https://${isIP(host.address) === 6 ? `[${host.address}]` : host.address}:${port}`;
-}
-
 /** `kinit reset --inventory`: workers first, then the control plane. */
 export async function resetFleet(options: FleetCommandOptions): Promise<FleetResult> {
   const plan = await planOf(options);
@@ -323,18 +259,4 @@ async function canReset({ connection, facts, name }: Member): Promise<boolean> {
     host: name,
     advice: 'copy the bundle to the host, run it with sh, then kinit reset',
   });
-}
-
-/** From `kinit join <endpoint> --token …`. */
-export function secretOf(endpoint: string | undefined, token: string | undefined, hashes: string[] | undefined) {
-  if (!endpoint && !token) return undefined;
-  if (!endpoint || !token || !hashes?.length) {
-    throw new KinitError(
-      'Usage',
-      'to join another cluster, give the endpoint, --token and --discovery-token-ca-cert-hash; without them the control plane of the inventory is asked',
-    );
-  }
-  const parsed = splitHostPort(endpoint);
-  const apiServerEndpoint = parsed && !parsed.port ? joinHostPort(parsed.host, defaultBindPort) : endpoint;
-  return { apiServerEndpoint, token, caCertHashes: hashes };
 }

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { appendFile, readFile, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -204,6 +204,22 @@ describe('connecting', () => {
     };
     const { stdout } = await asRoot(hosts({ bastion }), 'echo $SSH_CONNECTION; uname -n');
     expect(stdout).toMatch(new RegExp(`^${lab.host('b').ip.replaceAll('.', '\\.')} .*\na\n$`));
+  });
+
+  it('needs no SSH for this machine', async () => {
+    const local = hosts({ address: undefined, connection: 'local' });
+    const command = 'id -u; cat; uname -n';
+    expect((await asRoot(local, command, {}, 'input\n')).stdout).toBe(`0\ninput\n${hostname()}\n`);
+    const fleet = await Fleet.open(local, options());
+    const { connection } = fleet.member('a');
+    await expect(connection.must('looking', 'echo nothing there >&2; exit 3')).rejects.toMatchObject({
+      message: 'looking failed (exit code 3)',
+      details: { host: 'a', seen: 'nothing there' },
+    });
+    const pieces: Buffer[] = [];
+    await connection.exec('seq 1 3', { onStdout: (piece) => pieces.push(piece) });
+    expect(Buffer.concat(pieces).toString()).toBe('1\n2\n3\n');
+    fleet.close();
   });
 
   it('says why a host cannot be reached', async () => {

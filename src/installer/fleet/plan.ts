@@ -1,0 +1,84 @@
+/** What a command over an inventory is about to do: the hosts, their settings, and where the cluster is. */
+import { isIP } from 'node:net';
+import { joinHostPort, splitHostPort } from '../config/cidr.ts';
+import { defaultBindPort } from '../config/defaults.ts';
+import { readConfigFile } from '../config/read-config.ts';
+import { KinitError } from '../errors.ts';
+import { limitHosts, readInventory } from '../inventory/read-inventory.ts';
+import type { Inventory, InventoryHost } from '../inventory/types.ts';
+import { type GivenDocuments, type JoinSecret, ownAddress } from './documents.ts';
+import type { FleetSink } from './events.ts';
+import type { Member } from './fleet.ts';
+
+export interface FleetCommandOptions {
+  inventoryPath: string;
+  limit?: string[];
+  bundlePath: string;
+  /** Unknown host keys are taken and remembered. */
+  acceptHostKeys?: boolean;
+  /** A `--config` file of the workstation. */
+  configPath?: string;
+  /** Flags that go to kinit on the hosts as they are; none of them secret. */
+  arguments?: string[];
+  dryRun?: boolean;
+  signal: AbortSignal;
+  events: FleetSink;
+  env?: NodeJS.ProcessEnv;
+}
+
+export interface Plan {
+  inventory: Inventory;
+  hosts: InventoryHost[];
+  given: GivenDocuments;
+}
+
+export async function planOf(options: FleetCommandOptions): Promise<Plan> {
+  const inventory = await readInventory(options.inventoryPath, options.env);
+  if (options.acceptHostKeys) {
+    for (const host of inventory.hosts) {
+      host.acceptHostKeys = true;
+      if (host.bastion) host.bastion.acceptHostKeys = true;
+    }
+  }
+  const given = options.configPath ? (await readConfigFile(options.configPath)).documents : {};
+  return { inventory, hosts: limitHosts(inventory, options.limit), given };
+}
+
+export const isControlPlane = ({ roles }: InventoryHost) => roles.includes('control-plane');
+
+/** The one control plane of the inventory, whether limited to or not. */
+export function controlPlaneOf({ inventory }: Plan): InventoryHost {
+  const found = inventory.hosts.filter(isControlPlane);
+  if (found.length === 1) return found[0]!;
+  throw new KinitError(
+    'Validation',
+    `${inventory.path}: ${found.map(({ name }) => name).join(' and ')} have the role control-plane; this release makes one`,
+    { advice: 'give the role to one host' },
+  );
+}
+
+/** The API server as the workstation reaches it: by the inventory's address when the host does not know that one itself. */
+export function serverFor({ host, facts }: Member, { inventory, given }: Plan): string | undefined {
+  if (host.connection === 'local' || ownAddress(host, facts)) return undefined;
+  if (inventory.cluster.controlPlaneEndpoint ?? given.ClusterConfiguration?.controlPlaneEndpoint) return undefined;
+  const port = given.InitConfiguration?.localAPIEndpoint?.bindPort ?? defaultBindPort;
+  return `https://${isIP(host.address) === 6 ? `[${host.address}]` : host.address}:${port}`;
+}
+
+/** From `kinit join <endpoint> --token …`. */
+export function secretOf(
+  endpoint: string | undefined,
+  token: string | undefined,
+  hashes: string[] | undefined,
+): JoinSecret | undefined {
+  if (!endpoint && !token) return undefined;
+  if (!endpoint || !token || !hashes?.length) {
+    throw new KinitError(
+      'Usage',
+      'to join another cluster, give the endpoint, --token and --discovery-token-ca-cert-hash; without them the control plane of the inventory is asked',
+    );
+  }
+  const parsed = splitHostPort(endpoint);
+  const apiServerEndpoint = parsed && !parsed.port ? joinHostPort(parsed.host, defaultBindPort) : endpoint;
+  return { apiServerEndpoint, token, caCertHashes: hashes };
+}
