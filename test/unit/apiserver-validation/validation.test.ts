@@ -323,3 +323,20 @@ describe('what is accepted', () => {
     for (const object of objects) expect(errorsOf(parse(JSON.stringify(object)))).toEqual([]);
   });
 });
+
+describe('the status of a pod', () => {
+  const ended = (exitCode: number) => ({ containerStatuses: [{ name: 'c', state: { terminated: { exitCode } } }] });
+  const running = { containerStatuses: [{ name: 'c', state: { running: {} } }] };
+  it.each([
+    ['Always', 0, true],
+    ['OnFailure', 1, true],
+    ['OnFailure', 0, false],
+    ['Never', 1, false],
+  ])('with restart policy %s and exit code %i a container may run again: %s', (policy, code, may) => {
+    const old = { ...parse(pod(`{restartPolicy: ${policy}, containers: [${container()}]}`)), status: ended(code) };
+    const expected = may
+      ? []
+      : ['status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state'];
+    expect(errorsOf({ ...old, status: running }, old, 'status')).toEqual(expected);
+  });
+});

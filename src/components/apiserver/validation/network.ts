@@ -72,7 +72,8 @@ export function endpointSliceErrors(object: UnknownObject): FieldError[] {
   const errors: FieldError[] = [];
   if (!addressType) errors.push(required('addressType'));
   else if (!types.includes(addressType)) errors.push(unsupported('addressType', addressType, types));
-  if ((endpoints ?? []).length > maxEndpoints) return [...errors, tooMany('endpoints', (endpoints ?? []).length, maxEndpoints)];
+  if ((endpoints ?? []).length > maxEndpoints)
+    return [...errors, tooMany('endpoints', (endpoints ?? []).length, maxEndpoints)];
   for (const [i, { addresses, hostname, nodeName }] of (endpoints ?? []).entries()) {
     const here = at('endpoints', i);
     if (!addresses?.length) errors.push(required(`${here}.addresses`, 'must contain at least 1 address'));

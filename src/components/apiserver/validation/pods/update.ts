@@ -127,7 +127,10 @@ const isEmpty = (value: unknown): boolean =>
 
 /** The lines that differ, `-` of the new and `+` of the old spec, as upstream prints them. */
 function difference(next: PodSpec, before: PodSpec): string {
-  const lines = (spec: PodSpec) => JSON.stringify(withoutEmpty(spec), null, 1).split('\n');
+  const lines = (spec: PodSpec) =>
+    JSON.stringify(withoutEmpty(spec), null, 1)
+      .split('\n')
+      .map((line) => line.replace(/,$/, ''));
   const [now, then] = [lines(next), lines(before)];
   const only = (a: string[], b: string[]) => a.filter((line) => !b.includes(line));
   return [...only(now, then).map((line) => `-${line}`), ...only(then, now).map((line) => `+${line}`)].join('\n');
@@ -138,22 +141,24 @@ export function podStatusErrors(object: UnknownObject, old: UnknownObject | unde
   const errors: FieldError[] = [];
   if (next.spec?.nodeName !== before.spec?.nodeName)
     errors.push(forbiddenField('status.nodeName', 'may not be changed directly'));
-  for (const name of ['containerStatuses', 'initContainerStatuses'] as const) {
-    const known = (before.spec?.[name === 'containerStatuses' ? 'containers' : 'initContainers'] ?? []) as Container[];
-    if (before.spec?.restartPolicy === 'Always' && name === 'containerStatuses') continue;
+  // Pods that always restart may run anything again.
+  if (before.spec?.restartPolicy === 'Always') return errors;
+  const rules = new Map(
+    [...(before.spec?.containers ?? []), ...(before.spec?.initContainers ?? [])].map((container) => [
+      container.name,
+      container.restartPolicy ?? before.spec?.restartPolicy,
+    ]),
+  );
+  for (const name of ['containerStatuses', 'initContainerStatuses'] as const)
     for (const [i, now] of (next.status?.[name] ?? []).entries()) {
-      const then = before.status?.[name]?.find((status) => status.name === now.name);
-      const restarts =
-        before.spec?.restartPolicy !== 'Never' ||
-        known.some((container) => container.name === now.name && container.restartPolicy === 'Always');
-      const wasSuccess = then?.state?.terminated?.exitCode === 0;
-      if (!then?.state?.terminated || now.state?.terminated || (restarts && !wasSuccess)) continue;
-      if (restarts && known.find((container) => container.name === now.name)?.restartPolicy === 'Always') continue;
+      const ended = before.status?.[name]?.find((status) => status.name === now.name)?.state?.terminated;
+      if (!ended || now.state?.terminated) continue;
+      const policy = rules.get(now.name);
+      if (policy === 'Always' || (policy === 'OnFailure' && ended.exitCode !== 0)) continue;
       errors.push(
         forbiddenField(`${at(`status.${name}`, i)}.state`, 'may not be transitioned to non-terminated state'),
       );
     }
-  }
   return errors;
 }
 
