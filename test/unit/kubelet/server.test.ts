@@ -226,6 +226,9 @@ describe('the server', () => {
     expect(summary.node.fs.capacityBytes).toBeGreaterThan(0);
     expect((await ask('/metrics/resource', 'admin')).body).toMatch(/^node_cpu_usage_seconds_total [\d.]+ \d{13}$/m);
     expect((await ask('/metrics/cadvisor', 'admin')).body).toContain('machine_cpu_cores');
+    const own = (await ask('/metrics', 'admin')).body;
+    expect(own).toContain('kubelet_running_containers{container_state="running"} 1');
+    expect(own).toMatch(/kubelet_http_requests_total\{.*path="configz".*\} 1/);
     expect((await ask('/nothing', 'admin')).status).toBe(404);
   });
 

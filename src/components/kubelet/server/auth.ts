@@ -104,7 +104,7 @@ export function createGate(auth: KubeletServerOptions['auth'], nodeName: string)
   };
 }
 
-const pathOf = (req: IncomingMessage): string => new URL(req.url ?? '/', 'https://localhost').pathname;
+export const pathOf = (req: IncomingMessage): string => new URL(req.url ?? '/', 'https://localhost').pathname;
 
 /** The certificates of a file, read again when it has changed. */
 function rereadCertificates(file: string): () => X509Certificate[] {

@@ -7,8 +7,9 @@ import type { Duplex } from 'node:stream';
 import type { SecureVersion } from 'node:tls';
 import { selfSignedCertificate } from '../../../machinery/serving/self-signed.ts';
 import type { KubeletServer, KubeletServerOptions } from '../types.ts';
-import { createGate, type Gate } from './auth.ts';
+import { createGate, type Gate, pathOf } from './auth.ts';
 import { createEndpoints, type Endpoints } from './endpoints.ts';
+import { registerOwnMetrics } from './own-metrics.ts';
 import { joinStream, RequestError, streamTarget, streamUrl } from './streaming.ts';
 
 const versions: Record<string, SecureVersion> = {
@@ -24,6 +25,7 @@ const debugPaths = /^\/(run|exec|attach|portForward|containerLogs|runningpods|ch
 export async function startServer(options: KubeletServerOptions): Promise<KubeletServer> {
   const gate = createGate(options.auth, options.view.nodeName);
   const endpoints = createEndpoints(options);
+  const count = registerOwnMetrics(options);
   const { tls } = options;
   const server = createServer({
     ...certificateOf(tls),
@@ -37,10 +39,12 @@ export async function startServer(options: KubeletServerOptions): Promise<Kubele
   const stopRenewal = renewCertificate(server, tls);
 
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+    count(req.method ?? '', pathOf(req), res);
     answer(req, res, gate, endpoints, options).catch((error: Error) => refuse(res, error, options));
   });
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
+    count(req.method ?? '', pathOf(req), socket);
     upgrade(req, socket, head, gate, options).catch((error: Error) => {
       const status = error instanceof RequestError ? error.status : 500;
       endRaw(socket, status, error.message);
