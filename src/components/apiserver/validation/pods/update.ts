@@ -1,6 +1,6 @@
 /** What may change in a pod: upstream's ValidatePodUpdate, …StatusUpdate, …EphemeralContainersUpdate and …Resize. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Container, Pod, PodSpec, Toleration, UnknownObject } from '../../../../machinery/api/types.ts';
+import type { Pod, PodSpec, Toleration, UnknownObject } from '../../../../machinery/api/types.ts';
 import { at, type FieldError, forbiddenField, invalidValue, required } from '../field-errors.ts';
 import { tolerationErrors } from './scheduling.ts';
 import { podSpecErrors, specOf } from './spec.ts';
