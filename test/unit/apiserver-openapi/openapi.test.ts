@@ -80,14 +80,18 @@ describe('OpenAPI v2', () => {
     for (const reference of references(document('/openapi/v2')))
       expect(definitions).toHaveProperty([reference.split('/').at(-1) as string]);
   });
-  test('is JSON only', () => {
-    expect(() =>
-      openApiDocument(
-        registry,
-        new URL('https://x/openapi/v2'),
-        'application/com.github.proto-openapi.spec.v2@v1.0+protobuf',
-        '',
-      ),
-    ).toThrow('only the following media types are accepted');
+  test.each([
+    ['application/com.github.proto-openapi.spec.v2@v1.0+protobuf'],
+    ['application/com.github.proto-openapi.spec.v2.v1.0+protobuf'],
+  ])('is written as protobuf for %s', (accept) => {
+    const found = openApiDocument(registry, new URL('https://x/openapi/v2'), accept, '');
+    expect(found?.contentType).toBe('application/com.github.proto-openapi.spec.v2.v1.0+protobuf');
+    // swagger: "2.0"
+    expect(found?.body.subarray(0, 5).toString('hex')).toBe('0a03322e30');
+  });
+  test('is nothing else', () => {
+    expect(() => openApiDocument(registry, new URL('https://x/openapi/v2'), 'text/html', '')).toThrow(
+      'only the following media types are accepted',
+    );
   });
 });

@@ -1,11 +1,12 @@
-/** OpenAPI v2 and v3 documents, made from the registry when somebody asks, kept compressed, made anew when the registry changes. */
+/** OpenAPI v2 and v3 documents: made when somebody asks, kept compressed, made anew when what they tell about changes. */
 import { createHash } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { kubernetesVersion } from '../../../machinery/version.ts';
 import { acceptedTypes, notAcceptableError } from '../codec/negotiate.ts';
-import type { ApiRegistry, ResourceDescriptor } from '../types.ts';
-import { addPaths, groupVersions } from './paths.ts';
-import { type Json, SchemaSet } from './schemas.ts';
+import type { ApiRegistry } from '../types.ts';
+import { type Described, documentV2, documentV3, indexPaths } from './documents.ts';
+import type { Json } from './schemas.ts';
+import { encodeV2 } from './v2-protobuf.ts';
 
 export interface OpenApiDocument {
   contentType: string;
@@ -22,15 +23,19 @@ export interface OpenApiDocument {
   location?: string;
 }
 
-interface Rendered {
-  zipped: Buffer;
-  hash: string;
+interface State {
+  /** Hash by path of the index, and of the document of version 2 (`v2`); undefined once the registry has changed. */
+  hashes: Map<string, string> | undefined;
+  /** Compressed documents by form and hash. */
+  documents: Map<string, Buffer>;
 }
 
-const cache = new WeakMap<ApiRegistry, Map<string, Rendered>>();
-const info = { title: 'Kubernetes', version: kubernetesVersion };
-const bearer = { type: 'apiKey', description: 'Bearer token authentication', name: 'authorization', in: 'header' };
+const states = new WeakMap<ApiRegistry, State>();
 const yearMs = 365 * 24 * 60 * 60 * 1000;
+const json = 'application/json';
+const protobuf = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+/** As older clients write it; `@` may not be in a media type. */
+const oldProtobuf = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
 
 /** `/openapi/v2`, `/openapi/v3`, `/openapi/v3/<group version path>?hash=…`; undefined for other paths. Throws a 406 StatusError. */
 export function openApiDocument(
@@ -40,102 +45,108 @@ export function openApiDocument(
   acceptEncoding: string | undefined,
 ): OpenApiDocument | undefined {
   const path = url.pathname.replace(/\/$/, '');
+  if (path !== '/openapi/v2' && path !== '/openapi/v3' && !path.startsWith('/openapi/v3/')) return undefined;
+  const state = stateOf(registry);
+  const hashes = currentHashes(registry, state);
   const zip = /\bgzip\b/.test(acceptEncoding ?? '');
   if (path === '/openapi/v2') {
-    requireJson(accept);
-    return answer(
-      remembered(registry, 'v2', () => version2(registry)),
-      zip,
-    );
+    const contentType = chosenType(accept, [json, protobuf, oldProtobuf]);
+    const hash = hashes.get('v2') ?? '';
+    const make = () => documentV2(registry);
+    if (contentType === json) return { ...kept(state, 'v2', hash, zip, () => textOf(make())), contentType };
+    return { ...kept(state, 'v2 protobuf', hash, zip, () => encodeV2(make())), contentType: protobuf };
   }
-  if (path === '/openapi/v3') {
-    requireJson(accept);
-    return answer(
-      remembered(registry, 'v3', () => index(registry)),
-      zip,
-    );
-  }
-  if (!path.startsWith('/openapi/v3/')) return undefined;
+  chosenType(accept, [json]);
+  if (path === '/openapi/v3') return index(hashes, zip);
   const name = path.slice('/openapi/v3/'.length);
-  const descriptors = groupVersions(registry).get(name);
-  if (!descriptors) return undefined;
-  requireJson(accept);
-  const rendered = remembered(registry, name, () => version3(descriptors));
+  const hash = hashes.get(name);
+  if (name === 'v2' || hash === undefined) return undefined;
   const asked = url.searchParams.get('hash');
-  const document = answer(rendered, zip);
-  if (asked && asked !== rendered.hash) return { ...document, location: hashedUrl(name, rendered.hash) };
+  if (asked && asked !== hash) {
+    return { contentType: json, body: Buffer.alloc(0), etag: `"${hash}"`, location: hashedUrl(name, hash) };
+  }
+  const make = () => textOf(documentV3(registry, name, indexPaths(registry).get(name) ?? []));
+  const document = { ...kept(state, name, hash, zip, make), contentType: json };
   if (!asked) return document;
   return { ...document, cacheControl: 'public, immutable', expires: new Date(Date.now() + yearMs).toUTCString() };
 }
 
-/** Documents are JSON only. */
-function requireJson(accept: string | undefined): void {
-  const types = acceptedTypes(accept);
-  if (
-    !types.length ||
-    types.some(({ type }) => type === 'application/json' || type === '*/*' || type === 'application/*')
-  )
-    return;
-  throw notAcceptableError(['application/json']);
-}
-
-function remembered(registry: ApiRegistry, name: string, make: () => Json): Rendered {
-  let documents = cache.get(registry);
-  if (!documents) {
-    documents = new Map();
-    cache.set(registry, documents);
-    const stop = registry.onChange(() => {
-      cache.delete(registry);
-      stop();
-    });
-  }
-  const known = documents.get(name);
-  if (known) return known;
-  const text = JSON.stringify(make());
-  const rendered = {
-    zipped: gzipSync(text, { level: 6 }),
-    hash: createHash('sha512').update(text).digest('hex').toUpperCase(),
-  };
-  documents.set(name, rendered);
-  return rendered;
-}
-
-function answer({ zipped, hash }: Rendered, zip: boolean): OpenApiDocument {
-  const common = { contentType: 'application/json', etag: `"${hash}"` };
-  return zip ? { ...common, body: zipped, contentEncoding: 'gzip' } : { ...common, body: gunzipSync(zipped) };
-}
-
+const textOf = (document: Json): Buffer => Buffer.from(JSON.stringify(document));
 const hashedUrl = (name: string, hash: string) => `/openapi/v3/${name}?hash=${hash}`;
 
-function index(registry: ApiRegistry): Json {
-  const paths: Json = {};
-  for (const [name, descriptors] of groupVersions(registry))
-    paths[name] = { serverRelativeURL: hashedUrl(name, remembered(registry, name, () => version3(descriptors)).hash) };
-  return { paths };
+function chosenType(accept: string | undefined, offered: string[]): string {
+  const types = acceptedTypes(accept);
+  if (!types.length) return json;
+  for (const { type } of types) {
+    if (type === '*/*' || type === 'application/*') return json;
+    if (offered.includes(type)) return type;
+  }
+  throw notAcceptableError([json]);
 }
 
-function version3(descriptors: ResourceDescriptor[]): Json {
-  const set = new SchemaSet('v3');
-  const paths: Json = {};
-  for (const descriptor of descriptors) addPaths(paths, 'v3', set, descriptor);
-  return {
-    openapi: '3.0.0',
-    info,
-    paths,
-    components: { schemas: set.definitions, securitySchemes: { BearerToken: bearer } },
-  };
+function stateOf(registry: ApiRegistry): State {
+  const known = states.get(registry);
+  if (known) return known;
+  const state: State = { hashes: undefined, documents: new Map() };
+  states.set(registry, state);
+  registry.onChange(() => {
+    state.hashes = undefined;
+  });
+  return state;
 }
 
-function version2(registry: ApiRegistry): Json {
-  const set = new SchemaSet('v2');
+const hashOf = (facts: unknown): string =>
+  createHash('sha512').update(JSON.stringify(facts)).digest('hex').toUpperCase();
+
+/** Hashes of the facts that documents are made from, so that the index needs none of the documents. */
+function currentHashes(registry: ApiRegistry, state: State): Map<string, string> {
+  if (state.hashes) return state.hashes;
+  const hashes = new Map<string, string>();
+  for (const [path, descriptors] of indexPaths(registry)) {
+    hashes.set(path, hashOf([kubernetesVersion, path, descriptors.map(factsOf)]));
+  }
+  hashes.set('v2', hashOf([...hashes]));
+  const current = new Set(hashes.values());
+  for (const key of state.documents.keys()) {
+    if (!current.has(key.slice(key.lastIndexOf(' ') + 1))) state.documents.delete(key);
+  }
+  state.hashes = hashes;
+  return hashes;
+}
+
+const factsOf = (descriptor: Described): unknown => [
+  descriptor.resource,
+  descriptor.kind,
+  descriptor.listKind,
+  descriptor.namespaced,
+  descriptor.verbs,
+  descriptor.subresources,
+  descriptor.openAPIV3Schema,
+];
+
+function kept(
+  state: State,
+  form: string,
+  hash: string,
+  zip: boolean,
+  make: () => Buffer,
+): Omit<OpenApiDocument, 'contentType'> {
+  const key = `${form} ${hash}`;
+  let zipped = state.documents.get(key);
+  if (!zipped) {
+    zipped = gzipSync(make(), { level: 6 });
+    state.documents.set(key, zipped);
+  }
+  const etag = `"${hash}"`;
+  return zip ? { body: zipped, contentEncoding: 'gzip', etag } : { body: gunzipSync(zipped), etag };
+}
+
+function index(hashes: Map<string, string>, zip: boolean): OpenApiDocument {
   const paths: Json = {};
-  for (const descriptor of registry.all()) addPaths(paths, 'v2', set, descriptor);
-  return {
-    swagger: '2.0',
-    info,
-    paths,
-    definitions: set.definitions,
-    securityDefinitions: { BearerToken: bearer },
-    security: [{ BearerToken: [] }],
-  };
+  for (const [name, hash] of hashes) if (name !== 'v2') paths[name] = { serverRelativeURL: hashedUrl(name, hash) };
+  const body = textOf({ paths });
+  const etag = `"${hashOf(paths)}"`;
+  return zip
+    ? { contentType: json, body: gzipSync(body), contentEncoding: 'gzip', etag }
+    : { contentType: json, body, etag };
 }

@@ -89,6 +89,16 @@ const idVerbs: Partial<Record<Method, string>> = {
   delete: 'delete',
 };
 
+/** Kinds whose deletion is answered with the object. */
+const deletedAnswered = new Set(
+  [
+    '/Pod /PodTemplate /PersistentVolume /PersistentVolumeClaim /ResourceQuota /ServiceAccount /Service',
+    'storage.k8s.io/CSIDriver storage.k8s.io/CSINode storage.k8s.io/StorageClass storage.k8s.io/VolumeAttachment',
+    'storage.k8s.io/VolumeAttributesClass resource.k8s.io/DeviceClass resource.k8s.io/ResourceClaim',
+    'resource.k8s.io/ResourceClaimTemplate resource.k8s.io/ResourceSlice',
+  ].flatMap((line) => line.split(' ')),
+);
+
 const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 
 /** `RbacAuthorizationV1` and `rbacAuthorization_v1`. */
@@ -138,7 +148,7 @@ export function resourcePaths(descriptor: ResourceDescriptor, names: TypeNames, 
     parameters: [...parameters, ...writeParameters, ...(method === 'patch' ? ['force'] : [])],
     body: method === 'patch' ? { type: `${meta}Patch`, required: true } : { type: body, required: true },
     ...(method === 'patch' ? { bodyTypes: patches } : {}),
-    answers: { 200: body, 201: body, ...(method === 'post' ? { 202: body } : {}) },
+    answers: method === 'post' ? { 200: body, 201: body, 202: body } : { 200: body, 201: body },
   });
 
   if (namespaced && has('list'))
@@ -159,16 +169,7 @@ export function resourcePaths(descriptor: ResourceDescriptor, names: TypeNames, 
   ]);
   const item = `${folder}/{name}`;
   const named = ['name', ...within];
-  const deleted = [
-    'Pod',
-    'PodTemplate',
-    'PersistentVolume',
-    'PersistentVolumeClaim',
-    'ResourceQuota',
-    'ServiceAccount',
-    'Service',
-  ];
-  const answer = (group === '' && deleted.includes(kind)) || group === 'storage.k8s.io' ? type : `${meta}Status`;
+  const answer = deletedAnswered.has(`${group}/${kind}`) ? type : `${meta}Status`;
   put(item, [
     has('get') && read(`read the specified ${kind}`, kind, type, named),
     has('update') && write('put', `replace the specified ${kind}`, kind, type, named),
