@@ -11,6 +11,8 @@ import {
   certificateSigningRequests,
   clusterRoles,
   configMaps,
+  persistentVolumeClaims,
+  persistentVolumes,
   podDisruptionBudgets,
   pods,
   resourceQuotas,
@@ -188,6 +190,62 @@ describe('policies', () => {
       const view = await client.resource(clusterRoles).get({ name: 'view' });
       return view.rules?.some(({ apiGroups }) => apiGroups?.includes('test.local'));
     });
+  });
+});
+
+test('a claim is bound to the smallest volume that fits, and stays as long as a pod uses it', async () => {
+  const volume = (name: string, storage: string, path = `/srv/${name}`) =>
+    client.resource(persistentVolumes).create({
+      metadata: { name },
+      spec: {
+        capacity: { storage },
+        accessModes: ['ReadWriteOnce'],
+        storageClassName: 'manual',
+        persistentVolumeReclaimPolicy: 'Retain',
+        hostPath: { path },
+      },
+    });
+  await volume('large', '10Gi');
+  await volume('small', '1Gi');
+  await volume('medium', '3Gi');
+  const phase = async (name: string) => (await client.resource(persistentVolumes).get({ name })).status?.phase;
+  for (const name of ['large', 'small', 'medium'])
+    await until(`${name} to be available`, async () => (await phase(name)) === 'Available');
+  const claimRef = { namespace, name: 'data' };
+  await client.resource(persistentVolumeClaims).create({
+    metadata: claimRef,
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: 'manual',
+      resources: { requests: { storage: '2Gi' } },
+    },
+  });
+  const bound = await until('the binding', async () => {
+    const found = await client.resource(persistentVolumeClaims).get(claimRef);
+    return found.status?.phase === 'Bound' ? found : undefined;
+  });
+  expect(bound.spec?.volumeName).toBe('medium');
+  expect(bound.status?.capacity).toEqual({ storage: '3Gi' });
+  expect(await phase('medium')).toBe('Bound');
+  expect(await phase('large')).toBe('Available');
+
+  const user: Pod = {
+    metadata: { namespace, name: 'user' },
+    spec: {
+      nodeName: 'nowhere',
+      containers: [{ name: 'a', image: 'a', resources: { requests: { cpu: '1m', memory: '1Mi' } } }],
+      volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }],
+    },
+  };
+  await client.resource(pods).create(user);
+  await client.resource(persistentVolumeClaims).delete(claimRef);
+  expect((await client.resource(persistentVolumeClaims).get(claimRef)).metadata?.deletionTimestamp).toBeDefined();
+  await client.resource(pods).delete({ namespace, name: 'user' }, { gracePeriodSeconds: 0 });
+  await until('the claim to go', async () => !(await client.resource(persistentVolumeClaims).find(claimRef)));
+  await until('the volume to be released', async () => (await phase('medium')) === 'Released');
+  await client.resource(persistentVolumes).delete({ name: 'medium' });
+  await until('the volume to go', async () => {
+    return !(await client.resource(persistentVolumes).find({ name: 'medium' }));
   });
 });
 

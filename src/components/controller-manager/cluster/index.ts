@@ -9,11 +9,14 @@ import { nodeIpam } from './nodes/node-ipam.ts';
 import { nodeLifecycle } from './nodes/node-lifecycle.ts';
 import { podGarbageCollector } from './nodes/pod-garbage-collector.ts';
 import { taintEviction } from './nodes/taint-eviction.ts';
+import { nodeTtl } from './nodes/ttl.ts';
 import { resourceQuotaController } from './resource-quota.ts';
 import { rootCaCertificatePublisher } from './root-ca-certificates.ts';
 import { serviceAccountTokens } from './service-account-tokens.ts';
 import { serviceAccountController } from './service-accounts.ts';
 import { ttlAfterFinished } from './ttl-after-finished.ts';
+import { volumeBinder } from './volumes/binder.ts';
+import { claimProtection, volumeProtection } from './volumes/protection.ts';
 
 export const clusterControllers: Controller[] = [
   namespaceController,
@@ -21,6 +24,7 @@ export const clusterControllers: Controller[] = [
   nodeIpam,
   nodeLifecycle,
   taintEviction,
+  nodeTtl,
   podGarbageCollector,
   serviceAccountController,
   serviceAccountTokens,
@@ -30,5 +34,8 @@ export const clusterControllers: Controller[] = [
   bootstrapSigner,
   tokenCleaner,
   ttlAfterFinished,
+  volumeBinder,
+  claimProtection,
+  volumeProtection,
   clusterRoleAggregation,
 ];
