@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { StructuralSchema } from '../../../machinery/api/schema/from-openapi.ts';
 import { createTypeTable } from '../../../machinery/api/schema/type-table.ts';
 import { assetPath } from '../../../machinery/assets.ts';
+import { builtInGroups } from '../registry/type-facts.ts';
 import type { ApiRegistry, ResourceDescriptor } from '../types.ts';
 import { customDefinitions, customTypeName } from './custom-schemas.ts';
 import {
@@ -69,9 +70,13 @@ function groupVersions(registry: ApiRegistry): GroupVersion[] {
   return [...known.values()];
 }
 
-const isCustom = (descriptor: Described): boolean =>
-  descriptor.storage.prefix.includes('.') && !builtInGroup(descriptor.group);
-const builtInGroup = (group: string): boolean => !group.includes('.') || group.endsWith('.k8s.io');
+let builtIn: Set<string> | undefined;
+
+/** Custom kinds may live in any group that is not built in, ones of `k8s.io` included. */
+function isCustom({ group }: Described): boolean {
+  builtIn ??= new Set(builtInGroups().map((known) => known.group));
+  return !builtIn.has(group);
+}
 
 /** The paths of version 3's index (`api/v1`, `apis/apps`, …) and the descriptors behind each. */
 export function indexPaths(registry: ApiRegistry): Map<string, Described[]> {
@@ -91,7 +96,7 @@ function sourceOf(
   dialect: Dialect,
   registry: ApiRegistry,
   descriptors: Described[],
-  all: GroupVersion[],
+  documented: GroupVersion[],
 ): SchemaSource {
   // A table of its own, so that nothing of it stays in memory.
   const types = createTypeTable(readFileSync(assetPath('apiserver', 'types.tsv'), 'utf8'));
@@ -101,7 +106,7 @@ function sourceOf(
     for (const [name, json] of customDefinitions(dialect, descriptor, descriptor.openAPIV3Schema))
       custom.set(name, json);
   }
-  return { types, custom, groupVersions: all.length ? all : groupVersions(registry) };
+  return { types, custom, groupVersions: groupVersions(registry), documented };
 }
 
 function typeNames({ types, custom }: SchemaSource): TypeNames {

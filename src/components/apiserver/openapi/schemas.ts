@@ -72,6 +72,8 @@ export interface SchemaSource {
   /** Definitions of custom kinds by name. */
   custom: Map<string, Json>;
   groupVersions: GroupVersion[];
+  /** Those that the document is about. */
+  documented: GroupVersion[];
 }
 
 /** All definitions that the named ones lead to. */
@@ -161,13 +163,12 @@ function value(dialect: Dialect, field: FieldSchema, ref: (name: string) => Json
   }
 }
 
-function kindsOf({ types, groupVersions }: SchemaSource, type: TypeSchema): Json[] {
+function kindsOf({ types, groupVersions, documented }: SchemaSource, type: TypeSchema): Json[] {
   const parts = type.name.split('.');
   const kind = parts.pop() ?? '';
   const version = parts.pop() ?? '';
   if (type.name.startsWith(meta)) {
-    if (everywhere.has(kind))
-      return groupVersions.map((known) => ({ group: known.group, kind, version: known.version }));
+    if (everywhere.has(kind)) return documented.map((known) => ({ group: known.group, kind, version: known.version }));
     return metaKinds.has(kind) ? [{ group: '', kind, version: 'v1' }] : [];
   }
   if (!type.fields['kind'] || !type.fields['apiVersion']) return [];
