@@ -255,7 +255,8 @@ function hostOf(state: LabState, host: HostState): LabHost {
     reboot: async () => {
       const before = await bootId();
       await exec('systemctl reboot', { timeoutMs: 20_000 });
-      const deadline = Date.now() + 90_000;
+      // systemd gives processes that do not heed SIGTERM 90 s, and containers' often do not.
+      const deadline = Date.now() + 180_000;
       for (;;) {
         const now = await bootId();
         if (now && now !== before) return;
