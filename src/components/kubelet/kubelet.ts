@@ -13,14 +13,15 @@ import type { Configuration } from './config/settings.ts';
 import { createRuntime } from './cri/runtime.ts';
 import { createEvents } from './events.ts';
 import { imageCredentials } from './images/credentials.ts';
-import { startGarbageCollection } from './images/garbage.ts';
+import { imageFsUsage, startGarbageCollection } from './images/garbage.ts';
 import { createImagePuller } from './images/pull.ts';
 import { createLogRotation } from './logs/rotation.ts';
 import { nodeIps } from './node/addresses.ts';
 import { createAdmission } from './node/admission.ts';
 import { allocatableOf, capacityOf, inspectMachine } from './node/capacity.ts';
+import { createEvictor, type Evictor } from './node/evictor.ts';
 import { watchPressure } from './node/pressure.ts';
-import { reportNode } from './node/report.ts';
+import { type NodeReport, reportNode } from './node/report.ts';
 import { watchRuntimeState } from './node/runtime-state.ts';
 import { createReferencedObjects } from './objects/referenced.ts';
 import { cgroupVersion, createPodCgroups } from './pods/cgroups.ts';
@@ -29,13 +30,13 @@ import type { PodContext } from './pods/context.ts';
 import { parseResolvConf } from './pods/dns.ts';
 import { fullName } from './pods/identity.ts';
 import { observePods } from './pods/observed.ts';
-import { createPodTable, withStatus } from './pods/pod-table.ts';
+import { createPodTable, type PodTable } from './pods/pod-table.ts';
 import { createProber } from './probes/prober.ts';
 import { serve } from './serve.ts';
 import { isStaticPod } from './static-pods/defaults.ts';
 import { watchStaticPods } from './static-pods/source.ts';
 import { createStatusWriter } from './status/writer.ts';
-import type { KubeletView } from './types.ts';
+import { createView } from './view.ts';
 import { createVolumeSetup } from './volumes/setup.ts';
 
 export interface KubeletOptions {
@@ -77,16 +78,17 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
   const metrics = new MetricsRegistry();
   processMetrics(metrics);
   const events = createEvents({ client, nodeName, log });
+  // Made further down, and told from here on.
+  const late: { table?: PodTable; report?: NodeReport; evictor?: Evictor } = {};
   const runtimeState = watchRuntimeState({
     runtime,
     log,
     signal,
     onChange: () => {
-      report?.now();
-      if (!runtimeState.networkProblem()) table.triggerAll();
+      late.report?.now();
+      if (!runtimeState.networkProblem()) late.table?.triggerAll();
     },
   });
-  let report: ReturnType<typeof reportNode> | undefined;
   await runtimeState.answered();
   if (signal.aborted) return;
   const version = await runtime.version();
@@ -96,8 +98,8 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
     log,
     signal,
     onChange: (uid) => {
-      if (table.worker(uid)) table.trigger(uid);
-      else void table.cleanUp();
+      if (late.table?.worker(uid)) late.table.trigger(uid);
+      else void late.table?.cleanUp();
     },
   });
   const api = client ? connectApi({ client, nodeName, signal, log, onChange: () => changed() }) : undefined;
@@ -119,14 +121,23 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
   const objects = createReferencedObjects(client, { onError: (message) => log.warn(message) });
   const prober = createProber({
     runtime,
-    onChange: ({ podUid }) => table.trigger(podUid),
+    onChange: ({ podUid }) => late.table?.trigger(podUid),
     recordEvent: (pod, container, type, reason, message) => {
       // A container that is being ended fails its probes as a matter of course.
-      if (table.worker(pod.metadata?.uid ?? '')?.state !== 'running') return;
+      if (late.table?.worker(pod.metadata?.uid ?? '')?.state !== 'running') return;
       events.pod(pod, type, reason, message, container ? fieldPathOf(pod, container) : undefined);
     },
   });
-  const pressure = watchPressure({ configuration, rootDir, machine, signal, log, onChange: () => report?.now() });
+  const pressure = watchPressure({
+    configuration,
+    rootDir,
+    machine,
+    imageFs: () => imageFsUsage(runtime),
+    signal,
+    log,
+    onChange: () => late.report?.now(),
+    onMet: (signals) => late.evictor?.relieve(signals),
+  });
   const driver = configuration.cgroupDriver === 'systemd' ? 'systemd' : 'cgroupfs';
   const context: PodContext = {
     nodeName,
@@ -207,6 +218,7 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
       pods: () => api?.pods() ?? [],
     },
   });
+  late.table = table;
   const changed = () => {
     table.reconcile();
     const live = new Set(table.workers().map(({ uid }) => uid));
@@ -217,29 +229,7 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
   };
   changed();
 
-  const view: KubeletView = {
-    nodeName,
-    pods: () => table.workers().map((worker) => withStatus(worker.pod, worker.status)),
-    pod: (namespace, name) => {
-      const worker = table
-        .workers()
-        .find(({ pod }) => pod.metadata?.namespace === namespace && pod.metadata?.name === name);
-      return worker && withStatus(worker.pod, worker.status);
-    },
-    podStatus: (uid) => table.worker(uid)?.status,
-    containerId: (uid, name, previous) => {
-      const instances = (observer.get(uid)?.containers ?? []).filter((instance) => instance.name === name);
-      return instances[previous ? 1 : 0]?.id;
-    },
-    sandboxId: (uid) => observer.get(uid)?.sandboxes.find(({ state }) => state === 'SANDBOX_READY')?.id,
-    healthy: () => {
-      const since = Date.now() - observer.lastList;
-      const limitMs = 180_000;
-      return observer.lastList > 0 && since > limitMs
-        ? `pleg was last seen active ${Math.round(since / 1000)}s ago; threshold is 3m0s`
-        : undefined;
-    },
-  };
+  const view = createView({ nodeName, table, observer });
   const serving = await serve({ ...options, view, runtime, metrics, hosts: [nodeName, ...ips], prober, driver });
   const health =
     configuration.healthzPort > 0
@@ -248,7 +238,7 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
         })
       : undefined;
   if (client)
-    report = reportNode({
+    late.report = reportNode({
       client,
       configuration,
       nodeName,
@@ -281,7 +271,16 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
     monitorIntervalMs: configuration.containerLogMonitorInterval,
     onError: (message) => log.warn(message),
   }).start(signal);
-  startGarbageCollection({ runtime, configuration, observer, table, events, log, signal });
+  const garbage = startGarbageCollection({ runtime, configuration, observer, table, events, log, signal });
+  late.evictor = createEvictor({
+    runtime,
+    configuration,
+    table,
+    pressure,
+    freeImages: garbage.images,
+    events,
+    log,
+  });
   const tidy = setInterval(() => void table.cleanUp(), 10_000);
   log.info({ node: nodeName, ips, runtime: `${version.runtimeName} ${version.runtimeVersion}` }, 'Started kubelet');
   events.node('Normal', 'Starting', 'Starting kubelet.');

@@ -3,6 +3,7 @@ import { defaultConfiguration } from '../../../src/components/kubelet/config/con
 import { defaultInterface } from '../../../src/components/kubelet/node/addresses.ts';
 import { createAdmission } from '../../../src/components/kubelet/node/admission.ts';
 import { allocatableOf, capacityOf } from '../../../src/components/kubelet/node/capacity.ts';
+import { evictionMessage, rankForEviction } from '../../../src/components/kubelet/node/eviction.ts';
 import { belowThreshold } from '../../../src/components/kubelet/node/pressure.ts';
 import {
   conditionChanges,
@@ -120,4 +121,35 @@ eth1\t00000000\t0101A8C0\t0003\t0\t0\t200\t00000000
 eth0\t00000000\t0100A8C0\t0003\t0\t0\t100\t00000000
 eth0\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF`;
   expect(defaultInterface(routes)).toBe('eth0');
+});
+
+describe('eviction', () => {
+  const named = (name: string, request: string, priority = 0) =>
+    pod(
+      { priority, containers: [{ name: 'a', image: 'x', resources: { requests: { memory: request } } }] },
+      { name, uid: name },
+    );
+  const using = (mib: number) => ({ memory: new Map([['a', mib * 2 ** 20]]), disk: new Map([['a', 0]]) });
+  it('takes what uses more than it asked for, by priority, then by how much', () => {
+    const subjects = [
+      named('frugal', '100Mi'),
+      named('important', '1Mi', 10),
+      named('greedy', '1Mi'),
+      named('less', '10Mi'),
+    ];
+    const usages = new Map([
+      ['frugal', using(50)],
+      ['important', using(500)],
+      ['greedy', using(40)],
+      ['less', using(20)],
+    ]);
+    const order = rankForEviction(subjects, usages, 'memory.available').map(({ metadata }) => metadata?.name);
+    expect(order).toEqual(['greedy', 'less', 'important', 'frugal']);
+  });
+  it('says what was short and who used it', () => {
+    const signals = { 'memory.available': { available: 50 * 2 ** 20, capacity: gib } };
+    expect(evictionMessage(named('greedy', '1Mi'), using(40), 'memory.available', '100Mi', signals)).toBe(
+      'The node was low on resource: memory. Threshold quantity: 100Mi, available: 51200Ki. Container a was using 40Mi, request is 1Mi, has larger consumption of memory. ',
+    );
+  });
 });

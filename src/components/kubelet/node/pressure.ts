@@ -50,7 +50,7 @@ export function watchPressure(options: {
   rootDir: string;
   machine: Machine;
   /** The file system that images are on. */
-  imageFs?: () => Promise<Signal & { inodes: number; inodesFree: number }>;
+  imageFs?: () => Promise<(Signal & { inodes: number; inodesFree: number }) | undefined>;
   onChange(): void;
   onMet?(signals: string[]): void;
   log: Logger;

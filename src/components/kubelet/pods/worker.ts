@@ -1,9 +1,7 @@
 /** One pod's life on this node: synced whenever something may have changed, one step at a time, until nothing of it is left. */
-import type { Container, Pod, PodStatus } from '../../../machinery/api/types.ts';
+import type { Pod, PodStatus } from '../../../machinery/api/types.ts';
 import { podStatus } from '../status/compute.ts';
-import type { WaitingReason } from '../status/containers.ts';
-import { type BackOff, createBackOff } from './back-off.ts';
-import { allContainers, containerHash, fieldPathOf, formatPod, isHostNetwork } from './containers.ts';
+import { allContainers, formatPod, isHostNetwork } from './containers.ts';
 import type { PodContext } from './context.ts';
 import { podDns } from './dns.ts';
 import { gracePeriod, hasRunning, killContainer, killPod } from './kill.ts';
@@ -12,6 +10,7 @@ import { type PodPlan, planPod } from './plan.ts';
 import { podCgroupResources } from './resources.ts';
 import { sandboxConfig } from './sandbox-config.ts';
 import { StartError, startContainer } from './start-container.ts';
+import { ContainerWaits } from './waits.ts';
 
 /** Without any event a pod is looked at this often. */
 const resyncMs = 60_000;
@@ -26,8 +25,7 @@ export class PodWorker {
   status: PodStatus | undefined;
   state: WorkerState = 'running';
   private readonly context: PodContext;
-  private readonly backOff: BackOff;
-  private readonly waiting = new Map<string, WaitingReason>();
+  private readonly waits: ContainerWaits;
   private ended: { reason: string; message: string } | undefined;
   private grace: number | undefined;
   private admitted = false;
@@ -43,7 +41,7 @@ export class PodWorker {
     this.uid = pod.metadata?.uid ?? '';
     this.context = context;
     this.status = context.knownStatus(pod);
-    this.backOff = createBackOff(context.crashBackOff.firstMs, context.crashBackOff.longestMs);
+    this.waits = new ContainerWaits(context, () => this.trigger());
   }
 
   /** A new version of the pod's object. */
@@ -83,6 +81,7 @@ export class PodWorker {
   close(): void {
     this.closed = true;
     clearTimeout(this.timer);
+    this.waits.close();
     this.step.abort(new Error('the kubelet stops'));
   }
 
@@ -162,7 +161,7 @@ export class PodWorker {
       pod: this.pod,
       observed,
       previous: this.status,
-      waiting: this.waiting,
+      waiting: this.waits.reasons,
       probeResult: this.context.prober.result,
       hostIps: this.context.hostIps(),
       terminal,
@@ -242,7 +241,7 @@ export class PodWorker {
     let started = false;
     for (const container of plan.start) {
       signal.throwIfAborted();
-      const wait = this.crashWait(container, observed);
+      const wait = this.waits.crash(pod, container, observed);
       if (wait > 0) {
         next = Math.min(next, wait);
         continue;
@@ -258,12 +257,11 @@ export class PodWorker {
           podIps,
           signal,
         });
-        this.waiting.delete(container.name);
+        this.waits.started(container);
         started = true;
       } catch (error) {
         if (!(error instanceof StartError)) throw error;
-        this.waiting.set(container.name, { reason: error.reason, message: error.message });
-        next = Math.min(next, context.images.retryAfter(pod, container) || longestRetryMs);
+        next = Math.min(next, this.waits.failed(pod, container, error));
       }
     }
     // What was started may already have ended, or the next init container may be due.
@@ -309,34 +307,6 @@ export class PodWorker {
     }
   }
 
-  /** Milliseconds that a container that ended must still wait; notes why, and doubles the delay when it may start. */
-  private crashWait(container: Container, observed: ObservedPod): number {
-    // One that is being replaced while it runs (a failed liveness probe) counts from the end of the one before it.
-    const instance = observed.containers.find(
-      ({ name, state }) => name === container.name && state === 'CONTAINER_EXITED',
-    );
-    if (!instance) return 0;
-    const { pod } = this;
-    const key = `${container.name}_${containerHash(container)}`;
-    const since = Math.floor(instance.finishedAt / 1e6);
-    const left = this.backOff.remaining(key, since);
-    if (left === 0) {
-      this.backOff.next(key, since);
-      return 0;
-    }
-    const delay = Math.round(this.backOff.delay(key) / 1000);
-    const name = formatPod(pod);
-    const path = fieldPathOf(pod, container.name);
-    const text = formatSeconds(delay);
-    const message = `Back-off restarting failed container ${container.name} in pod ${name}`;
-    this.context.events.pod(pod, 'Warning', 'BackOff', message, path);
-    this.waiting.set(container.name, {
-      reason: 'CrashLoopBackOff',
-      message: `back-off ${text} restarting failed container=${container.name} pod=${name}`,
-    });
-    return left;
-  }
-
   private async bringDown(observed: ObservedPod): Promise<void> {
     const { context, pod } = this;
     const deleted = pod.metadata?.deletionTimestamp !== undefined;
@@ -352,7 +322,7 @@ export class PodWorker {
     const after = await this.observe();
     if (hasRunning(after)) throw new Error('containers of the pod still run');
     context.prober.untrackPod(this.uid);
-    this.waiting.clear();
+    this.waits.close();
     const status = this.report(after, true);
     await context.volumes.tearDown(this.uid);
     await context.cgroups.remove(this.uid);
@@ -372,9 +342,4 @@ export class PodWorker {
       });
     }
   }
-}
-
-/** `10s`, `1m20s`, `5m0s`, as Go prints durations. */
-function formatSeconds(seconds: number): string {
-  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
 }
