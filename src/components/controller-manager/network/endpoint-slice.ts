@@ -8,7 +8,7 @@ import { createWorkQueue } from '../../../machinery/workqueue/queue.ts';
 import type { Controller, ControllerContext } from '../framework/controller.ts';
 import { isNamespaceTerminating, messageOf } from '../framework/failures.ts';
 import { runReconciler } from '../framework/reconciler.ts';
-import { podsOf, watchServicePods } from './pod-services.ts';
+import { batchMs, podsOf, watchServicePods } from './pod-services.ts';
 import { hasSelector } from './service-pods.ts';
 import {
   addressTypesOf,
@@ -49,13 +49,14 @@ async function runEndpointSlices(context: ControllerContext): Promise<void> {
   const queue = createWorkQueue<string>({ baseDelayMs: 1000, maxDelayMs: 100_000 });
   const writer = new SliceWriter(client);
   const triggerTimes = new TriggerTimes();
+  const podCounts = new Map<string, number>();
   sliceInformer.addIndex(index, (slice) => {
     const key = serviceKeyOf(slice, sliceManager);
     return key ? [key] : [];
   });
   const add = (service: Service) => queue.add(keyOf(service));
   serviceInformer.addHandler({ onAdd: add, onUpdate: (_old, service) => add(service), onDelete: add });
-  watchServicePods(podInformer, serviceInformer, queue.add);
+  watchServicePods(podInformer, serviceInformer, (key) => queue.addAfter(key, batchMs(podCounts.get(key) ?? 0)));
   const sliceSeen = (slice: EndpointSlice) => {
     const key = serviceKeyOf(slice, sliceManager);
     if (key && !writer.isOwnWrite(key, slice)) queue.add(key);
@@ -83,6 +84,7 @@ async function runEndpointSlices(context: ControllerContext): Promise<void> {
         // Its slices go with their owner.
         writer.forget(key);
         triggerTimes.forget(key);
+        podCounts.delete(key);
         return;
       }
       if (service.spec?.type === 'ExternalName' || !hasSelector(service)) return;
@@ -108,6 +110,7 @@ async function runEndpointSlices(context: ControllerContext): Promise<void> {
 
   async function syncService(key: string, service: Service, existing: EndpointSlice[]): Promise<void> {
     const selected = podsOf(podInformer, service);
+    podCounts.set(key, selected.length);
     const triggerTime = triggerTimes.next(key, service, selected);
     const labels = sliceLabels(service);
     const isCurrent = ({ metadata }: EndpointSlice) => isDeepStrictEqual(metadata?.labels, labels);

@@ -11,7 +11,7 @@ import { isNamespaceTerminating, messageOf } from '../framework/failures.ts';
 import { LatestWritten } from '../framework/latest-written.ts';
 import { runReconciler } from '../framework/reconciler.ts';
 import { endpointSubsets, withinCapacity } from './endpoint-subsets.ts';
-import { podsOf, watchServicePods } from './pod-services.ts';
+import { batchMs, podsOf, watchServicePods } from './pod-services.ts';
 import { hasSelector, headlessLabel, isHeadless } from './service-pods.ts';
 import { TriggerTimes, triggerTimeAnnotation } from './trigger-time.ts';
 
@@ -71,11 +71,12 @@ async function runEndpoints(context: ControllerContext): Promise<void> {
   const recorder = context.recorder('endpoint-controller');
   const queue = createWorkQueue<string>();
   const triggerTimes = new TriggerTimes();
+  const podCounts = new Map<string, number>();
   const latest = new LatestWritten<Endpoints>();
   const resource = client.resource(endpoints);
   const add = (service: Service) => queue.add(keyOf(service));
   serviceInformer.addHandler({ onAdd: add, onUpdate: (_old, service) => add(service), onDelete: add });
-  watchServicePods(podInformer, serviceInformer, queue.add);
+  watchServicePods(podInformer, serviceInformer, (key) => queue.addAfter(key, batchMs(podCounts.get(key) ?? 0)));
   endpointsInformer.addHandler({
     // What a deleted service left behind while nobody watched; locks of leader elections are not ours.
     onAdd(object, isInitial) {
@@ -95,6 +96,7 @@ async function runEndpoints(context: ControllerContext): Promise<void> {
       const current = cached && latest.of(cached);
       if (!service) {
         triggerTimes.forget(key);
+        podCounts.delete(key);
         latest.forget(key);
         if (!current) return;
         await resource.delete(splitKey(key)).catch((error: Error) => {
@@ -104,6 +106,7 @@ async function runEndpoints(context: ControllerContext): Promise<void> {
       }
       if (service.spec?.type === 'ExternalName' || !hasSelector(service) || service.metadata?.deletionTimestamp) return;
       const selected = podsOf(podInformer, service);
+      podCounts.set(key, selected.length);
       const triggerTime = triggerTimes.next(key, service, selected);
       const wanted = wantedEndpoints(service, current, endpointSubsets(service, selected), triggerTime);
       if (current && sameEndpoints(wanted, current)) return;

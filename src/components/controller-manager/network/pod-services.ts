@@ -14,6 +14,9 @@ export const podsOf = (informer: Informer<Pod>, { metadata, spec }: Service): Po
     .filter((pod) => matchesSelector(selector, pod.metadata?.labels));
 };
 
+/** Milliseconds for which changes are collected: many pods mean large objects, not worth a write for each pod. */
+export const batchMs = (podCount: number): number => (podCount <= 20 ? 0 : Math.min(1000, podCount * 2));
+
 /** Calls `enqueue` with the keys of services whose endpoints may have changed with a pod. */
 export function watchServicePods(
   podInformer: Informer<Pod>,

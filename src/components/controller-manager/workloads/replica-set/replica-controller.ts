@@ -9,6 +9,7 @@ import type { ResourceType } from '../../../../machinery/client/types.ts';
 import { createWorkQueue } from '../../../../machinery/workqueue/queue.ts';
 import type { ControllerContext } from '../../framework/controller.ts';
 import { isNamespaceTerminating, messageOf } from '../../framework/failures.ts';
+import { LatestWritten } from '../../framework/latest-written.ts';
 import { runReconciler } from '../../framework/reconciler.ts';
 import { candidatesFor, claimObjects, controlledBy, indexByController } from '../pods/claim.ts';
 import { Expectations } from '../pods/expectations.ts';
@@ -46,6 +47,7 @@ export async function runReplicaController<T extends ReplicaOwner>(context: Cont
   indexByController(podInformer);
   const queue = createWorkQueue<string>();
   const expectations = new Expectations();
+  const latest = new LatestWritten<T>();
   const control = createPodControl(client, context.recorder(kind.component), type);
 
   ownerInformer.addHandler({
@@ -129,7 +131,8 @@ export async function runReplicaController<T extends ReplicaOwner>(context: Cont
       const generation = owner.metadata?.generation ?? 0;
       if (isDeepStrictEqual(rest, wanted) && observedGeneration === generation) return;
       try {
-        await client.resource(type).updateStatus({ ...current, status: { ...wanted, observedGeneration: generation } });
+        const next = { ...current, status: { ...wanted, observedGeneration: generation } };
+        latest.wrote(await client.resource(type).updateStatus(next));
         return;
       } catch (error) {
         if (isNotFound(error)) return;
@@ -145,11 +148,13 @@ export async function runReplicaController<T extends ReplicaOwner>(context: Cont
     sources: [ownerInformer, podInformer],
     workers: kind.workers,
     async reconcile(key) {
-      const owner = ownerInformer.store.get(key);
-      if (!owner) {
+      const cached = ownerInformer.store.get(key);
+      if (!cached) {
         expectations.forget(key);
+        latest.forget(key);
         return;
       }
+      const owner = latest.of(cached);
       const cacheIsCurrent = expectations.satisfied(key);
       const claimed = await claimObjects(candidatesFor(podInformer, owner), {
         client,
