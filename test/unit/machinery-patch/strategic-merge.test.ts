@@ -120,8 +120,8 @@ describe('strategic merge patch', () => {
   });
 
   it.each<[unknown, string]>([
-    [containers({ image: 'x' }), 'map: {"image":"x"} does not contain declared merge key: name'],
-    [containers({ name: 'a', $patch: 'bogus' }), 'unknown patch type: bogus in list: {"name":"a","$patch":"bogus"}'],
+    [containers({ image: 'x' }), 'map: map[image:x] does not contain declared merge key: name'],
+    [containers({ name: 'a', $patch: 'bogus' }), 'unknown patch type: bogus in list: map[$patch:bogus name:a]'],
     [{ metadata: { $retainKeys: ['name'], labels: {} } }, 'invalid patch format of retainKeys'],
     ['text', 'invalid JSON document'],
   ])('refuses %j', (patch, message) => {

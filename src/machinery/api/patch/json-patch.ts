@@ -3,9 +3,9 @@ import { isDeepStrictEqual } from 'node:util';
 
 /** The patch cannot be read, or one of its operations cannot be applied. */
 export class PatchError extends Error {
-  /** `malformed`: the patch itself is wrong (400); `failed`: it does not fit the document (422). */
-  readonly problem: 'malformed' | 'failed';
-  constructor(problem: 'malformed' | 'failed', message: string) {
+  /** `malformed`: the patch itself is wrong (400); `failed`: it does not fit the document (422); `internal`: upstream answers 500. */
+  readonly problem: 'malformed' | 'failed' | 'internal';
+  constructor(problem: 'malformed' | 'failed' | 'internal', message: string) {
     super(message);
     this.name = 'PatchError';
     this.problem = problem;

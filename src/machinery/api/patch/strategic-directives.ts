@@ -1,5 +1,5 @@
 /** The members of a strategic merge patch that steer the merge instead of being merged. */
-import { sameValue } from './strategic-order.ts';
+import { goValue, sameValue } from './strategic-order.ts';
 
 export type JsonObject = Record<string, unknown>;
 
@@ -48,7 +48,7 @@ export function orderError(patch: unknown[], order: unknown[], mergeKey: string 
   for (const element of listed) {
     while (next < order.length && !sameValue(identity(order[next]), identity(element))) next++;
     if (next === order.length) {
-      const texts = [listed, order].map((list) => JSON.stringify(list));
+      const texts = [listed, order].map(goValue);
       return `The order in patch list:\n${texts[0]}\n doesn't match ${directives.setElementOrder.slice(0, -1)} list:\n${texts[1]}\n`;
     }
     next++;

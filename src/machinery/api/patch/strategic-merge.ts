@@ -10,7 +10,7 @@ import {
   orderError,
   readDirective,
 } from './strategic-directives.ts';
-import { mergeOrder, noMergeKey, sameValue } from './strategic-order.ts';
+import { goValue, mergeOrder, noMergeKey, sameValue } from './strategic-order.ts';
 
 /** What a value's type says about patching it. */
 interface Strategy {
@@ -89,7 +89,7 @@ function mergeOrderedList(merged: JsonObject, patch: JsonObject, member: string,
   const patched = patch[key];
   for (const list of [order, before, patched]) {
     if (list !== undefined && list !== null && !Array.isArray(list)) {
-      throw new PatchError('failed', `expected a []interface {}, but received a ${goType(list)}`);
+      throw new PatchError('internal', `expected a []interface {}, but received a ${goType(list)}`);
     }
   }
   if (!Array.isArray(order)) throw new PatchError('malformed', 'invalid patch format of setElementOrder list');
@@ -99,7 +99,7 @@ function mergeOrderedList(merged: JsonObject, patch: JsonObject, member: string,
   if (patched === null) return;
   if (listPatched) {
     const problem = orderError(listPatched, order, strategy.mergeKey);
-    if (problem) throw new PatchError('failed', problem);
+    if (problem) throw new PatchError('internal', problem);
   }
   let list: unknown[];
   if (listBefore && listPatched) list = mergeList(listBefore, listPatched, strategy, false);
@@ -115,7 +115,7 @@ function mergeList(original: unknown[], patch: unknown[], strategy: Strategy, de
   if (original.length === 0 && patch.length === 0) return original;
   const first = original[0] ?? patch[0];
   if (![...original, ...patch].every((element) => shapeOf(element) === shapeOf(first))) {
-    throw new PatchError('failed', 'list element types are not identical');
+    throw new PatchError('internal', 'list element types are not identical');
   }
   if (Array.isArray(first)) throw new PatchError('failed', 'lists of lists are not supported');
   if (!isObject(first)) {
@@ -124,7 +124,7 @@ function mergeList(original: unknown[], patch: unknown[], strategy: Strategy, de
   }
   const { mergeKey } = strategy;
   if (!mergeKey) {
-    throw new PatchError('failed', `cannot merge lists without merge key for ${goTypeName(strategy.schema)}`);
+    throw new PatchError('internal', `cannot merge lists without merge key for ${goTypeName(strategy.schema)}`);
   }
   return mergeKeyedList(original as JsonObject[], patch as JsonObject[], mergeKey, strategy.schema);
 }
@@ -138,7 +138,7 @@ function mergeKeyedList(given: JsonObject[], patch: JsonObject[], mergeKey: stri
     if (directive === undefined) elements.push(element);
     else if (directive === 'replace') replaces = true;
     else if (directive === 'merge') {
-      throw new PatchError('failed', 'merging lists cannot yet be specified in the patch');
+      throw new PatchError('internal', 'merging lists cannot yet be specified in the patch');
     } else if (directive === 'delete') {
       const value = element[mergeKey];
       if (value === undefined) throw noMergeKey(element, mergeKey);
@@ -170,7 +170,7 @@ function strategyOf(schema: TypeSchema | undefined, key: string): Strategy {
 }
 
 function badPatchType(directive: unknown, where: JsonObject, container: string): PatchError {
-  return new PatchError('failed', `unknown patch type: ${String(directive)} in ${container}: ${JSON.stringify(where)}`);
+  return new PatchError('internal', `unknown patch type: ${String(directive)} in ${container}: ${goValue(where)}`);
 }
 
 const shapeOf = (value: unknown): string => (Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value);

@@ -5,8 +5,17 @@ import { PatchError } from './json-patch.ts';
 export const sameValue = (a: unknown, b: unknown): boolean =>
   a === b || (typeof a === 'object' && typeof b === 'object' && isDeepStrictEqual(a, b));
 
+/** As Go prints decoded JSON. */
+export function goValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(goValue).join(' ')}]`;
+  if (value === null) return '<nil>';
+  if (typeof value !== 'object') return String(value);
+  const members = Object.entries(value as Record<string, unknown>).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `map[${members.map(([name, member]) => `${name}:${goValue(member)}`).join(' ')}]`;
+}
+
 export function noMergeKey(element: unknown, mergeKey: string): PatchError {
-  return new PatchError('failed', `map: ${JSON.stringify(element)} does not contain declared merge key: ${mergeKey}`);
+  return new PatchError('internal', `map: ${goValue(element)} does not contain declared merge key: ${mergeKey}`);
 }
 
 /**
