@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs the npm dependencies when they are missing or older than the lock file.
+# Installs the npm dependencies when they are missing or not those of the lock file.
 set -eu
 cd "$(dirname "$0")/.."
-if [ ! -f node_modules/.kinit-installed ] || [ package-lock.json -nt node_modules/.kinit-installed ]; then
+wanted=$(sha256sum package-lock.json)
+if [ "$(cat node_modules/.kinit-installed 2>/dev/null)" != "$wanted" ]; then
   npm ci --no-fund --no-audit --loglevel=error
-  touch node_modules/.kinit-installed
+  echo "$wanted" > node_modules/.kinit-installed
 fi

@@ -80,6 +80,18 @@ function defaultEndpoints(endpoints: Fields): void {
   }
 }
 
+/** `stringData` is for writing only: it goes into `data`, over what is there. */
+function defaultSecret(secret: Fields): void {
+  setDefault(secret, 'type', 'Opaque', '');
+  if (!hasObject(secret, 'stringData')) return;
+  const encoded = Object.entries(objectAt(secret, 'stringData')).map(([key, value]) => [
+    key,
+    Buffer.from(String(value)).toString('base64'),
+  ]);
+  if (encoded.length) secret['data'] = { ...objectAt(secret, 'data'), ...Object.fromEntries(encoded) };
+  delete secret['stringData'];
+}
+
 export const coreDefaults: Record<string, (object: Fields) => void> = {
   '/v1/Endpoints': defaultEndpoints,
   '/v1/LimitRange': defaultLimitRange,
@@ -90,6 +102,6 @@ export const coreDefaults: Record<string, (object: Fields) => void> = {
   '/v1/Pod': defaultPod,
   '/v1/PodTemplate': (template) => defaultPodTemplate(template),
   '/v1/ReplicationController': defaultReplicationController,
-  '/v1/Secret': (secret) => setDefault(secret, 'type', 'Opaque', ''),
+  '/v1/Secret': defaultSecret,
   '/v1/Service': defaultService,
 };

@@ -92,7 +92,7 @@ export async function patchObject(
   subresource: string,
 ): Promise<void> {
   const { descriptor } = key;
-  negotiated(ctx);
+  negotiated(ctx, descriptor);
   const kind = patchKind(ctx.req.headers['content-type'], !descriptor.schema.name.startsWith('io.k8s.'));
   const context = writeContext(ctx, 'PatchOptions', subresource);
   const force = ctx.url.searchParams.get('force');

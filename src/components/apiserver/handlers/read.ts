@@ -25,7 +25,7 @@ export async function getObject(
   ctx: RequestContext,
   { descriptor, namespace, name }: ObjectKey,
 ): Promise<void> {
-  const form = negotiated(ctx);
+  const form = negotiated(ctx, descriptor);
   const cache = deps.caches.of(descriptor);
   const cached = cache.get(namespace, name);
   const revision = revisionParameter(ctx.url.searchParams);
@@ -68,7 +68,7 @@ export async function listObjects(
   descriptor: ResourceDescriptor,
   namespace: string,
 ): Promise<void> {
-  const form = negotiated(ctx);
+  const form = negotiated(ctx, descriptor);
   const page = await readPage(deps, descriptor, namespace, ctx.url.searchParams);
   const body = encodeList(descriptor, page.items, page.metadata, form, ctx.url);
   if (ctx.res) await writeBody(ctx.req, ctx.res, 200, body, { 'content-type': form.contentType });

@@ -8,8 +8,9 @@ import type { StoredObject } from '../storage/stored-object.ts';
 import { type TableOptions, toTable } from '../table/table.ts';
 import type { RequestContext, ResourceDescriptor } from '../types.ts';
 
-export function negotiated({ req, url }: RequestContext): Negotiated {
-  return negotiate(req.headers.accept, url.searchParams.get('pretty'), req.headers['user-agent']);
+export function negotiated({ req, url }: RequestContext, descriptor?: ResourceDescriptor): Negotiated {
+  const custom = descriptor !== undefined && !descriptor.schema.name.startsWith('io.k8s.');
+  return negotiate(req.headers.accept, url.searchParams.get('pretty'), req.headers['user-agent'], custom);
 }
 
 /** Throws 400. */

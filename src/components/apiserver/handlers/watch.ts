@@ -46,7 +46,7 @@ export async function watchObjects(
 ): Promise<void> {
   const { url, req, res } = ctx;
   const query = url.searchParams;
-  const form = negotiated(ctx);
+  const form = negotiated(ctx, descriptor);
   const filter = objectFilter(descriptor, query, name);
   const revision = revisionParameter(query);
   const initial = initialEvents(query, revision, descriptor);

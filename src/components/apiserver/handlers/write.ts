@@ -27,7 +27,7 @@ export async function answerObject(
   object: UnknownObject,
 ): Promise<void> {
   if (!ctx.res) throw badRequest('this request cannot be upgraded');
-  const form = negotiated(ctx);
+  const form = negotiated(ctx, descriptor);
   await writeBody(ctx.req, ctx.res, status, encodeOne(descriptor, object, form, ctx.url), {
     'content-type': form.contentType,
   });
@@ -43,7 +43,7 @@ export async function answerStatus(ctx: RequestContext, code: number, status: St
 }
 
 export async function postObject(deps: ReadDeps, ctx: RequestContext, key: ObjectKey): Promise<void> {
-  negotiated(ctx);
+  negotiated(ctx, key.descriptor);
   const context = writeContext(ctx, 'CreateOptions');
   const object = await decodedBody(ctx, key.descriptor);
   applyDefaults(key.descriptor, object);
@@ -66,7 +66,7 @@ export async function putObject(
   subresource: string,
 ): Promise<void> {
   const { descriptor, namespace, name } = key;
-  negotiated(ctx);
+  negotiated(ctx, descriptor);
   const context = writeContext(ctx, 'UpdateOptions', subresource);
   const object = await decodedBody(ctx, descriptor);
   applyDefaults(descriptor, object);
@@ -136,7 +136,7 @@ function fromQuery(query: URLSearchParams): DeleteOptions {
 
 export async function deleteOne(deps: ReadDeps, ctx: RequestContext, key: ObjectKey): Promise<void> {
   const { descriptor } = key;
-  negotiated(ctx);
+  negotiated(ctx, descriptor);
   const { options, context } = await deleteRequest(ctx);
   const strategy = deps.strategies(descriptor.group, descriptor.resource);
   if (
@@ -182,6 +182,6 @@ export async function deleteMany(
     items: page.items.map((stored) => toServed(descriptor, stored.object)),
   };
   if (!ctx.res) throw badRequest('this request cannot be upgraded');
-  const { as: _as, ...form } = negotiated(ctx);
+  const { as: _as, ...form } = negotiated(ctx, descriptor);
   await writeBody(ctx.req, ctx.res, 200, encodeObject(list, form), { 'content-type': form.contentType });
 }
