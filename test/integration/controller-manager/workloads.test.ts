@@ -436,6 +436,15 @@ describe('a Job', () => {
     expect(status?.active).toBeUndefined();
   });
 
+  test('that shrinks does not count the pods it lets go', async () => {
+    await create('shrinking', { parallelism: 3 });
+    await when(jobs, 'shrinking', ({ status }) => status?.ready === 3);
+    await patch(jobs, 'shrinking', { spec: { parallelism: 1 } });
+    const { status } = await when(jobs, 'shrinking', (job) => job.status?.ready === 1 && job.status.terminating === 0);
+    expect(status?.failed).toBeUndefined();
+    expect(await podsOf('shrinking')).toHaveLength(1);
+  });
+
   test('that is suspended has no pods until it is resumed', async () => {
     await create('waiting', { suspend: true }, 0);
     await when(jobs, 'waiting', ({ status }) => status?.conditions?.[0]?.type === 'Suspended');

@@ -95,6 +95,14 @@ async function runJobs(context: ControllerContext): Promise<void> {
     }
   }
 
+  async function dismiss(key: string, job: Job, pod: Pod): Promise<boolean> {
+    if (isTracked(pod)) {
+      await releasePod(pod);
+      untracked.get(key)?.add(pod.metadata?.uid ?? '');
+    }
+    return control.remove(pod, job);
+  }
+
   async function createPods(key: string, job: Job, wanted: NewPod[]): Promise<{ made: number; error?: Error }> {
     expectations.expectCreations(key, wanted.length);
     const { succeeded, error } = await slowStart(wanted.length, async (position) => {
@@ -113,11 +121,14 @@ async function runJobs(context: ControllerContext): Promise<void> {
     return { made: succeeded, ...(error ? { error } : {}) };
   }
 
-  async function deletePods(key: string, job: Job, doomed: Pod[]): Promise<{ deleted: number; error?: Error }> {
+  /** @param asFailed pods of a Job that ends count as failed; those of one that shrinks or is suspended do not count at all */
+  async function deletePods(key: string, job: Job, doomed: Pod[], asFailed: boolean) {
     expectations.expectDeletions(key, doomed.map(objectKey));
     const results = await Promise.allSettled(
       doomed.map(async (pod) => {
-        const there = await control.remove(pod, job).catch((error: Error) => error);
+        const there = await (asFailed ? control.remove(pod, job) : dismiss(key, job, pod)).catch(
+          (error: Error) => error,
+        );
         if (there !== true) expectations.deletionObserved(key, objectKey(pod));
         if (there instanceof Error) throw there;
       }),
@@ -133,14 +144,14 @@ async function runJobs(context: ControllerContext): Promise<void> {
     const { terminating } = view;
     if (view.ending) {
       if (active === 0) return { active, terminating };
-      const { deleted, error } = await deletePods(key, job, view.active);
+      const { deleted, error } = await deletePods(key, job, view.active, true);
       return { active: active - deleted, terminating: terminating + deleted, error };
     }
     if (!expectations.satisfied(key) || job.metadata?.deletionTimestamp) return { active, terminating };
     const plan = planJob(job, view, jobPods);
     if (plan.waitMs !== undefined) queue.addAfter(key, plan.waitMs + 10);
     if (plan.remove.length > 0) {
-      const { deleted, error } = await deletePods(key, job, plan.remove);
+      const { deleted, error } = await deletePods(key, job, plan.remove, false);
       return { active: active - deleted, terminating: terminating + deleted, error, managed: true };
     }
     if (plan.create.length === 0) return { active, terminating, managed: true };
