@@ -22,6 +22,8 @@ export interface ControlPlaneOptions {
   components?: ('controller-manager' | 'scheduler')[];
   /** Further arguments of kube-apiserver. */
   arguments?: string[];
+  /** Programs as images have them: path and V8 flags of each. Absent: the sources. Then etcd is up before kube-apiserver starts. */
+  built?: (name: string) => { path: string; nodeOptions: string };
 }
 
 export interface ControlPlane {
@@ -34,6 +36,10 @@ export interface ControlPlane {
   /** Makes a client certificate and its kubeconfig for anybody. */
   issue(name: string, groups: string[]): Promise<string>;
   process(name: string): ChildProcess;
+  /** Where a component serves /healthz. */
+  address(name: string): string;
+  /** How long kube-apiserver took to /readyz when it first started. */
+  readySeconds: number;
   /** Starts a process again after it ended or was killed. */
   restart(name: string): Promise<void>;
   stop(): Promise<void>;
@@ -111,7 +117,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   const kubeconfig = (user: keyof typeof users) => file(`${users[user].replaceAll(':', '-')}.kubeconfig`);
 
   const node = join(root, 'node_modules/.bin/node');
-  const program = (name: string) => join(root, 'src/components', name, 'main.ts');
+  const program = (name: string) => options.built?.(name).path ?? join(root, 'src/components', name, 'main.ts');
   const controllerManagerPort = await freePort();
   const schedulerPort = await freePort();
   const commands: Record<string, string[]> = {
@@ -181,7 +187,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     const [command = '', ...rest] = commands[name] ?? [];
     const child = spawn(command, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ETCD_UNSUPPORTED_ARCH: '' },
+      env: { ...process.env, ETCD_UNSUPPORTED_ARCH: '', NODE_OPTIONS: options.built?.(name).nodeOptions ?? '' },
     });
     const log = createWriteStream(file(`${name}.log`), { flags: 'a' });
     child.stdout.pipe(log, { end: false });
@@ -196,7 +202,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
         throw new Error(`kube-apiserver ended with ${gone}; see ${file('apiserver.log')}`);
       if (Date.now() > deadline)
         throw new Error(`kube-apiserver is not ready after 30 s; see ${file('apiserver.log')}`);
-      await delay(50);
+      await delay(options.built ? 10 : 50);
     }
   };
   const end = async (name: string) => {
@@ -209,9 +215,13 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     clearTimeout(late);
   };
   start('etcd');
-  start('apiserver');
+  let readySeconds = Number.NaN;
   try {
+    if (options.built) await hasEtcd(etcd);
+    const started = performance.now();
+    start('apiserver');
     await isReady();
+    readySeconds = (performance.now() - started) / 1000;
   } catch (error) {
     await Promise.all([end('apiserver'), end('etcd')]);
     throw error;
@@ -225,6 +235,11 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     kubeconfig,
     issue,
     process: (name) => running.get(name) as ChildProcess,
+    address: (name) =>
+      name === 'apiserver'
+        ? server
+        : `https://127.0.0.1:${name === 'scheduler' ? schedulerPort : controllerManagerPort}`,
+    readySeconds,
     async restart(name) {
       await end(name);
       start(name);
@@ -244,6 +259,19 @@ const validity = () => ({ notBefore: new Date(Date.now() - 60_000), notAfter: ne
 async function makeAuthority(): Promise<Issuer> {
   const key = await makeKey();
   return { key, certificate: issueCertificate({ commonName: 'kubernetes', isCa: true, ...validity() }, key) };
+}
+
+async function hasEtcd(url: string): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const healthy = await fetch(`${url}/health`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+    if (healthy) return;
+    if (Date.now() > deadline) throw new Error(`etcd at ${url} is not healthy after 30 s`);
+    await delay(20);
+  }
 }
 
 /** Whether the address answers 200. */

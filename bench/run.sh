@@ -1,0 +1,12 @@
+#!/bin/sh
+# `npm run bench -- install`: measures, prints figures beside their budgets, and keeps them in bench/results/.
+set -eu
+cd "$(dirname "$0")/.."
+sh scripts/install.sh
+name=${1:-}
+if [ ! -f "bench/$name.ts" ] || [ -z "$name" ]; then
+  echo 'usage: npm run bench -- install [--network 100..254] [--bundle FILE] [--idle SECONDS]' >&2
+  exit 2
+fi
+shift
+exec node_modules/.bin/node "bench/$name.ts" "$@"
