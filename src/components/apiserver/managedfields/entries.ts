@@ -1,6 +1,7 @@
 /** The entries of `metadata.managedFields`: who owns which fields, read, written, ordered and limited in number. */
 import type { ManagedFieldsEntry, UnknownObject } from '../../../machinery/api/types.ts';
 import { type FieldSet, isEmptySet, union } from './field-set.ts';
+import { sameJson } from './shapes.ts';
 
 export interface Owner {
   manager: string;
@@ -107,3 +108,13 @@ export function limitOwners(owners: Owner[]): Owner[] {
 
 /** Owners whose set has become empty are no more. */
 export const withoutEmpty = (owners: Owner[]): Owner[] => owners.filter(({ fields }) => !isEmptySet(fields));
+
+/** Whether the objects are the same but for the times of their owners: such a change is not worth a write. */
+export function differsInTimesOnly(before: UnknownObject, after: UnknownObject): boolean {
+  const [old, next] = [before.metadata?.managedFields ?? [], after.metadata?.managedFields ?? []];
+  if (old.length !== next.length) return false;
+  const sameOwners = next.every((entry, index) =>
+    sameJson({ ...entry, time: undefined }, { ...old[index], time: undefined }),
+  );
+  return sameOwners && sameJson(withOwners(before, []), withOwners(after, []));
+}

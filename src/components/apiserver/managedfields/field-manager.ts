@@ -5,6 +5,7 @@ import { asksForReset, type Owner, readOwners, withOwners } from './entries.ts';
 import { type FieldWrite, ownersAfterUpdate } from './ownership.ts';
 
 export { applyPatch } from './apply.ts';
+export { differsInTimesOnly } from './entries.ts';
 export type { FieldWrite } from './ownership.ts';
 
 const maxNameBytes = 128;
