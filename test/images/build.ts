@@ -1,6 +1,6 @@
 /**
- * Images of test workloads, made by the same builder as the cluster's own: `busybox` (Debian's busybox-static) and `echo`
- * (a small HTTP and UDP server on Node, sharing the base layers of the bundle's images).
+ * Images of test workloads, made by the same builder as the cluster's own: `busybox` (Debian's busybox-static), `pause` (busybox
+ * that sleeps) and `echo` (a small HTTP and UDP server on Node, sharing the base layers of the bundle's images).
  *
  * `node test/images/build.ts` writes `.cache/test-images.tar` for `ctr --namespace k8s.io images import`.
  */
@@ -15,6 +15,7 @@ import { directory, file, symlink } from '../../src/installer/bundle/layer.ts';
 import { addImage, addLayer, createLayout, imageArchive } from '../../src/installer/bundle/oci-layout.ts';
 
 export const busyboxImage = 'kinit.test/busybox:1';
+export const pauseImage = 'kinit.test/pause:1';
 export const echoImage = 'kinit.test/echo:1';
 
 const repository = join(import.meta.dirname, '../..');
@@ -41,6 +42,7 @@ export async function buildTestImages(): Promise<string> {
     directory('var'),
   ]);
   await addImage(layout, busyboxImage, [layer], { Cmd: ['sh'], Env: [path] });
+  await addImage(layout, pauseImage, [layer], { Cmd: ['sleep', '2147483647'], Env: [path] });
   const system = await addLayer(layout, await systemEntries(root));
   const node = await addLayer(layout, await nodeEntries(root, join(repository, 'node_modules/node/bin/node')));
   const server = await addLayer(layout, [file('server.mjs', join(import.meta.dirname, 'echo/server.mjs'))]);
@@ -49,7 +51,7 @@ export async function buildTestImages(): Promise<string> {
     Env: [path],
   });
   const draft = `${testImagesTar}.draft`;
-  await pipeline(await imageArchive(layout, [busyboxImage, echoImage]), createWriteStream(draft));
+  await pipeline(await imageArchive(layout, [busyboxImage, pauseImage, echoImage]), createWriteStream(draft));
   await rename(draft, testImagesTar);
   return testImagesTar;
 }
