@@ -329,17 +329,15 @@ describe('nodes', () => {
     expect(taintsOf(await node('second'))).toEqual([]);
 
     const time = formatTime();
-    await client
-      .resource(nodes)
-      .patch(
-        { name: 'first' },
-        {
-          status: {
-            conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: time, lastTransitionTime: time }],
-          },
+    await client.resource(nodes).patch(
+      { name: 'first' },
+      {
+        status: {
+          conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: time, lastTransitionTime: time }],
         },
-        { type: 'strategic', subresource: 'status' },
-      );
+      },
+      { type: 'strategic', subresource: 'status' },
+    );
     await beat('first');
     await until('the taints to go', async () => taintsOf(await node('first')).length === 0);
     expect((await client.resource(pods).get({ namespace, name: 'long' })).metadata?.deletionTimestamp).toBeUndefined();

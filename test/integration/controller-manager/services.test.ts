@@ -1,39 +1,13 @@
 /** The controllers behind services against a real kube-apiserver and etcd; the nodes are hollow. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { EndpointSlice, Endpoints, Service } from '../../../src/machinery/api/types.ts';
-import { createClient } from '../../../src/machinery/client/client.ts';
-import { loadKubeconfig } from '../../../src/machinery/client/kubeconfig.ts';
-import {
-  endpointSlices,
-  endpoints,
-  pods,
-  replicaSets,
-  serviceAccounts,
-  services,
-} from '../../../src/machinery/client/resources.ts';
-import type { Client } from '../../../src/machinery/client/types.ts';
-import { type ControlPlane, startControlPlane } from '../../parts/control-plane.ts';
-import { type HollowNodes, startHollowNodes } from './hollow-nodes.ts';
+import { endpointSlices, endpoints, pods, replicaSets, services } from '../../../src/machinery/client/resources.ts';
+import { namespace, until, useHollowCluster } from './hollow-cluster.ts';
 
-const namespace = 'default';
-let plane: ControlPlane;
-let client: Client;
-let hollow: HollowNodes;
-
-async function until<T>(what: string, look: () => Promise<T | undefined | false>, seconds = 30): Promise<T> {
-  const deadline = Date.now() + seconds * 1000;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${seconds} s`);
-    await delay(50);
-  }
-}
+const { resource } = useHollowCluster(['n1', 'n2']);
 
 const slicesOf = async (service: string): Promise<EndpointSlice[]> =>
-  (await client.resource(endpointSlices).list({ namespace, labelSelector: `kubernetes.io/service-name=${service}` }))
-    .items;
+  (await resource(endpointSlices).list({ namespace, labelSelector: `kubernetes.io/service-name=${service}` })).items;
 const endpointsIn = (slices: EndpointSlice[]) => slices.flatMap((slice) => slice.endpoints ?? []);
 const whenSlices = (service: string, fits: (slices: EndpointSlice[]) => boolean) =>
   until(`slices of ${service}`, async () => {
@@ -42,17 +16,17 @@ const whenSlices = (service: string, fits: (slices: EndpointSlice[]) => boolean)
   });
 const whenEndpoints = (service: string, fits: (object: Endpoints) => boolean) =>
   until(`endpoints of ${service}`, async () => {
-    const object = await client.resource(endpoints).find({ namespace, name: service });
+    const object = await resource(endpoints).find({ namespace, name: service });
     return object && fits(object) ? object : undefined;
   });
 
 const createService = (name: string, spec: Service['spec'] = {}, labels: Record<string, string> = {}) =>
-  client.resource(services).create({
+  resource(services).create({
     metadata: { namespace, name, labels },
     spec: { selector: { app: name }, ports: [{ name: 'http', port: 80, targetPort: 'web' }], ...spec },
   });
 const createPods = (app: string, replicas: number, annotations: Record<string, string> = {}) =>
-  client.resource(replicaSets).create({
+  resource(replicaSets).create({
     metadata: { namespace, name: app },
     spec: {
       replicas,
@@ -63,21 +37,6 @@ const createPods = (app: string, replicas: number, annotations: Record<string, s
       },
     },
   });
-
-beforeAll(async () => {
-  plane = await startControlPlane({ components: ['controller-manager'] });
-  client = createClient(await loadKubeconfig(plane.kubeconfig('admin')));
-  await until('the default service account', () =>
-    client.resource(serviceAccounts).find({ namespace, name: 'default' }),
-  );
-  hollow = await startHollowNodes(client, ['n1', 'n2']);
-});
-
-afterAll(async () => {
-  hollow?.stop();
-  client?.close();
-  await plane?.stop();
-});
 
 test('a service has an empty slice first, then its pods, then none again', async () => {
   await createService('life', {}, { team: 'a' });
@@ -105,12 +64,12 @@ test('a service has an empty slice first, then its pods, then none again', async
   }
   const object = await whenEndpoints('life', ({ subsets }) => subsets?.[0]?.addresses?.length === 2);
   expect(object.subsets?.[0]?.ports).toEqual([{ name: 'http', port: 8080, protocol: 'TCP' }]);
-  await client.resource(replicaSets).delete({ namespace, name: 'life' }, { propagationPolicy: 'Background' });
+  await resource(replicaSets).delete({ namespace, name: 'life' }, { propagationPolicy: 'Background' });
   await whenSlices('life', (found) => found.length === 1 && endpointsIn(found).length === 0);
   await whenEndpoints('life', ({ subsets }) => !subsets?.length);
-  await client.resource(services).delete({ namespace, name: 'life' });
+  await resource(services).delete({ namespace, name: 'life' });
   await whenSlices('life', (found) => found.length === 0);
-  await until('no endpoints', async () => !(await client.resource(endpoints).find({ namespace, name: 'life' })));
+  await until('no endpoints', async () => !(await resource(endpoints).find({ namespace, name: 'life' })));
 });
 
 test('pods that are not ready are listed as such, or published where that is wished', async () => {
@@ -119,9 +78,11 @@ test('pods that are not ready are listed as such, or published where that is wis
   const [plain] = endpointsIn(await whenSlices('slow', (found) => endpointsIn(found).length === 1));
   expect(plain?.conditions).toMatchObject({ ready: false, serving: false });
   await whenEndpoints('slow', ({ subsets }) => subsets?.[0]?.notReadyAddresses?.length === 1);
-  await client
-    .resource(services)
-    .patch({ namespace, name: 'slow' }, { spec: { publishNotReadyAddresses: true } }, { type: 'merge' });
+  await resource(services).patch(
+    { namespace, name: 'slow' },
+    { spec: { publishNotReadyAddresses: true } },
+    { type: 'merge' },
+  );
   await whenSlices('slow', (found) => endpointsIn(found)[0]?.conditions?.ready === true);
   await whenEndpoints('slow', ({ subsets }) => subsets?.[0]?.addresses?.length === 1);
 });
@@ -138,20 +99,20 @@ test('pods beyond a hundred go to a second slice', async () => {
   expect(slices[0]?.metadata?.labels).toHaveProperty(['service.kubernetes.io/headless'], '');
   const names = endpointsIn(slices).map(({ targetRef }) => targetRef?.name);
   expect(new Set(names).size).toBe(130);
-  const some = (await client.resource(pods).list({ namespace, labelSelector: 'app=wide' })).items.slice(0, 3);
+  const some = (await resource(pods).list({ namespace, labelSelector: 'app=wide' })).items.slice(0, 3);
   for (const { metadata } of some)
-    await client
-      .resource(pods)
-      .patch({ namespace, name: metadata?.name ?? '' }, { metadata: { labels: { app: 'other' } } }, { type: 'merge' });
+    await resource(pods).patch(
+      { namespace, name: metadata?.name ?? '' },
+      { metadata: { labels: { app: 'other' } } },
+      { type: 'merge' },
+    );
   const gone = new Set(some.map(({ metadata }) => metadata?.name));
   await whenSlices('wide', (found) => !endpointsIn(found).some(({ targetRef }) => gone.has(targetRef?.name ?? '')));
 });
 
 test('endpoints made by hand for a service without a selector are mirrored', async () => {
-  await client
-    .resource(services)
-    .create({ metadata: { namespace, name: 'manual' }, spec: { ports: [{ port: 5432 }] } });
-  await client.resource(endpoints).create({
+  await resource(services).create({ metadata: { namespace, name: 'manual' }, spec: { ports: [{ port: 5432 }] } });
+  await resource(endpoints).create({
     metadata: { namespace, name: 'manual' },
     subsets: [{ addresses: [{ ip: '203.0.113.7' }], ports: [{ port: 5432 }] }],
   });
@@ -162,9 +123,9 @@ test('endpoints made by hand for a service without a selector are mirrored', asy
     metadata: { labels: { 'endpointslice.kubernetes.io/managed-by': 'endpointslicemirroring-controller.k8s.io' } },
   });
   const subsets = [{ addresses: [{ ip: '203.0.113.8' }], ports: [{ port: 5432 }] }];
-  await client.resource(endpoints).patch({ namespace, name: 'manual' }, { subsets }, { type: 'merge' });
+  await resource(endpoints).patch({ namespace, name: 'manual' }, { subsets }, { type: 'merge' });
   await whenSlices('manual', (found) => endpointsIn(found)[0]?.addresses[0] === '203.0.113.8');
-  await client.resource(endpoints).delete({ namespace, name: 'manual' });
+  await resource(endpoints).delete({ namespace, name: 'manual' });
   await whenSlices('manual', (found) => found.length === 0);
 });
 

@@ -1,107 +1,43 @@
-/** The workload controllers against a real kube-apiserver and etcd; the nodes are hollow. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type {
-  CronJob,
-  Deployment,
-  KubeObject,
-  Pod,
-  PodTemplateSpec,
-  StatefulSet,
-} from '../../../src/machinery/api/types.ts';
-import { createClient } from '../../../src/machinery/client/client.ts';
-import { loadKubeconfig } from '../../../src/machinery/client/kubeconfig.ts';
+/** ReplicaSets, Deployments, DaemonSets and StatefulSets against a real kube-apiserver and etcd; the nodes are hollow. */
+import { describe, expect, test } from 'vitest';
+import type { Deployment, StatefulSet } from '../../../src/machinery/api/types.ts';
 import {
   controllerRevisions,
-  coreEvents,
-  cronJobs,
   daemonSets,
   deployments,
-  jobs,
   nodes,
   persistentVolumeClaims,
   pods,
   replicaSets,
   replicationControllers,
-  serviceAccounts,
   statefulSets,
 } from '../../../src/machinery/client/resources.ts';
-import type { Client, ResourceType } from '../../../src/machinery/client/types.ts';
-import { type ControlPlane, startControlPlane } from '../../parts/control-plane.ts';
-import { type HollowNodes, startHollowNodes } from './hollow-nodes.ts';
+import {
+  imageOf,
+  nameOf,
+  namespace,
+  selectorOf,
+  template,
+  until,
+  useHollowCluster,
+  withImage,
+} from './hollow-cluster.ts';
 
-const namespace = 'default';
-let plane: ControlPlane;
-let client: Client;
-let hollow: HollowNodes;
-
-async function until<T>(what: string, look: () => Promise<T | undefined | false>, seconds = 30): Promise<T> {
-  const deadline = Date.now() + seconds * 1000;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${seconds} s`);
-    await delay(50);
-  }
-}
-
-/** Resolves with the object when it is as wanted. */
-const when = <T extends KubeObject>(type: ResourceType<T>, name: string, test: (object: T) => boolean): Promise<T> =>
-  until(`${type.kind} ${name}`, async () => {
-    const object = await client.resource(type).find({ namespace, name });
-    return object && test(object) ? object : undefined;
-  });
-
-const listed = async <T extends KubeObject>(type: ResourceType<T>, labelSelector: string): Promise<T[]> =>
-  (await client.resource(type).list({ namespace, labelSelector })).items;
-const podsOf = async (app: string): Promise<Pod[]> =>
-  (await listed(pods, `app=${app}`)).filter(({ metadata }) => !metadata?.deletionTimestamp);
-const nameOf = ({ metadata }: KubeObject): string => metadata?.name ?? '';
-const imageOf = ({ spec }: Pod): string => spec?.containers[0]?.image ?? '';
-
-const messagesOf = async (kind: string, name: string): Promise<string[]> => {
-  const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${name}`;
-  const { items } = await client.resource(coreEvents).list({ namespace, fieldSelector });
-  return items.map(({ reason, message }) => `${reason}: ${message}`);
-};
-
-const template = (app: string, image = 'v1', annotations: Record<string, string> = {}): PodTemplateSpec => ({
-  metadata: { labels: { app }, annotations },
-  spec: { containers: [{ name: 'c', image }] },
-});
-const selectorOf = (app: string) => ({ matchLabels: { app } });
-const patch = <T extends KubeObject>(type: ResourceType<T>, name: string, body: object) =>
-  client.resource(type).patch({ namespace, name }, body, { type: 'strategic' });
-const withImage = (image: string) => ({ spec: { template: { spec: { containers: [{ name: 'c', image }] } } } });
-
-beforeAll(async () => {
-  plane = await startControlPlane({ components: ['controller-manager'] });
-  client = createClient(await loadKubeconfig(plane.kubeconfig('admin')));
-  await until('the default service account', () =>
-    client.resource(serviceAccounts).find({ namespace, name: 'default' }),
-  );
-  hollow = await startHollowNodes(client, ['n1', 'n2', 'n3']);
-});
-
-afterAll(async () => {
-  hollow?.stop();
-  client?.close();
-  await plane?.stop();
-});
+const { resource, when, listed, podsOf, messagesOf, patch } = useHollowCluster(['n1', 'n2', 'n3']);
 
 describe('a ReplicaSet', () => {
   test('adopts matching orphans, releases pods that match no more, and replaces them', async () => {
     const app = 'family';
-    await client.resource(pods).create({
+    await resource(pods).create({
       metadata: { namespace, name: 'orphan', labels: { app } },
       spec: { containers: [{ name: 'c', image: 'v1' }] },
     });
-    await client.resource(replicaSets).create({
+    await resource(replicaSets).create({
       metadata: { namespace, name: app },
       spec: { replicas: 2, selector: selectorOf(app), template: template(app) },
     });
     await when(replicaSets, app, ({ status }) => status?.readyReplicas === 2);
-    const orphan = await client.resource(pods).get({ namespace, name: 'orphan' });
+    const orphan = await resource(pods).get({ namespace, name: 'orphan' });
     expect(orphan.metadata?.ownerReferences).toMatchObject([{ kind: 'ReplicaSet', name: app, controller: true }]);
     await patch(pods, 'orphan', { metadata: { labels: { app: 'free' } } });
     await when(pods, 'orphan', ({ metadata }) => !metadata?.ownerReferences?.length);
@@ -110,7 +46,7 @@ describe('a ReplicaSet', () => {
 
   test('never makes one pod too many, and says what it did', async () => {
     const app = 'exact';
-    await client.resource(replicaSets).create({
+    await resource(replicaSets).create({
       metadata: { namespace, name: app },
       spec: { replicas: 20, selector: selectorOf(app), template: template(app) },
     });
@@ -124,13 +60,13 @@ describe('a ReplicaSet', () => {
     await patch(replicaSets, app, { spec: { replicas: 3 } });
     await when(replicaSets, app, ({ status }) => status?.replicas === 3);
     expect(await podsOf(app)).toHaveLength(3);
-    await client.resource(replicaSets).delete({ namespace, name: app }, { propagationPolicy: 'Background' });
+    await resource(replicaSets).delete({ namespace, name: app }, { propagationPolicy: 'Background' });
     await until('its pods to go', async () => (await listed(pods, `app=${app}`)).length === 0);
   });
 
   test('says when pods cannot be created', async () => {
     const app = 'refused';
-    await client.resource(replicaSets).create({
+    await resource(replicaSets).create({
       metadata: { namespace, name: app },
       spec: {
         replicas: 1,
@@ -151,7 +87,7 @@ describe('a ReplicaSet', () => {
 
 test('a ReplicationController keeps its pods', async () => {
   const app = 'old-style';
-  await client.resource(replicationControllers).create({
+  await resource(replicationControllers).create({
     metadata: { namespace, name: app },
     spec: { replicas: 2, selector: { app }, template: template(app) },
   });
@@ -160,7 +96,7 @@ test('a ReplicationController keeps its pods', async () => {
 
 describe('a Deployment', () => {
   const create = (app: string, spec: Partial<NonNullable<Deployment['spec']>> = {}) =>
-    client.resource(deployments).create({
+    resource(deployments).create({
       metadata: { namespace, name: app },
       spec: { replicas: 3, selector: selectorOf(app), template: template(app), ...spec },
     });
@@ -257,8 +193,8 @@ describe('a Deployment', () => {
     await create(app);
     await when(deployments, app, isDone);
     const before = (await podsOf(app)).map(nameOf).sort();
-    await client.resource(deployments).delete({ namespace, name: app }, { propagationPolicy: 'Orphan' });
-    await until('the end', async () => !(await client.resource(deployments).find({ namespace, name: app })));
+    await resource(deployments).delete({ namespace, name: app }, { propagationPolicy: 'Orphan' });
+    await until('the end', async () => !(await resource(deployments).find({ namespace, name: app })));
     await create(app);
     await when(deployments, app, isDone);
     expect((await podsOf(app)).map(nameOf).sort()).toEqual(before);
@@ -268,21 +204,21 @@ describe('a Deployment', () => {
 describe('a DaemonSet', () => {
   test('runs one pod per node, follows taints, and updates one node at a time', async () => {
     const app = 'daemon';
-    await client.resource(daemonSets).create({
+    await resource(daemonSets).create({
       metadata: { namespace, name: app },
       spec: { selector: selectorOf(app), template: template(app) },
     });
     await when(daemonSets, app, ({ status }) => status?.numberAvailable === 3 && status.observedGeneration === 1);
     expect(new Set((await podsOf(app)).map(({ spec }) => spec?.nodeName))).toEqual(new Set(['n1', 'n2', 'n3']));
     const tainted = { spec: { taints: [{ key: 'test', effect: 'NoExecute' }] } };
-    await client.resource(nodes).patch({ name: 'n3' }, tainted, { type: 'merge' });
+    await resource(nodes).patch({ name: 'n3' }, tainted, { type: 'merge' });
     await when(
       daemonSets,
       app,
       ({ status }) => status?.desiredNumberScheduled === 2 && status.currentNumberScheduled === 2,
     );
     await until('the pod to go', async () => (await podsOf(app)).length === 2);
-    await client.resource(nodes).patch({ name: 'n3' }, { spec: { taints: null } }, { type: 'merge' });
+    await resource(nodes).patch({ name: 'n3' }, { spec: { taints: null } }, { type: 'merge' });
     await when(daemonSets, app, ({ status }) => status?.numberAvailable === 3);
     await patch(daemonSets, app, withImage('v2'));
     await when(
@@ -301,7 +237,7 @@ describe('a DaemonSet', () => {
 
 describe('a StatefulSet', () => {
   const create = (app: string, spec: Partial<NonNullable<StatefulSet['spec']>> = {}) =>
-    client.resource(statefulSets).create({
+    resource(statefulSets).create({
       metadata: { namespace, name: app },
       spec: { replicas: 3, serviceName: app, selector: selectorOf(app), template: template(app), ...spec },
     });
@@ -367,136 +303,3 @@ describe('a StatefulSet', () => {
     expect(done.status?.currentReplicas).toBe(3);
   });
 });
-
-describe('a Job', () => {
-  const create = (name: string, spec: object, exit?: number) =>
-    client.resource(jobs).create({
-      metadata: { namespace, name },
-      spec: {
-        template: {
-          metadata: {
-            labels: { app: name },
-            ...(exit === undefined ? {} : { annotations: { 'hollow/exit': `${exit}` } }),
-          },
-          spec: { containers: [{ name: 'c', image: 'v1' }], restartPolicy: 'Never' },
-        },
-        ...spec,
-      },
-    });
-  const ended = (name: string) =>
-    when(
-      jobs,
-      name,
-      ({ status }) =>
-        status?.conditions?.some(
-          ({ type, status: value }) => (type === 'Complete' || type === 'Failed') && value === 'True',
-        ) ?? false,
-    );
-
-  test('counts its completions once and leaves no finalizer behind', async () => {
-    await create('many', { completions: 12, parallelism: 5 }, 0);
-    const { status } = await ended('many');
-    expect(status).toMatchObject({ succeeded: 12, ready: 0, terminating: 0, uncountedTerminatedPods: {} });
-    expect(status?.conditions?.map(({ type, reason }) => `${type} ${reason}`)).toEqual([
-      'SuccessCriteriaMet CompletionsReached',
-      'Complete CompletionsReached',
-    ]);
-    const all = await listed(pods, 'app=many');
-    expect(all).toHaveLength(12);
-    expect(all.filter(({ metadata }) => metadata?.finalizers?.length)).toEqual([]);
-    expect(await messagesOf('Job', 'many')).toContain('Completed: Job completed');
-  });
-
-  test('of indexes runs each of them', async () => {
-    await create('indexed', { completions: 3, parallelism: 2, completionMode: 'Indexed' }, 0);
-    const { status } = await ended('indexed');
-    expect(status).toMatchObject({ succeeded: 3, completedIndexes: '0-2' });
-    const names = (await listed(pods, 'app=indexed')).map(nameOf).sort();
-    expect(names.map((name) => name.slice(0, -6))).toEqual(['indexed-0', 'indexed-1', 'indexed-2']);
-  });
-
-  test('fails when its pods fail too often', async () => {
-    await create('failing', { backoffLimit: 0 }, 3);
-    const { status } = await ended('failing');
-    expect(status?.failed).toBe(1);
-    expect(status?.conditions?.at(-1)).toMatchObject({
-      type: 'Failed',
-      reason: 'BackoffLimitExceeded',
-      message: 'Job has reached the specified backoff limit',
-    });
-    expect(await messagesOf('Job', 'failing')).toContain(
-      'BackoffLimitExceeded: Job has reached the specified backoff limit',
-    );
-  });
-
-  test('fails at its deadline and takes its pods with it', async () => {
-    await create('late', { activeDeadlineSeconds: 1 });
-    const { status } = await ended('late');
-    expect(status?.conditions?.at(-1)).toMatchObject({ type: 'Failed', reason: 'DeadlineExceeded' });
-    expect(status?.active).toBeUndefined();
-  });
-
-  test('that shrinks does not count the pods it lets go', async () => {
-    await create('shrinking', { parallelism: 3 });
-    await when(jobs, 'shrinking', ({ status }) => status?.ready === 3);
-    await patch(jobs, 'shrinking', { spec: { parallelism: 1 } });
-    const { status } = await when(jobs, 'shrinking', (job) => job.status?.ready === 1 && job.status.terminating === 0);
-    expect(status?.failed).toBeUndefined();
-    expect(await podsOf('shrinking')).toHaveLength(1);
-  });
-
-  test('that is suspended has no pods until it is resumed', async () => {
-    await create('waiting', { suspend: true }, 0);
-    await when(jobs, 'waiting', ({ status }) => status?.conditions?.[0]?.type === 'Suspended');
-    expect(await listed(pods, 'app=waiting')).toEqual([]);
-    await patch(jobs, 'waiting', { spec: { suspend: false } });
-    const { status } = await ended('waiting');
-    expect(status?.conditions?.map(({ type, status: value }) => `${type}=${value}`)).toEqual([
-      'Suspended=False',
-      'SuccessCriteriaMet=True',
-      'Complete=True',
-    ]);
-  });
-
-  test('that is deleted lets its pods go', async () => {
-    await create('dropped', { parallelism: 2 });
-    await when(jobs, 'dropped', ({ status }) => status?.ready === 2);
-    await client.resource(jobs).delete({ namespace, name: 'dropped' }, { propagationPolicy: 'Background' });
-    await until('its pods to go', async () => (await listed(pods, 'app=dropped')).length === 0);
-  });
-});
-
-test('a CronJob whose time has come makes one Job and remembers when', async () => {
-  const cronJob: CronJob = {
-    metadata: { namespace, name: 'tick' },
-    spec: {
-      schedule: '* * * * *',
-      successfulJobsHistoryLimit: 1,
-      jobTemplate: {
-        spec: {
-          template: {
-            metadata: { annotations: { 'hollow/exit': '0' } },
-            spec: { containers: [{ name: 'c', image: 'v1' }], restartPolicy: 'Never' },
-          },
-        },
-      },
-    },
-  };
-  await client.resource(cronJobs).create(cronJob);
-  const ran = await until(
-    'the first run',
-    async () => {
-      const found = await client.resource(cronJobs).get({ namespace, name: 'tick' });
-      return found.status?.lastSuccessfulTime ? found : undefined;
-    },
-    75,
-  );
-  const minute = Date.parse(ran.status?.lastScheduleTime ?? '') / 60_000;
-  const job = await client.resource(jobs).get({ namespace, name: `tick-${minute}` });
-  expect(job.metadata?.ownerReferences).toMatchObject([{ kind: 'CronJob', name: 'tick', controller: true }]);
-  expect(ran.status?.active).toBeUndefined();
-  expect(await messagesOf('CronJob', 'tick')).toEqual([
-    `SuccessfulCreate: Created job tick-${minute}`,
-    `SawCompletedJob: Saw completed job: tick-${minute}, condition: Complete`,
-  ]);
-}, 90_000);

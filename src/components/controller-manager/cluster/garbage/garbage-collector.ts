@@ -43,7 +43,7 @@ export const garbageCollector: Controller = {
     const refresh = async () => {
       const found = await discovery.read(signal);
       types = new Map(found.resources.map((type) => [`${type.group}/${type.kind}`, type]));
-      monitors.update(found);
+      await monitors.update(found);
     };
 
     // In a later turn: the other controllers have asked for their informers then.

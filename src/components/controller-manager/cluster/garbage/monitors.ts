@@ -1,6 +1,8 @@
 /**
  * Follows every resource that can be listed, watched and deleted. Where controllers share an informer of a resource already it
- * serves here too; the others are followed by their metadata alone, of which only what the graph needs is kept.
+ * serves here too; the others are followed by their metadata alone, of which only what the graph needs is kept. No watch
+ * is held of cluster-scoped resources without any objects, and these are many: they are seldom owned by anything, and a look
+ * now and then tells when the first object has come.
  */
 import type { KubeObject } from '../../../../machinery/api/types.ts';
 import type { Client } from '../../../../machinery/client/types.ts';
@@ -53,13 +55,15 @@ export interface MonitorOptions {
 export class Monitors {
   readonly #options: MonitorOptions;
   readonly #monitors = new Map<string, Monitor>();
+  /** Cluster-scoped resources that had no objects when they were last looked at. */
+  readonly #empty = new Map<string, DiscoveredResource>();
 
   constructor(options: MonitorOptions) {
     this.#options = options;
   }
 
-  /** Starts and stops monitors so that they match what discovery says. */
-  update(discovery: Discovery): void {
+  /** Starts and stops monitors so that they match what discovery says, and which resources have objects. */
+  async update(discovery: Discovery): Promise<void> {
     const wanted = new Map(collectable(discovery).map((type) => [keyOf(type), type]));
     for (const [key, monitor] of this.#monitors) {
       const type = wanted.get(key);
@@ -70,7 +74,30 @@ export class Monitors {
       monitor.stop();
       this.#monitors.delete(key);
     }
-    for (const [key, type] of wanted) if (!this.#monitors.has(key)) this.#monitors.set(key, this.#start(type));
+    for (const key of this.#empty.keys()) if (!wanted.has(key)) this.#empty.delete(key);
+    for (const [key, type] of wanted) {
+      if (this.#monitors.has(key)) continue;
+      if (type.namespaced || this.#options.shared(type)) this.#monitors.set(key, this.#start(type));
+      else this.#empty.set(key, type);
+    }
+    await this.#lookForFirstObjects();
+  }
+
+  async #lookForFirstObjects(): Promise<void> {
+    const { client, signal, onError } = this.#options;
+    // One after the other, over one connection: nothing waits for it.
+    for (const [key, type] of this.#empty) {
+      try {
+        const api = client.dynamic({ ...type, metadataOnly: true });
+        const { items } = await api.list({ limit: 1, resourceVersion: '0', signal });
+        if (items.length === 0) continue;
+        this.#empty.delete(key);
+        this.#monitors.set(key, this.#start(type));
+      } catch (error) {
+        if (signal.aborted) return;
+        onError(`${key}: ${(error as Error).message}`);
+      }
+    }
   }
 
   async synced(signal: AbortSignal): Promise<void> {
