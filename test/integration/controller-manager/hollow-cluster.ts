@@ -38,8 +38,8 @@ export interface HollowCluster {
   listed<T extends KubeObject>(type: ResourceType<T>, labelSelector: string): Promise<T[]>;
   /** Pods with the label `app` that are not being deleted. */
   podsOf(app: string): Promise<Pod[]>;
-  /** `reason: message` of an object's events. */
-  messagesOf(kind: string, name: string): Promise<string[]>;
+  /** Resolves when an event on the object says `reason: message`. Events come a little after what they tell. */
+  told(kind: string, name: string, message: string | RegExp): Promise<string>;
   patch<T extends KubeObject>(type: ResourceType<T>, name: string, body: object): Promise<T>;
 }
 
@@ -74,11 +74,13 @@ export function useHollowCluster(nodeNames: string[]): HollowCluster {
         return object && test(object) ? object : undefined;
       }),
     podsOf: async (app) => (await listed(pods, `app=${app}`)).filter(({ metadata }) => !metadata?.deletionTimestamp),
-    async messagesOf(kind, name) {
-      const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${name}`;
-      const { items } = await resource(coreEvents).list({ namespace, fieldSelector });
-      return items.map(({ reason, message }) => `${reason}: ${message}`);
-    },
+    told: (kind, name, message) =>
+      until(`event "${message}" on ${kind} ${name}`, async () => {
+        const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${name}`;
+        const { items } = await resource(coreEvents).list({ namespace, fieldSelector });
+        const texts = items.map((event) => `${event.reason}: ${event.message}`);
+        return texts.find((text) => (typeof message === 'string' ? text === message : message.test(text)));
+      }),
     patch: (type, name, body) => resource(type).patch({ namespace, name }, body, { type: 'strategic' }),
   };
 }

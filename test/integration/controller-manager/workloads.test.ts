@@ -23,7 +23,7 @@ import {
   withImage,
 } from './hollow-cluster.ts';
 
-const { resource, when, listed, podsOf, messagesOf, patch } = useHollowCluster(['n1', 'n2', 'n3']);
+const { resource, when, listed, podsOf, told, patch } = useHollowCluster(['n1', 'n2', 'n3']);
 
 describe('a ReplicaSet', () => {
   test('adopts matching orphans, releases pods that match no more, and replaces them', async () => {
@@ -51,11 +51,7 @@ describe('a ReplicaSet', () => {
       spec: { replicas: 20, selector: selectorOf(app), template: template(app) },
     });
     await when(replicaSets, app, ({ status }) => status?.readyReplicas === 20);
-    const made = await until('20 events', async () => {
-      const messages = await messagesOf('ReplicaSet', app);
-      return messages.length >= 10 ? messages : undefined;
-    });
-    expect(made.join()).toMatch(/SuccessfulCreate: Created pod: exact-/);
+    await told('ReplicaSet', app, /^SuccessfulCreate: Created pod: exact-[a-z0-9]{5}$/);
     expect(await listed(pods, `app=${app}`)).toHaveLength(20);
     await patch(replicaSets, app, { spec: { replicas: 3 } });
     await when(replicaSets, app, ({ status }) => status?.replicas === 3);
@@ -134,8 +130,7 @@ describe('a Deployment', () => {
       ({ metadata }) => metadata?.annotations?.['deployment.kubernetes.io/revision'] === '3',
     );
     expect(rolledBack?.metadata?.annotations?.['deployment.kubernetes.io/revision-history']).toBe('1');
-    const messages = await messagesOf('Deployment', app);
-    expect(messages[0]).toMatch(/^ScalingReplicaSet: Scaled up replica set rolling-[^ ]+ from 0 to 3$/);
+    await told('Deployment', app, /^ScalingReplicaSet: Scaled up replica set rolling-[^ ]+ from 0 to 3$/);
   });
 
   test('recreates: no new pod before the last old one is gone', async () => {
@@ -264,9 +259,7 @@ describe('a StatefulSet', () => {
       'data-ordered-1',
       'data-ordered-2',
     ]);
-    expect(await messagesOf('StatefulSet', app)).toContain(
-      'SuccessfulCreate: create Pod ordered-0 in StatefulSet ordered successful',
-    );
+    await told('StatefulSet', app, 'SuccessfulCreate: create Pod ordered-0 in StatefulSet ordered successful');
     await patch(statefulSets, app, { spec: { replicas: 1 } });
     await when(statefulSets, app, ({ status }) => status?.replicas === 1);
     expect((await podsOf(app)).map(nameOf)).toEqual(['ordered-0']);
