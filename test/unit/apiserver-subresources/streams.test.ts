@@ -1,4 +1,5 @@
 /** Exec, port-forward and logs through the API server's handlers, against a server that speaks SPDY as a kubelet does. */
+import { once } from 'node:events';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Duplex } from 'node:stream';
@@ -40,6 +41,13 @@ function startKubelet(): Server {
         else stream.end();
         stream.on('error', () => undefined);
       });
+      return;
+    }
+    if (req.url?.includes('refuse')) {
+      const text = 'container not found ("a")';
+      socket.end(
+        `HTTP/1.1 500 Internal Server Error\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`,
+      );
       return;
     }
     const upgraded = acceptSpdy(req, socket, head, ['v5.channel.k8s.io', 'v4.channel.k8s.io']);
@@ -156,6 +164,20 @@ describe('streams of a pod', () => {
     });
     expect(received[1]).toBe('hello');
     if (protocol.startsWith('v5')) expect(JSON.parse(received[3] ?? '{}').reason).toBe('NonZeroExitCode');
+  });
+
+  it('a command that the kubelet refuses is told through the error channel', async () => {
+    const client = new WebSocket(base.replace('http', 'ws') + path('exec?command=refuse&stdout=true'), [
+      'v5.channel.k8s.io',
+    ]);
+    const [data] = (await once(client, 'message')) as [Buffer];
+    expect(data[0]).toBe(3);
+    expect(JSON.parse(data.subarray(1).toString())).toMatchObject({
+      status: 'Failure',
+      code: 500,
+      message: 'Internal error occurred: unable to upgrade connection: container not found ("a")',
+    });
+    await once(client, 'close');
   });
 
   it('exec over SPDY goes through byte by byte', async () => {

@@ -5,14 +5,14 @@
 
 import type { Pod } from '../../../machinery/api/types.ts';
 import { connectSpdy, requestUpgrade, UpgradeRefused } from '../../../machinery/spdy/upgrade.ts';
-import { badRequest } from '../errors.ts';
+import { badRequest, internalError } from '../errors.ts';
 import type { RequestContext, SubresourceHandler } from '../types.ts';
 import { admitConnect, type ConnectDeps, podOfRequest } from './connect.ts';
 import { portForwardPath, streamOptions, streamPath } from './pod-location.ts';
 import { portForwardProtocol, tunnel, tunnelProtocol } from './port-forward-tunnel.ts';
-import { kubeletProtocols, remoteCommandProtocols, translateRemoteCommand } from './remote-command.ts';
+import { kubeletProtocols, remoteCommandProtocols, sendFailure, translateRemoteCommand } from './remote-command.ts';
 import { forwardedHeaders, passUpgrade } from './reverse-proxy.ts';
-import { connectionError, kubeletAnswerError } from './upstream-error.ts';
+import { connectionError, dialError, kubeletAnswerError } from './upstream-error.ts';
 import { acceptWebSocket, asksForWebSocket, offeredSubprotocols } from './web-socket.ts';
 
 const optionKinds = {
@@ -56,32 +56,57 @@ function proxyUpgrade(deps: ConnectDeps, ctx: RequestContext, url: URL): Promise
   });
 }
 
+/** As upstream: the client is let in first, and hears through the error channel that there is no way to the kubelet. */
 async function translate(deps: ConnectDeps, ctx: RequestContext, url: URL, protocol: string): Promise<void> {
-  const { req, socket, head, info } = ctx;
+  const { req, socket, head } = ctx;
   if (!socket) return;
-  const { connection } = await connectSpdy(url, kubeletProtocols, { ...deps.kubelet.tls(), signal: ctx.signal }).catch(
-    (error: unknown) => {
-      throw refusal(error, url, `pods/${info.subresource}`, info.name);
-    },
-  );
   const client = await acceptWebSocket(req, socket, head ?? Buffer.alloc(0), protocol);
-  await translateRemoteCommand(client, connection, streamOptions(ctx.url.searchParams));
+  // What the client already sends waits until somebody listens.
+  client.pause();
+  const deadline = connectDeadline(deps, ctx);
+  try {
+    const { connection } = await connectSpdy(url, kubeletProtocols, { ...deps.kubelet.tls(), signal: deadline.signal });
+    deadline.clear();
+    await translateRemoteCommand(client, connection, streamOptions(ctx.url.searchParams));
+  } catch (error) {
+    await sendFailure(client, internalError(failureText(error, url)).status);
+  } finally {
+    deadline.clear();
+  }
+}
+
+function failureText(error: unknown, url: URL): string {
+  if (error instanceof UpgradeRefused) return error.message;
+  return `error sending request: ${connectionError('POST', url, error).message}`;
 }
 
 async function tunnelPortForward(deps: ConnectDeps, ctx: RequestContext, url: URL): Promise<void> {
   const { req, socket, head, info } = ctx;
   if (!socket) return;
-  const upgraded = await requestUpgrade(url, [portForwardProtocol], {
-    ...deps.kubelet.tls(),
-    signal: ctx.signal,
-  }).catch((error: unknown) => {
-    throw refusal(error, url, 'pods/portforward', info.name);
-  });
+  const deadline = connectDeadline(deps, ctx);
+  const upgraded = await requestUpgrade(url, [portForwardProtocol], { ...deps.kubelet.tls(), signal: deadline.signal })
+    .catch((error: unknown) => {
+      throw error instanceof UpgradeRefused
+        ? kubeletAnswerError(error.statusCode, error.body, 'pods/portforward', info.name)
+        : dialError(url, error);
+    })
+    .finally(deadline.clear);
   const client = await acceptWebSocket(req, socket, head ?? Buffer.alloc(0), tunnelProtocol);
   await tunnel(client, upgraded.socket, upgraded.head);
 }
 
-const refusal = (error: unknown, url: URL, resource: string, name: string) =>
-  error instanceof UpgradeRefused
-    ? kubeletAnswerError(error.statusCode, error.body, resource, name)
-    : connectionError('POST', url, error);
+/** Ends the attempt when the client goes or the kubelet does not answer in time; once cleared it ends nothing. */
+function connectDeadline({ kubelet }: ConnectDeps, { signal }: RequestContext) {
+  const controller = new AbortController();
+  const late = Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' });
+  const timer = setTimeout(() => controller.abort(late), kubelet.timeoutMs);
+  const gone = () => controller.abort();
+  signal.addEventListener('abort', gone, { once: true });
+  return {
+    signal: controller.signal,
+    clear: () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', gone);
+    },
+  };
+}

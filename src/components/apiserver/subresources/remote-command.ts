@@ -6,6 +6,7 @@
  */
 import type { Duplex, Readable } from 'node:stream';
 import type { WebSocket } from 'ws';
+import type { Status } from '../../../machinery/api/types.ts';
 import type { SpdyConnection, SpdyStream } from '../../../machinery/spdy/connection.ts';
 import type { StreamOptions } from './pod-location.ts';
 
@@ -51,6 +52,13 @@ export async function translateRemoteCommand(
     kubelet.close();
     if (client.readyState !== client.CLOSED && client.readyState !== client.CLOSING) client.close(normalClosure);
   }
+}
+
+/** Says why nothing runs, as the last thing on the connection. */
+export async function sendFailure(client: WebSocket, status: Status): Promise<void> {
+  client.resume();
+  await send(client, channel.error, Buffer.from(JSON.stringify(status)));
+  client.close(normalClosure);
 }
 
 /** An error stream that ends without a word means success. */

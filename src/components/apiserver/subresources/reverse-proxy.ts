@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { RequestContext } from '../types.ts';
 import type { TlsIdentity } from './kubelet-connection.ts';
-import { connectionError } from './upstream-error.ts';
+import { connectionError, dialError } from './upstream-error.ts';
 
 export interface Target {
   url: URL;
@@ -75,7 +75,7 @@ function sendUpgrade(
   return new Promise<Upgraded | { answer: IncomingMessage; socket?: undefined }>((resolve, reject) => {
     req.once('upgrade', (answer, socket, head) => resolve({ answer, socket, head }));
     req.once('response', (answer) => resolve({ answer }));
-    req.once('error', (error) => reject(connectionError(target.method, target.url, error)));
+    req.once('error', (error) => reject(dialError(target.url, error)));
   }).finally(done);
 }
 

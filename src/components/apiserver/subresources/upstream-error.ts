@@ -41,9 +41,11 @@ export function kubeletAnswerError(statusCode: number, body: string, resource: s
   });
 }
 
-/** The connection itself failed: `Get "https://…": dial tcp 10.0.0.12:10250: connect: connection refused`. */
-export function connectionError(method: string, url: URL, error: unknown): StatusError {
-  const code = (error as NodeJS.ErrnoException).code ?? '';
+/** `dial tcp 10.0.0.12:10250: connect: connection refused`, as Go says it. */
+function dialFailure(url: URL, error: unknown): string {
+  // Node wraps what a deadline says in an AbortError.
+  const reason = (error as Error).name === 'AbortError' ? ((error as Error).cause ?? error) : error;
+  const code = (reason as NodeJS.ErrnoException).code ?? '';
   const wording: Record<string, string> = {
     ECONNREFUSED: 'connect: connection refused',
     EHOSTUNREACH: 'connect: no route to host',
@@ -51,17 +53,17 @@ export function connectionError(method: string, url: URL, error: unknown): Statu
     ETIMEDOUT: 'i/o timeout',
   };
   const address = `${url.hostname}:${url.port || (url.protocol === 'https:' ? 443 : 80)}`;
-  const why = wording[code]
-    ? `dial tcp ${address}: ${wording[code]}`
-    : error instanceof Error
-      ? error.message
-      : String(error);
-  return new StatusError({
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    message: `${method.charAt(0)}${method.slice(1).toLowerCase()} ${JSON.stringify(url.href)}: ${why}`,
-    code: 500,
-  });
+  if (wording[code]) return `dial tcp ${address}: ${wording[code]}`;
+  return reason instanceof Error ? reason.message : String(reason);
 }
+
+const failed = (message: string): StatusError =>
+  new StatusError({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 500 });
+
+/** The connection itself failed: `Get "https://…": dial tcp 10.0.0.12:10250: connect: connection refused`. */
+export const connectionError = (method: string, url: URL, error: unknown): StatusError =>
+  failed(`${method.charAt(0)}${method.slice(1).toLowerCase()} ${JSON.stringify(url.href)}: ${dialFailure(url, error)}`);
+
+/** The same for an upgrade. */
+export const dialError = (url: URL, error: unknown): StatusError =>
+  failed(`error dialing backend: ${dialFailure(url, error)}`);
