@@ -29,7 +29,7 @@ import { fieldPathOf } from './pods/containers.ts';
 import type { PodContext } from './pods/context.ts';
 import { parseResolvConf } from './pods/dns.ts';
 import { fullName } from './pods/identity.ts';
-import { observePods } from './pods/observed.ts';
+import { isRunning, observePods } from './pods/observed.ts';
 import { createPodTable, type PodTable } from './pods/pod-table.ts';
 import { createProber } from './probes/prober.ts';
 import { serve } from './serve.ts';
@@ -230,6 +230,15 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
   changed();
 
   const view = createView({ nodeName, table, observer });
+  metrics.gauge('kubelet_running_pods', 'Number of pods that have a running pod sandbox', (set) =>
+    set(observer.all().filter(({ sandboxes }) => sandboxes.some(({ state }) => state === 'SANDBOX_READY')).length),
+  );
+  metrics.gauge('kubelet_running_containers', 'Number of containers currently running', (set) =>
+    set(observer.all().flatMap(({ containers }) => containers.filter(isRunning)).length, {
+      container_state: 'running',
+    }),
+  );
+  metrics.gauge('kubelet_node_name', "The node's name. The count is always 1.").set(1, { node: nodeName });
   const serving = await serve({ ...options, view, runtime, metrics, hosts: [nodeName, ...ips], prober, driver });
   const health =
     configuration.healthzPort > 0

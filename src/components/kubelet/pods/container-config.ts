@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Container, Pod } from '../../../machinery/api/types.ts';
 import { annotations, labels } from '../cri/labels.ts';
-import type { ContainerConfig, Mount } from '../cri/types.ts';
+import type { ContainerConfig, LinuxContainerSecurityContext, Mount } from '../cri/types.ts';
 import { expandAll } from '../environment/expand.ts';
 import { containerHash } from './containers.ts';
 import { containerResources, type ResourceSettings } from './resources.ts';
@@ -22,6 +22,8 @@ export interface ContainerInput {
   podLogsDir: string;
   resources: ResourceSettings;
   security: SecuritySettings;
+  /** The container whose processes an ephemeral one shares. */
+  targetId?: string;
 }
 
 export function containerConfig(input: ContainerInput): ContainerConfig {
@@ -50,11 +52,19 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     tty,
     linux: {
       resources: containerResources(pod, container, input.resources),
-      securityContext: containerSecurity(pod, container, input.imageUser, input.security),
+      securityContext: withTarget(containerSecurity(pod, container, input.imageUser, input.security), input.targetId),
     },
     ...(container.lifecycle?.stopSignal ? { stopSignal: container.lifecycle.stopSignal } : {}),
   };
 }
+
+const withTarget = (
+  context: LinuxContainerSecurityContext,
+  targetId: string | undefined,
+): LinuxContainerSecurityContext =>
+  targetId === undefined
+    ? context
+    : { ...context, namespaceOptions: { ...context.namespaceOptions, pid: 'TARGET', targetId } };
 
 /** What a later kubelet needs to know of the container without the pod's object. */
 function containerAnnotations(pod: Pod, container: Container, restartCount: number): Record<string, string> {

@@ -19,8 +19,13 @@ export const allContainers = (pod: Pod): Container[] => [
 export const containerNamed = (pod: Pod, name: string): Container | undefined =>
   allContainers(pod).find((container) => container.name === name);
 
+/** Containers that were added to look into a running pod (kubectl debug). */
+export const isEphemeral = (pod: Pod, name: string): boolean =>
+  pod.spec?.ephemeralContainers?.some((container) => container.name === name) ?? false;
+
 /** Where an event about a container points. */
 export function fieldPathOf(pod: Pod, name: string): string {
+  if (isEphemeral(pod, name)) return `spec.ephemeralContainers{${name}}`;
   const init = pod.spec?.initContainers?.some((container) => container.name === name);
   return `spec.${init ? 'initContainers' : 'containers'}{${name}}`;
 }
@@ -33,6 +38,7 @@ export const isHostNetwork = (pod: Pod): boolean => pod.spec?.hostNetwork === tr
 /** Whether a container that ended is started again; `exitCode` undefined: it has not run yet. */
 export function isRestarted(pod: Pod, container: Container, exitCode: number | undefined): boolean {
   if (exitCode === undefined) return true;
+  if (isEphemeral(pod, container.name)) return false;
   const rule = (container.restartPolicyRules ?? []).find(({ exitCodes }) => {
     if (!exitCodes) return false;
     const listed = exitCodes.values?.includes(exitCode) ?? false;

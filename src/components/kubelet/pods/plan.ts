@@ -53,7 +53,7 @@ export function planPod(input: PlanInput): PodPlan {
   const here = observed.containers.filter(({ podSandboxId }) => podSandboxId === newest.id);
   if (plan.start.length === 0 && podIsEnding(pod, here)) return { ...plan, complete: true };
   for (const container of pod.spec?.ephemeralContainers ?? [])
-    if (!observed.containers.some(({ name }) => name === container.name)) plan.start.push(container);
+    if (!here.some(({ name }) => name === container.name)) plan.start.push(container);
   return plan;
 }
 

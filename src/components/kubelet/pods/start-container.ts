@@ -11,7 +11,7 @@ import { containerConfig, makeLogFolder } from './container-config.ts';
 import { fieldPathOf, isHostNetwork } from './containers.ts';
 import type { PodContext } from './context.ts';
 import { killContainer } from './kill.ts';
-import { newestOf, type ObservedPod } from './observed.ts';
+import { isRunning, newestOf, type ObservedPod } from './observed.ts';
 import { podLogFolder } from './sandbox-config.ts';
 import { nonRootProblem } from './security.ts';
 
@@ -41,7 +41,7 @@ const plainMessage = (error: unknown): string =>
   error instanceof RuntimeError ? error.details : (error as Error).message;
 
 export async function startContainer(context: PodContext, input: StartInput): Promise<void> {
-  const { pod, container, sandboxId, sandboxConfig, podIps, signal } = input;
+  const { pod, container, observed, sandboxId, sandboxConfig, podIps, signal } = input;
   const { runtime, events } = context;
   const path = fieldPathOf(pod, container.name);
   const fail = (reason: string, message: string): never => {
@@ -86,6 +86,7 @@ export async function startContainer(context: PodContext, input: StartInput): Pr
       podLogsDir: context.sandbox.podLogsDir,
       resources: context.resources,
       security: context.sandbox,
+      ...targetOf(pod, container, observed),
     });
   })().catch((error: Error) => fail('CreateContainerConfigError', error.message));
   signal.throwIfAborted();
@@ -105,12 +106,12 @@ export async function startContainer(context: PodContext, input: StartInput): Pr
     await runLifecycleHook({ runtime, pod, container, containerId, podIp: podIps[0] ?? '', hook, signal });
   } catch (error) {
     events.pod(pod, 'Warning', 'FailedPostStartHook', 'PostStartHook failed', path);
-    const observed = await context.observer.refresh(
+    const now = await context.observer.refresh(
       pod.metadata?.uid ?? '',
       pod.metadata?.namespace ?? '',
       pod.metadata?.name ?? '',
     );
-    const instance = observed.containers.find(({ id }) => id === containerId);
+    const instance = now.containers.find(({ id }) => id === containerId);
     const ips = isHostNetwork(pod) ? context.hostIps() : podIps;
     if (instance)
       await killContainer(
@@ -124,6 +125,14 @@ export async function startContainer(context: PodContext, input: StartInput): Pr
       );
     throw new StartError('PostStartHookError', (error as Error).message);
   }
+}
+
+function targetOf(pod: Pod, { name }: Container, observed: ObservedPod): { targetId: string } | undefined {
+  const target = pod.spec?.ephemeralContainers?.find((candidate) => candidate.name === name)?.targetContainerName;
+  if (!target) return undefined;
+  const instance = observed.containers.find((candidate) => candidate.name === target && isRunning(candidate));
+  if (!instance) throw new Error(`unable to find target container ${target}`);
+  return { targetId: instance.id };
 }
 
 /** One more than the last; after a reboot, when the runtime has forgotten everything, the logs still tell. */

@@ -1,11 +1,11 @@
 /** The status of a pod, from its spec, what the runtime has of it, and what the probes say. */
 import { isSidecar, qosClassOf } from '../../../machinery/api/pod-resources.ts';
 import { formatTime } from '../../../machinery/api/time.ts';
-import type { ContainerStatus, Pod, PodStatus } from '../../../machinery/api/types.ts';
+import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../../machinery/api/types.ts';
 import { containerNamed, isHostNetwork } from '../pods/containers.ts';
 import { type ObservedPod, sandboxIps } from '../pods/observed.ts';
 import type { ProbeKind } from '../types.ts';
-import { kubeletConditions, podConditions } from './conditions.ts';
+import { disruptionTarget, kubeletConditions, podConditions } from './conditions.ts';
 import { containerStatuses, type WaitingReason } from './containers.ts';
 import { type Phase, phaseOf } from './phase.ts';
 
@@ -44,6 +44,12 @@ export function podStatus(input: StatusInput): PodStatus {
   });
   for (const status of [...initStatuses, ...appStatuses]) addReadiness(status, input);
   const all = [...initStatuses, ...appStatuses];
+  const ephemeral = containerStatuses({
+    ...common,
+    previous: previous?.ephemeralContainerStatuses ?? [],
+    containers: pod.spec?.ephemeralContainers ?? [],
+    isInit: false,
+  });
   const sandbox = observed.sandboxes.find(({ state }) => state === 'SANDBOX_READY');
   const initialized = isInitialized(pod, all);
   const phase: Phase = input.ended
@@ -53,21 +59,33 @@ export function podStatus(input: StatusInput): PodStatus {
   const ips = podIps.length ? podIps : (previous?.podIPs ?? []).map(({ ip }) => ip);
   const sandboxReady = sandbox !== undefined && (isHostNetwork(pod) || sandboxIps(observed).length > 0);
   const conditions = podConditions(pod, phase, all, sandboxReady, previous?.conditions ?? [], now);
+  const evicted = input.ended?.reason === 'Evicted';
   const others = (previous?.conditions ?? []).filter(
-    ({ type }) => !(kubeletConditions as readonly string[]).includes(type),
+    ({ type }) => !(kubeletConditions as readonly string[]).includes(type) && !(evicted && type === disruptionTarget),
   );
+  const known = previous?.conditions?.find(({ type }) => type === disruptionTarget);
+  const disruption: PodCondition[] = evicted
+    ? [
+        {
+          type: disruptionTarget,
+          status: 'True',
+          reason: 'TerminationByKubelet',
+          message: input.ended?.message ?? '',
+          lastTransitionTime: known?.lastTransitionTime ?? now,
+          ...(pod.metadata?.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
+        },
+      ]
+    : [];
   return {
     phase,
-    conditions: [...conditions, ...others],
+    conditions: [...conditions, ...disruption, ...others],
     ...(input.ended ?? {}),
     ...(hostIps[0] ? { hostIP: hostIps[0], hostIPs: hostIps.map((ip) => ({ ip })) } : {}),
     ...(ips[0] ? { podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) } : {}),
     startTime: previous?.startTime ?? now,
     ...(initStatuses.length ? { initContainerStatuses: initStatuses } : {}),
     containerStatuses: appStatuses,
-    ...(previous?.ephemeralContainerStatuses
-      ? { ephemeralContainerStatuses: previous.ephemeralContainerStatuses }
-      : {}),
+    ...(ephemeral.length ? { ephemeralContainerStatuses: ephemeral } : {}),
     qosClass: previous?.qosClass ?? qosClassOf(pod),
     ...(pod.metadata?.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
   };

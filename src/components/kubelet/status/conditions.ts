@@ -12,6 +12,9 @@ export const kubeletConditions = [
   'PodScheduled',
 ] as const;
 
+/** Tells that a pod is ended for the node's sake; the kubelet sets it when it evicts. */
+export const disruptionTarget = 'DisruptionTarget';
+
 type Verdict = Pick<PodCondition, 'status' | 'reason' | 'message'>;
 const isTrue: Verdict = { status: 'True' };
 

@@ -1,7 +1,7 @@
 /** The difference between the status that the API server has and the kubelet's, as a strategic merge patch of own fields only. */
 import { stableJson } from '../../../machinery/api/hash.ts';
 import type { Pod, PodCondition, PodStatus } from '../../../machinery/api/types.ts';
-import { kubeletConditions } from './conditions.ts';
+import { disruptionTarget, kubeletConditions } from './conditions.ts';
 
 const ownFields = [
   'phase',
@@ -44,7 +44,10 @@ export function statusPatch(current: Pod, wanted: PodStatus): Record<string, unk
 function changedConditions(before: PodCondition[], wanted: PodCondition[]): Record<string, unknown>[] {
   const changed: Record<string, unknown>[] = [];
   for (const condition of wanted) {
-    if (!(kubeletConditions as readonly string[]).includes(condition.type)) continue;
+    const own =
+      (kubeletConditions as readonly string[]).includes(condition.type) ||
+      (condition.type === disruptionTarget && condition.reason === 'TerminationByKubelet');
+    if (!own) continue;
     const old = before.find(({ type }) => type === condition.type);
     const { lastProbeTime: _never, ...known } = old ?? {};
     if (old && stableJson(known) === stableJson(condition)) continue;
