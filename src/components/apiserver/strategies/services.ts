@@ -4,6 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { BlockList, isIP, isIPv6 } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { formatTime } from '../../../machinery/api/time.ts';
 import type { Service, UnknownObject } from '../../../machinery/api/types.ts';
 import { type FieldError, invalid } from '../errors.ts';
@@ -37,6 +38,8 @@ export function servicesStrategy(ranges: ServiceRanges): Strategy {
       object['status'] = { loadBalancer: {} };
     },
     prepareForUpdate(next, old) {
+      followPrimaryAddress(specOf(next), specOf(old));
+      dropUnneeded(specOf(next), specOf(old));
       keepAllocated(specOf(next), specOf(old));
     },
     reserve(next, old, context) {
@@ -69,6 +72,30 @@ function portsOf(spec: Spec): number[] {
   const numbers = (spec.ports ?? []).flatMap(({ nodePort }) => (nodePort ? [nodePort] : []));
   if (spec.healthCheckNodePort) numbers.push(spec.healthCheckNodePort);
   return [...new Set(numbers)];
+}
+
+/** A patch of `clusterIP` alone means the list too. */
+function followPrimaryAddress(next: Spec, old: Spec): void {
+  if (next.clusterIP === old.clusterIP || !isDeepStrictEqual(next.clusterIPs, old.clusterIPs)) return;
+  if (next.clusterIP) next.clusterIPs = [next.clusterIP];
+  else delete next.clusterIPs;
+}
+
+const isExternal = ({ type, externalIPs }: Spec): boolean =>
+  type === 'NodePort' || type === 'LoadBalancer' || (type === 'ClusterIP' && Boolean(externalIPs?.length));
+
+/** A change of type takes along what the new type does not have, unless the client sets it anew. */
+function dropUnneeded(next: Spec, old: Spec): void {
+  const needsCheck = ({ type, externalTrafficPolicy }: Spec) =>
+    type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
+  const isBalancer = ({ type }: Spec) => type === 'LoadBalancer';
+  for (const [field, needed] of [
+    ['externalTrafficPolicy', isExternal],
+    ['healthCheckNodePort', needsCheck],
+    ['allocateLoadBalancerNodePorts', isBalancer],
+    ['loadBalancerClass', isBalancer],
+  ] as const)
+    if (needed(old) && !needed(next) && next[field] === old[field]) delete next[field];
 }
 
 /** An update that leaves out what was allocated keeps it (kubectl apply, older clients). */
