@@ -28,7 +28,7 @@ const messageOf = (action: () => unknown): string => {
 describe('the way to the kubelet', () => {
   it.each([
     ['', '/containerLogs/shop/web/a'],
-    ['follow=true&tailLines=5&timestamps=true', '/containerLogs/shop/web/a?follow=true&timestamps=true&tailLines=5'],
+    ['follow=true&tailLines=5&timestamps=true', '/containerLogs/shop/web/a?follow=true&tailLines=5&timestamps=true'],
     ['previous=true&sinceSeconds=60', '/containerLogs/shop/web/a?previous=true&sinceSeconds=60'],
     ['follow=false&limitBytes=10', '/containerLogs/shop/web/a?limitBytes=10'],
   ])('logs with %j are at %s', (query, path) => {
@@ -68,7 +68,7 @@ describe('the way to the kubelet', () => {
   it('exec carries the command and the streams', () => {
     const query = new URLSearchParams('command=sh&command=-c&command=ls -l&stdin=true&stdout=true&tty=true');
     expect(streamPath('exec', pod(['a']), query)).toBe(
-      '/exec/shop/web/a?input=1&output=1&tty=1&command=sh&command=-c&command=ls+-l',
+      '/exec/shop/web/a?command=sh&command=-c&command=ls+-l&input=1&output=1&tty=1',
     );
     expect(messageOf(() => streamPath('exec', pod(['a']), new URLSearchParams('command=ls')))).toBe(
       'you must specify at least one of stdin, stdout, stderr',

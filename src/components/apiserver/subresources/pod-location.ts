@@ -110,4 +110,8 @@ function requireNode(pod: Pod): void {
   if (!pod.spec?.nodeName) throw badRequest(`pod ${pod.metadata?.name} does not have a host assigned`);
 }
 
-const withQuery = (path: string, params: URLSearchParams) => (params.size ? `${path}?${params}` : path);
+/** Sorted by name, as Go writes queries. */
+function withQuery(path: string, params: URLSearchParams): string {
+  params.sort();
+  return params.size ? `${path}?${params}` : path;
+}
