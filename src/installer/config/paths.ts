@@ -32,7 +32,18 @@ export const containerdPaths = {
   state: '/run/containerd',
   root: '/var/lib/containerd',
   crictl: '/etc/crictl.yaml',
+  /** containerd makes it for plugins that are installed at run time. */
+  plugins: '/opt/containerd',
 } as const;
+
+/** Network namespaces of pods, and of others. */
+export const namespacesDir = '/run/netns';
+
+/** Logs that the kubelet and the runtime write. */
+export const logFolders = ['/var/log/pods', '/var/log/containers'] as const;
+
+/** What the packet filter's tools lock; kube-proxy's pod makes it when it is missing. */
+export const xtablesLock = '/run/xtables.lock';
 
 export const cniPaths = { config: '/etc/cni/net.d', state: '/var/lib/cni', bin: '/opt/cni/bin' } as const;
 

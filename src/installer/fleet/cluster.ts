@@ -5,12 +5,14 @@ import { isConditionTrue } from '../../machinery/api/conditions.ts';
 import type { KubeList, Node } from '../../machinery/api/types.ts';
 import { bundlePaths, kubeconfigPaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
+import { stateFolder } from '../host/journal.ts';
 import type { InventoryHost } from '../inventory/types.ts';
 import { formatKubeconfig, parseKubeconfig } from '../kubeconfig/kubeconfig.ts';
 import { type Connection, quote } from './connection.ts';
 import type { JoinSecret } from './documents.ts';
 
-const kubectl = `${bundlePaths.bin}/kubectl --kubeconfig ${kubeconfigPaths.admin}`;
+// Its cache goes where a reset takes it away.
+const kubectl = `${bundlePaths.bin}/kubectl --kubeconfig ${kubeconfigPaths.admin} --cache-dir ${stateFolder}/kubectl`;
 const tokenTtl = '1h';
 
 /** A new token and what else a host needs to join. */

@@ -22,6 +22,13 @@ export interface Changes {
   /** A folder whose whole content is kinit's from now on. */
   folder(path: string, mode?: number): Promise<boolean>;
   sysctl(key: string, value: string): Promise<boolean>;
+  /**
+   * Remembers what is at a path that not kinit itself will make or fill, but what it starts.
+   * @param as `shared`: others may use the folder too; it goes away when it is empty
+   */
+  claim(path: string, as: 'folder' | 'shared' | 'file'): Promise<void>;
+  /** Remembers a setting that what kinit starts may change. */
+  rememberSysctl(key: string): Promise<void>;
   /** Enables and starts a systemd unit (or the reverse). */
   unit(name: string, state: UnitState): Promise<boolean>;
 }
@@ -66,6 +73,13 @@ export function createChanges(host: Host, journal: Journal): Changes {
       await host.makeDirectory(folder);
     }
   };
+  const recordFolder = async (path: string) => {
+    if (journal.has(`folder:${path}`)) return;
+    const facts = await host.stat(path);
+    const mode = facts ? { mode: facts.mode } : {};
+    await journal.record({ kind: 'folder', path, existed: facts !== undefined, kept: await host.list(path), ...mode });
+    if (!facts) ownFolders.add(path);
+  };
   const recordPath = async (path: string) => {
     if (!journal.has(`path:${path}`) && !isInOwnFolder(path)) {
       await journal.record({ kind: 'path', path, previous: await previousOf(host, path) });
@@ -101,12 +115,20 @@ export function createChanges(host: Host, journal: Journal): Changes {
       const existed = await exists(host, path);
       if (!journal.has(`folder:${path}`)) {
         if (!existed) await parents(path);
-        await journal.record({ kind: 'folder', path, existed, kept: await host.list(path) });
-        if (!existed) ownFolders.add(path);
+        await recordFolder(path);
       }
       if (existed) return false;
       await host.makeDirectory(path, mode);
       return true;
+    },
+    async claim(path, as) {
+      if (as === 'folder') return recordFolder(path);
+      if (as === 'file') return recordPath(path);
+      if (!(await exists(host, path))) await journal.record({ kind: 'parent', path });
+    },
+    async rememberSysctl(key) {
+      const previous = (await readText(host, sysctlPath(key)))?.trim();
+      if (previous !== undefined) await journal.record({ kind: 'sysctl', key, previous });
     },
     async sysctl(key, value) {
       const path = sysctlPath(key);

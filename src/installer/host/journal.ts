@@ -19,8 +19,8 @@ export type PreviousPath =
 export type JournalEntry =
   | { kind: 'path'; path: string; previous: PreviousPath }
   /** A folder that kinit fills: all goes away again but the names that were there; the folder too when kinit made it. */
-  | { kind: 'folder'; path: string; existed: boolean; kept: string[] }
-  /** A folder made only so that a file could lie in it: removed when empty. */
+  | { kind: 'folder'; path: string; existed: boolean; kept: string[]; mode?: number }
+  /** A folder made only so that something could lie in it: removed when empty. */
   | { kind: 'parent'; path: string }
   | { kind: 'sysctl'; key: string; previous: string }
   | { kind: 'module'; name: string }

@@ -1,14 +1,22 @@
 /** Removes what the pod network and kube-proxy left in the kernel: interfaces, routes that hang on them, and rules. */
 import { imageReference } from '../bundle/image-names.ts';
 import { ctr } from '../runtime/containerd.ts';
-import type { Host } from './host.ts';
+import { exists, type Host } from './host.ts';
 
+/** Marks the pod network's routes: those of the host-gw backend hang on the host's own interface. */
+const routeProtocol = '145';
 const interfaces = ['cni0', 'kinit.1', 'kube-ipvs0', 'nodelocaldns'];
 /** Chains of kube-proxy, kubelet, pod network and CNI plugins. */
 const ownChain = /^(KUBE-|KINIT-|CNI-)/;
 
+/** Names of `ip -o link show`; /sys/class/net may show another network namespace's. */
+export function interfaceNames(links: string): string[] {
+  return links.split('\n').flatMap((line) => /^\d+: ([^:@]+)[:@]/.exec(line)?.[1] ?? []);
+}
+
 export async function removeInterfaces(host: Host): Promise<void> {
-  const names = await host.list('/sys/class/net');
+  for (const family of ['-4', '-6']) await host.run('ip', [family, 'route', 'flush', 'proto', routeProtocol]);
+  const names = interfaceNames((await host.run('ip', ['-o', 'link', 'show'], { observe: true })).stdout);
   for (const name of interfaces) if (names.includes(name)) await host.run('ip', ['link', 'delete', name]);
   // Ends of pods' links go with the pods' namespaces; what hung on the bridge of a dead pod is left.
   for (const name of names.filter((name) => /^veth[0-9a-f]{8}$/.test(name)))
@@ -34,9 +42,17 @@ export function withoutOwnRules(saved: string): string | undefined {
 
 const mountPoint = '/run/kinit-reset';
 
+async function unmountImage(host: Host): Promise<void> {
+  await host.run('umount', [mountPoint]);
+  await ctr(host, ['snapshots', 'rm', mountPoint], {});
+  await host.removeEmptyDirectory(mountPoint);
+}
+
 /** The tools of the host and, since it may have none, those of kube-proxy's image. */
 export async function removeRules(host: Host, imageRepository: string): Promise<string[]> {
   const image = imageReference('kube-proxy', imageRepository);
+  // Left over from a reset that was broken off.
+  if (await exists(host, mountPoint)) await unmountImage(host);
   await host.makeDirectory(mountPoint);
   const mounted = (await ctr(host, ['images', 'mount', '--rw', image, mountPoint], {})).exitCode === 0;
   try {
@@ -59,10 +75,6 @@ export async function removeRules(host: Host, imageRepository: string): Promise<
     }
     return problems;
   } finally {
-    if (mounted) {
-      await host.run('umount', [mountPoint]);
-      await ctr(host, ['snapshots', 'rm', mountPoint], {});
-    }
-    await host.removeEmptyDirectory(mountPoint);
+    await unmountImage(host);
   }
 }

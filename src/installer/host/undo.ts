@@ -47,7 +47,10 @@ async function undo(host: Host, entry: JournalEntry, { problems, startLater }: U
       const kept = new Set(entry.kept);
       for (const name of await host.list(entry.path)) if (!kept.has(name)) await host.remove(`${entry.path}/${name}`);
       // A folder that is a mount point cannot go away; it is empty then.
-      if (!entry.existed) await host.removeEmptyDirectory(entry.path);
+      if (!entry.existed) return host.removeEmptyDirectory(entry.path);
+      const now = await host.stat(entry.path);
+      if (now && entry.mode !== undefined && now.mode !== entry.mode)
+        await host.run('chmod', [entry.mode.toString(8).padStart(4, '0'), entry.path]);
       return;
     }
     case 'parent':

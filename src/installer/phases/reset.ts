@@ -1,7 +1,7 @@
 /** `kinit reset`: a node becomes again the host that it was. */
 import { bundlePaths, containerdPaths, linkDir } from '../config/paths.ts';
-import { unitState } from '../host/changes.ts';
-import { exists, type Host } from '../host/host.ts';
+import { type Changes, unitState } from '../host/changes.ts';
+import type { Host } from '../host/host.ts';
 import { stateFolder } from '../host/journal.ts';
 import { removeInterfaces, removeRules } from '../host/network-cleanup.ts';
 import { undoAll } from '../host/undo.ts';
@@ -30,6 +30,9 @@ const tell = (context: ResetContext, problems: string[]) => {
   for (const problem of problems) context.warn(problem);
 };
 
+/** Known as soon as the unit's file may be there: a run may have been broken off before it was started. */
+const hasOwnRuntime = ({ journal }: Changes) => journal.has(`path:${containerdPaths.unit}`);
+
 async function stopUnit(host: Host, unit: string): Promise<boolean> {
   if (!(await unitState(host, unit)).active) return false;
   await host.run('systemctl', ['stop', unit]);
@@ -45,9 +48,9 @@ export const resetPhases: readonly Phase<ResetContext>[] = [
   {
     name: 'cleanup-node/containers',
     title: 'Stop all containers',
-    async run({ host, criSocket }) {
+    async run({ host, changes, criSocket }) {
       if (criSocket) return (await stopForeignPods(host, criSocket)) > 0;
-      if ((await exists(host, containerdPaths.unit)) && !(await unitState(host, unitName)).active) {
+      if (hasOwnRuntime(changes) && !(await unitState(host, unitName)).active) {
         await host.run('systemctl', ['start', unitName]);
       }
       const stopped = await stopOwnContainers(host);
@@ -68,7 +71,7 @@ export const resetPhases: readonly Phase<ResetContext>[] = [
     title: 'Stop containerd',
     needed: ({ criSocket }) => criSocket === undefined,
     async run({ host, changes }) {
-      if (!changes.journal.has(`unit:${unitName}`)) return false;
+      if (!hasOwnRuntime(changes)) return false;
       const stopped = await stopUnit(host, unitName);
       await killShims(host);
       return stopped;

@@ -2,7 +2,7 @@
 import { type ImageName, nodeImages } from '../bundle/image-names.ts';
 import { bundlePaths, linkDir } from '../config/paths.ts';
 import { exists } from '../host/host.ts';
-import { chooseSnapshotter, installContainerd } from '../runtime/containerd.ts';
+import { chooseSnapshotter, installContainerd, makeRoot } from '../runtime/containerd.ts';
 import { loadImages } from '../runtime/images.ts';
 import type { NodeContext } from './context.ts';
 import type { Phase } from './engine.ts';
@@ -16,9 +16,11 @@ export const runtimePhases: Phase<NodeContext>[] = [
     background: true,
     needed: ({ node }) => node.ownRuntime,
     async run({ changes, hostSettings, cgroupDriver, facts, imageRepository, signal }) {
+      const made = await makeRoot(changes);
       const snapshotter = await chooseSnapshotter(changes.host, hostSettings.snapshotter);
       const { canLowerOomScore } = facts;
-      return installContainerd(changes, { cgroupDriver, snapshotter, canLowerOomScore, imageRepository }, signal);
+      const settings = { cgroupDriver, snapshotter, canLowerOomScore, imageRepository };
+      return (await installContainerd(changes, settings, signal)) || made;
     },
   },
   {

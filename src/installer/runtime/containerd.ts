@@ -1,6 +1,6 @@
 /** containerd, runc and CNI plugins from the bundle: configuration, unit, and a daemon that answers. */
 import { imageReference } from '../bundle/image-names.ts';
-import { bundlePaths, cniPaths, containerdPaths } from '../config/paths.ts';
+import { bundlePaths, cniPaths, containerdPaths, namespacesDir } from '../config/paths.ts';
 import { renderTemplate } from '../config/templates.ts';
 import type { HostConfiguration } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
@@ -40,6 +40,9 @@ export async function chooseSnapshotter(
   if (configured === 'overlayfs' || configured === 'native') return configured;
   if (host.dryRun) return 'overlayfs';
   const probe = `${containerdPaths.root}/.kinit-probe`;
+  // Left over from a run that was broken off.
+  if (await exists(host, probe)) await host.run('umount', [`${probe}/merged`]);
+  await host.remove(probe);
   try {
     for (const folder of ['lower', 'upper', 'work', 'merged']) await host.makeDirectory(`${probe}/${folder}`, 0o700);
     const options = `lowerdir=${probe}/lower,upperdir=${probe}/upper,workdir=${probe}/work`;
@@ -75,6 +78,9 @@ export function containerdUnit(settings: ContainerdSettings): string {
   });
 }
 
+/** Where images and containers lie. It comes before anything is tried there. */
+export const makeRoot = (changes: Changes) => changes.folder(containerdPaths.root, 0o711);
+
 /** Files in place and the daemon running with them; restarted only when a file changed. */
 export async function installContainerd(
   changes: Changes,
@@ -82,7 +88,9 @@ export async function installContainerd(
   signal?: AbortSignal,
 ): Promise<boolean> {
   const { host } = changes;
-  let changed = await changes.folder(containerdPaths.root, 0o711);
+  let changed = await makeRoot(changes);
+  await changes.claim(containerdPaths.plugins, 'folder');
+  await changes.claim(namespacesDir, 'shared');
   for (const [path, mode] of [
     [cniPaths.config, 0o755],
     [cniPaths.state, 0o755],

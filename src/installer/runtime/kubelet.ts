@@ -1,7 +1,7 @@
 /** The kubelet on a host: its configuration, flags, unit, and the service. */
 import { dump, load } from 'js-yaml';
 import { addressAt, parseCidr } from '../config/cidr.ts';
-import { bundlePaths, kubeletDir, kubeletPaths, manifestsDir } from '../config/paths.ts';
+import { bundlePaths, kubeletDir, kubeletPaths, logFolders, manifestsDir, xtablesLock } from '../config/paths.ts';
 import { renderTemplate } from '../config/templates.ts';
 import type { ClusterConfiguration, NodeRegistration, OpenDocument, Taint } from '../config/types.ts';
 import { buildArguments } from '../control-plane/arguments.ts';
@@ -125,10 +125,27 @@ export interface KubeletFiles {
   facts: HostFacts;
 }
 
+/** Kernel settings that kubelet and kube-proxy change while they run. */
+const componentSettings = [
+  'vm.overcommit_memory',
+  'vm.panic_on_oom',
+  'kernel.panic',
+  'kernel.panic_on_oops',
+  'kernel.keys.root_maxkeys',
+  'kernel.keys.root_maxbytes',
+  'net.ipv4.conf.all.route_localnet',
+  'net.netfilter.nf_conntrack_max',
+  'net.netfilter.nf_conntrack_tcp_timeout_established',
+  'net.netfilter.nf_conntrack_tcp_timeout_close_wait',
+];
+
 /** Writes the kubelet's files and (re)starts it when one of them changed. */
 export async function startKubelet(changes: Changes, files: KubeletFiles): Promise<boolean> {
   const { host } = changes;
   const made = await changes.folder(kubeletDir, 0o700);
+  for (const folder of logFolders) await changes.claim(folder, 'folder');
+  await changes.claim(xtablesLock, 'file');
+  for (const key of componentSettings) await changes.rememberSysctl(key);
   const units = await installKubeletUnit(changes, files.facts);
   const settings = [
     await changes.file(kubeletPaths.instanceConfig, formatYaml(files.instance), { mode: 0o644 }),
