@@ -16,6 +16,10 @@ const headerSize = 8192;
 /** Where a bundle of this version lies on a host. */
 export const bundlePrefix = `/opt/kinit/${kinitVersion}`;
 
+/** Where a bundle is copied to on a host, and what such a file is called. */
+export const transferFolder = '/var/tmp';
+export const isTransfer = (name: string) => /^kinit-v[\d.]+-[0-9a-f]{12}\.run$/.test(name);
+
 export interface RunFileInfo {
   version: string;
   /** sha256 of the payload; a host that has it keeps it in `<prefix>/.payload-sha256`. */

@@ -1,6 +1,7 @@
 /** The commands over an inventory: init, join, up, reset. */
 import type { Node } from '../../machinery/api/types.ts';
-import { kubeconfigPaths } from '../config/paths.ts';
+import { transferFolder } from '../bundle/run-file.ts';
+import { bundlePaths, kubeconfigPaths, linkDir } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import type { InventoryHost } from '../inventory/types.ts';
 import { createJoinSecret, ensureLabels, fetchKubeconfig, findNodes, waitForNodes } from './cluster.ts';
@@ -232,7 +233,7 @@ export async function resetFleet(options: FleetCommandOptions): Promise<FleetRes
     options,
     async (fleet) => {
       const reset = async (member: Member) => {
-        if (!(await canReset(member))) return;
+        if (!(await canReset(member, options.dryRun ?? false))) return;
         await fleet.run(member, { command: 'reset', arguments: ['--force', ...argumentsOf(options)] });
       };
       const done: string[] = [];
@@ -250,11 +251,18 @@ export async function resetFleet(options: FleetCommandOptions): Promise<FleetRes
   );
 }
 
-/** Without kinit there is nothing to reset, or nothing to do it with. */
-async function canReset({ connection, facts, name }: Member): Promise<boolean> {
+/** Without kinit there is nothing to reset but what an unfinished copy left, or nothing to do it with. */
+async function canReset({ connection, facts, name }: Member, dryRun: boolean): Promise<boolean> {
   const { code } = await connection.root('test -x /opt/kinit/current/bin/kinit');
   if (code === 0) return true;
-  if (!facts.hasJournal) return false;
+  if (!facts.hasJournal) {
+    if (dryRun) return false;
+    await connection.root(`rm -rf ${bundlePaths.parent} ${transferFolder}/kinit-v*-????????????.run`);
+    await connection.root(
+      `case $(readlink ${linkDir}/kinit) in ${bundlePaths.parent}/*) rm -f ${linkDir}/kinit ;; esac`,
+    );
+    return false;
+  }
   throw new KinitError('Bundle', 'kinit has changed this host, but its bundle is gone from /opt/kinit', {
     host: name,
     advice: 'copy the bundle to the host, run it with sh, then kinit reset',

@@ -1,5 +1,5 @@
 /** What is known of a host after one round trip. */
-import { bundlePrefix, type RunFileInfo } from '../bundle/run-file.ts';
+import { bundlePrefix, type RunFileInfo, transferFolder } from '../bundle/run-file.ts';
 import { kubeconfigPaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { stateFolder } from '../host/journal.ts';
@@ -29,7 +29,7 @@ export interface HostFacts {
 }
 
 export const transferPath = ({ version, payloadSha256 }: RunFileInfo): string =>
-  `/var/tmp/kinit-${version}-${payloadSha256.slice(0, 12)}.run`;
+  `${transferFolder}/kinit-${version}-${payloadSha256.slice(0, 12)}.run`;
 
 function script(bundle: RunFileInfo): string {
   const file = transferPath(bundle);
