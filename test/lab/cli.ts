@@ -1,18 +1,19 @@
 /**
- * Labs by hand: `npm run lab -- up [count] [--flavour debian|ubuntu|centos] [--name NAME]`, `ssh HOST`, `console HOST`, `reboot HOST`,
+ * Labs by hand: `npm run lab -- up [count] [--flavour debian|ubuntu|centos] [--vm] [--name NAME]`, `ssh HOST`, `console HOST`, `reboot HOST`,
  * `kill HOST`, `start HOST`, `cut HOST`, `heal HOST`, `list`, `down [--all]`.
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { createLab, type LabHost, openLab, removeLab, sshArguments, sweepLabs } from './lab.ts';
 import { type Flavour, flavours } from './roots.ts';
-import { listStates } from './state.ts';
+import { type HostKind, listStates } from './state.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     name: { type: 'string', default: 'default' },
     flavour: { type: 'string' },
+    vm: { type: 'boolean', default: false },
     all: { type: 'boolean', default: false },
   },
 });
@@ -20,11 +21,12 @@ const [verb, argument, ...rest] = positionals;
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 /** Host names of a lab made by hand: a control plane and workers, flavours in turn unless one is named. */
-function hostSpecs(count: number, flavour: string | undefined) {
+function hostSpecs(count: number, flavour: string | undefined, kind: HostKind) {
   if (flavour && !flavours.includes(flavour as Flavour))
     throw new Error(`--flavour ${flavour}: there are ${flavours.join(', ')}`);
   return Array.from({ length: count }, (_, i) => ({
     name: i === 0 ? 'cp1' : `w${i}`,
+    kind,
     flavour: (flavour as Flavour | undefined) ?? (flavours[i % flavours.length] as Flavour),
   }));
 }
@@ -43,8 +45,14 @@ async function main(): Promise<void> {
       if (!Number.isInteger(count) || count < 1 || count > 100)
         throw new Error(`"${argument}" is not a number of hosts`);
       const started = performance.now();
-      const lab = await createLab({ name: values.name, hosts: hostSpecs(count, values.flavour), keep: true, log: say });
-      for (const host of lab.hosts) say(`${host.name.padEnd(6)} ${host.ip.padEnd(14)} ${host.flavour}`);
+      const lab = await createLab({
+        name: values.name,
+        hosts: hostSpecs(count, values.flavour, values.vm ? 'vm' : 'container'),
+        keep: true,
+        log: say,
+      });
+      for (const host of lab.hosts)
+        say(`${host.name.padEnd(6)} ${host.ip.padEnd(14)} ${host.flavour}${host.kind === 'vm' ? ' vm' : ''}`);
       say(
         `${count} hosts in ${((performance.now() - started) / 1000).toFixed(1)} s; npm run lab -- ssh ${lab.hosts[0]?.name}`,
       );
@@ -83,7 +91,7 @@ async function main(): Promise<void> {
     }
     default:
       throw new Error(
-        'usage: npm run lab -- up [count] [--flavour F] | ssh|console|reboot|kill|start|cut|heal HOST | list | down [--all]',
+        'usage: npm run lab -- up [count] [--flavour F] [--vm] | ssh|console|reboot|kill|start|cut|heal HOST | list | down [--all]',
       );
   }
 }

@@ -1,33 +1,26 @@
 /** A host's own disk: an overlay over its flavour, with its name, keys, users and addresses. */
-
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { flavourLayers } from './roots.ts';
-import { type HostState, hostFolder, keyPath, knownHostsPath, type LabState } from './state.ts';
+import { type HostState, hostFolder, hostKeyPath, keyPath, knownHostsPath, type LabState } from './state.ts';
 
-/** Folders on the plain disk: an overlay cannot have an overlay as its upper layer, which containers would need. */
-export const plainFolders = ['/var/lib/containerd', '/var/lib/kubelet', '/var/lib/etcd'];
-
-export const plainFolderOf = (state: LabState, host: string, path: string) =>
-  join(hostFolder(state, host), 'plain', path.replaceAll('/', '_'));
-export const mergedOf = (state: LabState, host: string) => join(hostFolder(state, host), 'root');
+const mergedOf = (state: LabState, host: string) => join(hostFolder(state, host), 'root');
 
 export async function isMounted(path: string): Promise<boolean> {
   return (await readFile('/proc/self/mounts', 'utf8')).split('\n').some((line) => line.split(' ')[1] === path);
 }
 
-/** Mounts the disk; the first time it also writes what makes the host itself. */
+/** Mounts the disk of a container or of a machine in the making; the first time it also writes what makes the host itself. */
 export async function mountHostRoot(state: LabState, host: HostState): Promise<string> {
   const folder = hostFolder(state, host.name);
   const root = mergedOf(state, host.name);
   const fresh = !existsSync(join(folder, 'upper'));
   for (const path of ['upper', 'work', 'root']) await mkdir(join(folder, path), { recursive: true });
-  for (const path of plainFolders) await mkdir(plainFolderOf(state, host.name, path), { recursive: true });
   if (!(await isMounted(root))) {
-    const lower = (await flavourLayers(host.flavour)).join(':');
+    const lower = (await flavourLayers(host.flavour, host.kind)).join(':');
     const options = `lowerdir=${lower},upperdir=${join(folder, 'upper')},workdir=${join(folder, 'work')}`;
     await execa('mount', ['-t', 'overlay', 'overlay', '-o', options, root]);
   }
@@ -55,6 +48,7 @@ async function personalize(state: LabState, host: HostState, root: string): Prom
     '-f',
     join(root, 'etc/ssh/ssh_host_ed25519_key'),
   ]);
+  await copyFile(join(root, 'etc/ssh/ssh_host_ed25519_key.pub'), hostKeyPath(state, host.name));
   await authorize(state, root, '/root', 0);
   for (const [index, user] of host.users.entries()) {
     const uid = 1000 + index;
@@ -77,9 +71,6 @@ async function authorize(state: LabState, root: string, home: string, uid: numbe
 
 /** Adds the host's public key to the lab's known_hosts. */
 export async function rememberHostKey(state: LabState, host: HostState): Promise<void> {
-  const key = (await readFile(join(mergedOf(state, host.name), 'etc/ssh/ssh_host_ed25519_key.pub'), 'utf8'))
-    .split(' ')
-    .slice(0, 2)
-    .join(' ');
+  const key = (await readFile(hostKeyPath(state, host.name), 'utf8')).split(' ').slice(0, 2).join(' ');
   await writeFile(knownHostsPath(state), `${host.address} ${key}\n`, { flag: 'a' });
 }

@@ -1,7 +1,7 @@
 /** Labs of real hosts on one machine: create, use, reboot, cut off, take down. */
 import { spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -9,9 +9,10 @@ import { rememberHostKey } from './host-root.ts';
 import { claimNetwork, hostAddress } from './network.ts';
 import { type Flavour, flavourLayers } from './roots.ts';
 import {
+  consolePath,
   controlSocket,
+  type HostKind,
   type HostState,
-  hostFolder,
   identityOf,
   isAlive,
   keyPath,
@@ -24,10 +25,13 @@ import {
   saveState,
 } from './state.ts';
 import { takeDown } from './take-down.ts';
+import { installQemu } from './vm-host.ts';
 
 export interface HostSpec {
   name: string;
   flavour: Flavour;
+  /** Absent: a container. */
+  kind?: HostKind;
   users?: LabUser[];
 }
 
@@ -51,6 +55,7 @@ export interface LabHost {
   readonly name: string;
   readonly ip: string;
   readonly flavour: Flavour;
+  readonly kind: HostKind;
   readonly consoleLog: string;
   /** Runs a shell command by SSH; as root unless `user` is named. Does not throw for a non-zero exit. */
   exec(command: string, options?: { user?: string; input?: string | Buffer; timeoutMs?: number }): Promise<ExecResult>;
@@ -82,16 +87,19 @@ export interface Lab {
 
 /** Makes a lab and waits until all its hosts answer by SSH. A lab of the same name that is left over is removed first. */
 export async function createLab(spec: LabSpec): Promise<Lab> {
+  await sweepLabs();
   await removeLab(spec.name);
-  for (const flavour of new Set(spec.hosts.map((host) => host.flavour))) await flavourLayers(flavour, spec.log);
+  if (spec.hosts.some((host) => host.kind === 'vm')) await installQemu(spec.log);
+  for (const host of spec.hosts) await flavourLayers(host.flavour, host.kind, spec.log);
   const network = await claimNetwork(spec.network);
   const owner = spec.keep ? undefined : identityOf(process.pid);
   const state: LabState = {
     name: spec.name,
     folder: labFolder(spec.name),
     network,
-    hosts: spec.hosts.map(({ name, flavour, users = [] }, position) => ({
+    hosts: spec.hosts.map(({ name, kind = 'container', flavour, users = [] }, position) => ({
       name,
+      kind,
       flavour,
       position,
       address: hostAddress(network, position),
@@ -100,8 +108,6 @@ export async function createLab(spec: LabSpec): Promise<Lab> {
     ...(owner ? { owner } : {}),
   };
   await saveState(state);
-  await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', `lab ${spec.name}`, '-f', keyPath(state)]);
-  for (const host of state.hosts) await mkdir(hostFolder(state, host.name), { recursive: true });
   const log = openSync(join(state.folder, 'supervisor.log'), 'a');
   const supervisor = spawn(process.execPath, [join(import.meta.dirname, 'supervisor.ts'), spec.name], {
     detached: true,
@@ -110,7 +116,12 @@ export async function createLab(spec: LabSpec): Promise<Lab> {
   supervisor.unref();
   await saveState({ ...state, supervisorPid: supervisor.pid as number });
   const lab = labOf({ ...state, supervisorPid: supervisor.pid as number });
-  await Promise.all(lab.hosts.map((host) => host.reachable()));
+  try {
+    await Promise.all(lab.hosts.map((host) => host.reachable()));
+  } catch (error) {
+    if (!spec.keep) await removeLab(spec.name);
+    throw error;
+  }
   for (const host of state.hosts) await rememberHostKey(state, host);
   return lab;
 }
@@ -216,6 +227,13 @@ export const sshArguments = (state: LabState, host: HostState, user = 'root') =>
   `${user}@${host.address}`,
 ];
 
+/** The last lines that a host and the lab's supervisor have written. */
+async function consoleEnd(state: LabState, host: HostState): Promise<string> {
+  const files = [consolePath(state, host.name), join(state.folder, 'supervisor.log')];
+  const texts = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '')));
+  return texts.map((text) => text.trimEnd().split('\n').slice(-10).join('\n')).join('\n');
+}
+
 function hostOf(state: LabState, host: HostState): LabHost {
   const exec: LabHost['exec'] = async (command, { user = 'root', input, timeoutMs = 120_000 } = {}) => {
     const result = await execa('ssh', [...sshArguments(state, host, user), command], {
@@ -227,22 +245,32 @@ function hostOf(state: LabState, host: HostState): LabHost {
     });
     return { code: result.exitCode ?? 255, stdout: result.stdout, stderr: result.stderr };
   };
-  const reachable = async (timeoutMs = 60_000) => {
+  const isVm = host.kind === 'vm';
+  const reachable = async (timeoutMs = isVm ? 240_000 : 60_000) => {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
-      const { code, stderr } = await exec('true', { timeoutMs: 6000 });
+      const { code, stderr } = await exec('true', { timeoutMs: isVm ? 30_000 : 6000 });
       if (code === 0) return;
       if (Date.now() > deadline)
-        throw new Error(`host ${host.name} (${host.address}) does not answer by SSH: ${stderr.trim()}`);
+        throw new Error(
+          `host ${host.name} (${host.address}) does not answer by SSH: ${stderr.trim()}; its console:\n${await consoleEnd(state, host)}`,
+        );
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   };
-  const bootId = async () => (await exec('stat -c %Z /run/systemd /proc/1', { timeoutMs: 6000 })).stdout;
+  // A container has the kernel's boot_id in common with the machine, but a first process of its own.
+  const bootId = async () =>
+    (
+      await exec("cat /proc/sys/kernel/random/boot_id; cut -d ' ' -f 22 /proc/1/stat", {
+        timeoutMs: isVm ? 30_000 : 6000,
+      })
+    ).stdout;
   return {
     name: host.name,
     ip: host.address,
     flavour: host.flavour,
-    consoleLog: join(hostFolder(state, host.name), 'console.log'),
+    kind: host.kind,
+    consoleLog: consolePath(state, host.name),
     exec,
     must: async (command, options) => {
       const { code, stdout, stderr } = await exec(command, options);
@@ -256,7 +284,7 @@ function hostOf(state: LabState, host: HostState): LabHost {
       const before = await bootId();
       await exec('systemctl reboot', { timeoutMs: 20_000 });
       // systemd gives processes that do not heed SIGTERM 90 s, and containers' often do not.
-      const deadline = Date.now() + 180_000;
+      const deadline = Date.now() + (isVm ? 300_000 : 180_000);
       for (;;) {
         const now = await bootId();
         if (now && now !== before) return;

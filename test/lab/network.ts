@@ -1,5 +1,6 @@
-/** The lab's own network: a bridge 10.77.<n>.1/24 and, per host, a network namespace with one leg on it. */
+/** The lab's own network: a bridge 10.77.<n>.1/24 and, per host, a network namespace with one leg on it or a tap device. */
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { execa } from 'execa';
 
 export interface LabNetwork {
@@ -17,7 +18,7 @@ export function labNetwork(index: number): LabNetwork {
 export const hostAddress = (network: LabNetwork, position: number) => `10.77.${network.index}.${10 + position}`;
 export const namespaceOf = (network: LabNetwork, host: string) => `kl${network.index}-${host}`;
 /** A host keeps its card over a reboot: neighbours go on knowing it. */
-const hardwareAddress = (network: LabNetwork, position: number) =>
+export const hardwareAddress = (network: LabNetwork, position: number) =>
   `02:4b:00:00:${network.index.toString(16).padStart(2, '0')}:${(10 + position).toString(16).padStart(2, '0')}`;
 /** The outer end of a host's cable; at most 15 characters. */
 export const cableOf = (network: LabNetwork, position: number) => `kl${network.index}v${position}`;
@@ -33,15 +34,26 @@ export async function claimNetwork(wanted?: number): Promise<LabNetwork> {
     const network = labNetwork(index);
     if (existsSync(`/sys/class/net/${network.bridge}`)) continue;
     const made = await execa('ip', ['link', 'add', network.bridge, 'type', 'bridge'], { reject: false });
-    if (made.exitCode !== 0) continue;
-    await ip('address', 'add', `10.77.${index}.1/24`, 'dev', network.bridge);
-    await ip('link', 'set', network.bridge, 'up');
-    return network;
+    if (made.exitCode === 0) return network;
   }
   if (wanted) throw new Error(`network 10.77.${wanted}.0/24 is in use by another lab; see: npm run lab -- list`);
   throw new Error('all lab networks are in use; remove old labs with: npm run lab -- down --all');
 }
 
+/** Makes a claimed network usable. The bridge says whose it is: folders of labs outlive a machine's reboot, bridges do not. */
+export async function openNetwork(network: LabNetwork, owner: string): Promise<void> {
+  await ip('link', 'set', network.bridge, 'alias', owner);
+  await ip('address', 'add', `10.77.${network.index}.1/24`, 'dev', network.bridge);
+  await ip('link', 'set', network.bridge, 'up');
+}
+
+/** False when the bridge belongs to somebody else by now. */
+export async function ownsNetwork(network: LabNetwork, owner: string): Promise<boolean> {
+  const alias = await readFile(`/sys/class/net/${network.bridge}/ifalias`, 'utf8').catch(() => '');
+  return alias.trim() === '' || alias.trim() === owner;
+}
+
+/** Connects a container: a network namespace with one leg on the bridge. */
 export async function connectHost(network: LabNetwork, host: string, position: number): Promise<void> {
   const namespace = namespaceOf(network, host);
   const cable = cableOf(network, position);
@@ -62,6 +74,13 @@ export async function connectHost(network: LabNetwork, host: string, position: n
   );
   await ip('link', 'set', cable, 'master', network.bridge, 'up');
   await setUpInside(network, namespace, position);
+}
+
+/** Connects a virtual machine: a tap device on the bridge. */
+export async function connectMachine(network: LabNetwork, position: number): Promise<void> {
+  const cable = cableOf(network, position);
+  await ip('tuntap', 'add', 'dev', cable, 'mode', 'tap');
+  await ip('link', 'set', cable, 'master', network.bridge, 'up');
 }
 
 /** Address and routes inside; a reboot of a host leaves its namespace, so this is needed once. */

@@ -11,6 +11,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { execa } from 'execa';
+import type { HostKind } from './state.ts';
 
 export type Flavour = 'debian' | 'ubuntu' | 'centos';
 export const flavours: Flavour[] = ['debian', 'ubuntu', 'centos'];
@@ -37,6 +38,22 @@ const common = [
 ];
 const packages: Record<'apt' | 'rpm', string[]> = { apt: common, rpm: [...common, 'dnf', 'rpm', 'createrepo-c'] };
 
+/** A kernel for virtual machines, all its modules loadable. */
+const vmPackages = ['linux-image-cloud-amd64', 'initramfs-tools', 'zstd', 'e2fsprogs', 'systemd-timesyncd'];
+/** A small initial RAM disk: it is unpacked by an emulated processor. Written before the kernel's package makes it. */
+const initialRamDisk = `cd "$1/etc/" && mkdir -p initramfs-tools/conf.d initramfs-tools/hooks
+cat > initramfs-tools/conf.d/lab <<'END'
+MODULES=list
+COMPRESS=zstd
+END
+cat > initramfs-tools/hooks/lab <<'END'
+#!/bin/sh
+[ "$1" != prereqs ] || exit 0
+. /usr/share/initramfs-tools/hook-functions
+for module in virtio_pci virtio_blk ext4; do force_load $module; done
+END
+chmod 755 initramfs-tools/hooks/lab`;
+
 const osRelease: Record<Exclude<Flavour, 'debian'>, string> = {
   ubuntu: `PRETTY_NAME="Ubuntu 24.04.3 LTS"\nNAME="Ubuntu"\nVERSION_ID="24.04"\nVERSION="24.04.3 LTS (Noble Numbat)"\nVERSION_CODENAME=noble\nID=ubuntu\nID_LIKE=debian\n`,
   centos: `NAME="CentOS Stream"\nVERSION="9"\nID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="9"\nPLATFORM_ID="platform:el9"\nPRETTY_NAME="CentOS Stream 9"\n`,
@@ -45,21 +62,23 @@ const osRelease: Record<Exclude<Flavour, 'debian'>, string> = {
 /** Overlay layers of a flavour, uppermost first; made when they are missing. */
 export async function flavourLayers(
   flavour: Flavour,
+  kind: HostKind = 'container',
   log: (line: string) => void = () => undefined,
 ): Promise<string[]> {
   const family = flavour === 'centos' ? 'rpm' : 'apt';
-  const base = await once(`${family}-${keyOf(packages[family])}`, async (draft) => {
-    log(`making a ${family} host root with ${packages[family].length} packages`);
+  const wanted = [...packages[family], ...(kind === 'vm' ? vmPackages : [])];
+  const hooks = kind === 'vm' ? [`--essential-hook=${initialRamDisk}`] : [];
+  const base = await once(`${family}${kind === 'vm' ? '-vm' : ''}-${keyOf([...wanted, ...hooks])}`, async (draft) => {
+    log(`making a ${family} host root with ${wanted.length} packages`);
     await rm(draft, { recursive: true, force: true });
-    await execa('mmdebstrap', ['--variant=minbase', `--include=${packages[family].join(',')}`, suite, draft]);
+    await execa('mmdebstrap', ['--variant=minbase', ...hooks, `--include=${wanted.join(',')}`, suite, draft]);
   });
-  const layer = await once(`${flavour}-layer-${keyOf([flavour, release(), layerVersion])}`, (draft) =>
-    makeLayer(flavour, base, draft),
-  );
+  const key = keyOf([flavour, base, release(), layerVersion]);
+  const layer = await once(`${flavour}-layer-${key}`, (draft) => makeLayer(flavour, base, draft));
   return [layer, base];
 }
 
-const layerVersion = '4';
+const layerVersion = '5';
 const keyOf = (parts: string[]) =>
   createHash('sha256')
     .update(JSON.stringify([suite, ...parts]))
@@ -93,7 +112,7 @@ async function makeLayer(flavour: Flavour, base: string, layer: string): Promise
   );
   await put(
     'etc/systemd/system/lab-host.service',
-    `[Unit]\nDescription=What a container lacks of a machine\nDefaultDependencies=no\nBefore=basic.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/sbin/lab-host\n[Install]\nWantedBy=basic.target\n`,
+    `[Unit]\nDescription=What a container lacks of a machine\nConditionVirtualization=container\nDefaultDependencies=no\nBefore=basic.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/sbin/lab-host\n[Install]\nWantedBy=basic.target\n`,
   );
   await put(
     'usr/local/sbin/lab-host',

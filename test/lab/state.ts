@@ -15,8 +15,12 @@ export interface LabUser {
   password?: string;
 }
 
+/** A container shares the machine's kernel and starts in a second; a virtual machine has its own and takes a minute. */
+export type HostKind = 'container' | 'vm';
+
 export interface HostState {
   name: string;
+  kind: HostKind;
   flavour: Flavour;
   position: number;
   address: string;
@@ -54,6 +58,10 @@ export const isAlive = (identity: ProcessIdentity): boolean =>
 
 export const labFolder = (name: string) => join(labsFolder, name);
 export const hostFolder = (state: LabState, host: string) => join(state.folder, 'hosts', host);
+/** Hosts' control groups bear the name of the bridge: that is unique on the machine, a lab's name only in its repository. */
+export const cgroupOf = (state: LabState, host: string) => `${state.network.bridge}-${host}`;
+export const hostKeyPath = (state: LabState, host: string) => join(hostFolder(state, host), 'ssh_host_ed25519_key.pub');
+export const consolePath = (state: LabState, host: string) => join(hostFolder(state, host), 'console.log');
 export const controlSocket = (state: LabState) => join(state.folder, 'control.sock');
 export const keyPath = (state: LabState) => join(state.folder, 'id_ed25519');
 export const knownHostsPath = (state: LabState) => join(state.folder, 'known_hosts');

@@ -4,64 +4,71 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { appendFile, mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { execa } from 'execa';
 import { makeHostCgroups, removeHostCgroups } from './cgroups.ts';
-import { mountHostRoot, plainFolderOf, plainFolders } from './host-root.ts';
-import { connectHost, disconnectHost, namespaceOf, setCable } from './network.ts';
-import { controlSocket, type HostState, hostFolder, isAlive, type LabState, readState } from './state.ts';
+import { prepareContainer } from './container-host.ts';
+import { disconnectHost, openNetwork, setCable } from './network.ts';
+import {
+  cgroupOf,
+  consolePath,
+  controlSocket,
+  type HostState,
+  hostFolder,
+  isAlive,
+  keyPath,
+  type LabState,
+  readState,
+} from './state.ts';
 import { killHost, takeDown } from './take-down.ts';
-
-/** What systemd-nspawn exits with when the system inside asked for a reboot. */
-const rebootExitCode = 133;
+import { prepareMachine } from './vm-host.ts';
 
 const name = process.argv[2];
 const state = name ? readState(name) : undefined;
 if (!state) throw new Error(`there is no lab named ${name}`);
 const lab: LabState = state;
 const children = new Map<string, ChildProcess>();
+const starting = new Set<Promise<void>>();
 let ending = false;
 
-const cgroupName = (host: HostState) => `${lab.name}-${host.name}`;
-
+/** Starts a host; taking the lab down waits for it, so that nothing is made behind its back. */
 async function startHost(host: HostState): Promise<void> {
-  const root = await mountHostRoot(lab, host);
+  const start = bootHost(host);
+  starting.add(start);
+  await start.finally(() => starting.delete(start));
+}
+
+async function bootHost(host: HostState): Promise<void> {
+  if (ending) return;
   await disconnectHost(lab.network, host.name, host.position);
-  await connectHost(lab.network, host.name, host.position);
-  await removeHostCgroups(cgroupName(host));
-  const groups = await makeHostCgroups(cgroupName(host));
-  const nspawn = [
-    '--boot',
-    '--quiet',
-    `--directory=${root}`,
-    `--machine=${host.name}`,
-    '--register=no',
-    '--keep-unit',
-    `--network-namespace-path=/run/netns/${namespaceOf(lab.network, host.name)}`,
-    '--capability=all',
-    '--system-call-filter=@keyring bpf @swap @module @reboot',
-    '--link-journal=no',
-    '--resolv-conf=off',
-    '--timezone=off',
-    '--console=pipe',
-    ...plainFolders.map((path) => `--bind=${plainFolderOf(lab, host.name, path)}:${path}`),
-  ];
-  // The shell joins the host's control groups and becomes systemd-nspawn, which makes them the root of the host's own.
-  const join_ = `${groups.map((file) => `echo $$ > '${file}'`).join('; ')}; exec systemd-nspawn "$@"`;
-  const child = spawn('sh', ['-c', join_, 'sh', ...nspawn], {
+  const { command, env, rebootExitCode } = await (host.kind === 'vm' ? prepareMachine : prepareContainer)(lab, host);
+  await removeHostCgroups(cgroupOf(lab, host.name));
+  if (ending) return;
+  const groups = await makeHostCgroups(cgroupOf(lab, host.name));
+  // The shell joins the host's control groups and becomes the host's program; a container has them as the root of its own.
+  const script = `${groups.map((file) => `echo $$ > '${file}'`).join('; ')}; exec "$@"`;
+  const child = spawn('sh', ['-c', script, 'sh', ...command], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], SYSTEMD_NSPAWN_API_VFS_WRITABLE: '1', TERM: 'dumb' },
+    env: { PATH: process.env['PATH'], TERM: 'dumb', ...env },
   });
-  const console_ = createWriteStream(join(hostFolder(lab, host.name), 'console.log'), { flags: 'a' });
+  const console_ = createWriteStream(consolePath(lab, host.name), { flags: 'a' });
   child.stdout?.pipe(console_);
   child.stderr?.pipe(console_);
   children.set(host.name, child);
   child.on('exit', (code) => {
     if (children.get(host.name) === child) children.delete(host.name);
-    if (!ending && code === rebootExitCode)
-      startHost(host).catch((error: Error) => console_.write(`lab: ${error.message}\n`));
+    if (!ending && code !== null && code === rebootExitCode) startOrSay(host);
   });
+}
+
+const startOrSay = (host: HostState) =>
+  startHost(host).catch((error: Error) => appendFile(consolePath(lab, host.name), `lab: ${error.message}\n`));
+
+async function end(): Promise<void> {
+  ending = true;
+  await Promise.allSettled(starting);
+  await takeDown(lab);
 }
 
 async function stopHost(host: HostState): Promise<void> {
@@ -77,8 +84,7 @@ interface Command {
 async function obey({ op, host: wanted }: Command): Promise<void> {
   if (op === 'ping') return;
   if (op === 'down') {
-    ending = true;
-    await takeDown(lab);
+    await end();
     setImmediate(() => process.exit(0));
     return;
   }
@@ -90,6 +96,9 @@ async function obey({ op, host: wanted }: Command): Promise<void> {
 }
 
 await rm(controlSocket(lab), { force: true });
+await openNetwork(lab.network, lab.folder);
+await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', `lab ${lab.name}`, '-f', keyPath(lab)]);
+for (const host of lab.hosts) await mkdir(hostFolder(lab, host.name), { recursive: true });
 const server = createServer((socket) => {
   let text = '';
   socket.on('error', () => socket.destroy());
@@ -102,20 +111,16 @@ const server = createServer((socket) => {
     );
   });
 });
-await Promise.all(lab.hosts.map(startHost));
 server.listen(controlSocket(lab));
 
+const endAndExit = () => end().then(() => process.exit(0));
 if (lab.owner) {
   const owner = lab.owner;
-  setInterval(() => {
-    if (isAlive(owner) || ending) return;
-    ending = true;
-    takeDown(lab).then(() => process.exit(0));
+  const watch = setInterval(() => {
+    if (isAlive(owner)) return;
+    clearInterval(watch);
+    endAndExit();
   }, 500);
 }
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.on(signal, () => {
-    ending = true;
-    takeDown(lab).then(() => process.exit(0));
-  });
-}
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, endAndExit);
+await Promise.all(lab.hosts.map(startOrSay));

@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { execa } from 'execa';
 import { hostProcesses, removeHostCgroups } from './cgroups.ts';
-import { disconnectHost, releaseNetwork } from './network.ts';
-import { type HostState, hostFolder, type LabState } from './state.ts';
+import { disconnectHost, ownsNetwork, releaseNetwork } from './network.ts';
+import { cgroupOf, type HostState, hostFolder, type LabState } from './state.ts';
 
 const deadlineMs = 20_000;
 
@@ -12,7 +12,7 @@ const deadlineMs = 20_000;
 export async function killHost(state: LabState, host: HostState): Promise<void> {
   const deadline = Date.now() + deadlineMs;
   for (;;) {
-    const pids = await hostProcesses(`${state.name}-${host.name}`);
+    const pids = await hostProcesses(cgroupOf(state, host.name));
     if (!pids.length) return;
     for (const pid of pids) {
       try {
@@ -38,14 +38,16 @@ async function unmountBelow(folder: string): Promise<void> {
 
 /** Hosts, mounts, namespaces, bridge, control groups, files. */
 export async function takeDown(state: LabState): Promise<void> {
+  const owned = await ownsNetwork(state.network, state.folder);
   await Promise.all(
     state.hosts.map(async (host) => {
-      await killHost(state, host);
+      if (owned) await killHost(state, host);
       await unmountBelow(hostFolder(state, host.name));
+      if (!owned) return;
       await disconnectHost(state.network, host.name, host.position);
-      await removeHostCgroups(`${state.name}-${host.name}`);
+      await removeHostCgroups(cgroupOf(state, host.name));
     }),
   );
-  await releaseNetwork(state.network);
+  if (owned) await releaseNetwork(state.network);
   if (existsSync(state.folder)) await rm(state.folder, { recursive: true, force: true });
 }

@@ -6,9 +6,13 @@ import type { LabState } from '../../lab/state.ts';
 
 /** One line per trace; empty when nothing is left. */
 export async function tracesOf(state: LabState): Promise<string[]> {
-  const { stdout: groups } = await execa('find', ['/sys/fs/cgroup', '-type', 'd', '-name', `${state.name}-*`], {
-    reject: false,
-  });
+  const { stdout: groups } = await execa(
+    'find',
+    ['/sys/fs/cgroup', '-type', 'd', '-name', `${state.network.bridge}-*`],
+    {
+      reject: false,
+    },
+  );
   const { stdout: namespaces } = await execa('ip', ['netns', 'list']);
   const { stdout: links } = await execa('ip', ['-brief', 'link']);
   const { bridge } = state.network;
