@@ -73,7 +73,7 @@ export function reportNode(options: NodeReportOptions): NodeReport {
       previous,
     });
 
-  const register = async (): Promise<Node> => {
+  const register = async (): Promise<{ node: Node; made: boolean }> => {
     const labels = {
       'beta.kubernetes.io/arch': architecture(),
       'beta.kubernetes.io/os': 'linux',
@@ -98,9 +98,9 @@ export function reportNode(options: NodeReportOptions): NodeReport {
       status: await compute(undefined),
     };
     try {
-      const made = configuration.registerNode ? await api.create(wanted) : await api.get({ name: nodeName });
+      const node = configuration.registerNode ? await api.create(wanted) : await api.get({ name: nodeName });
       log.info({ node: nodeName }, 'Successfully registered node');
-      return made;
+      return { node, made: true };
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
     }
@@ -110,19 +110,23 @@ export function reportNode(options: NodeReportOptions): NodeReport {
       Object.entries(want).filter(([key, value]) => have?.[key] !== value);
     const changedLabels = Object.fromEntries(different(existing.metadata?.labels, labels));
     const changedAnnotations = Object.fromEntries(different(existing.metadata?.annotations, annotations));
-    if (Object.keys(changedLabels).length + Object.keys(changedAnnotations).length === 0) return existing;
-    return api.patch(
+    if (Object.keys(changedLabels).length + Object.keys(changedAnnotations).length === 0)
+      return { node: existing, made: false };
+    const node = await api.patch(
       { name: nodeName },
       { metadata: { labels: changedLabels, annotations: changedAnnotations } },
       { type: 'strategic' },
     );
+    return { node, made: false };
   };
 
   const update = async () => {
     if (!registered) {
-      registered = await register();
-      for (const reason of conditionChanges([], registered.status?.conditions ?? []))
-        if (reason !== 'NodeNotReady') tellStatus(reason);
+      const { node, made } = await register();
+      registered = node;
+      if (made)
+        for (const reason of conditionChanges([], node.status?.conditions ?? []))
+          if (reason !== 'NodeNotReady') tellStatus(reason);
       options.onRegistered();
       void renewLeases();
       void makeCsiNode();
