@@ -1,5 +1,5 @@
 /** PATCH: JSON patch, merge patch, strategic merge patch and server-side apply. */
-import { load } from 'js-yaml';
+import { CORE_SCHEMA, load } from 'js-yaml';
 import { applyJsonPatch, PatchError } from '../../../machinery/api/patch/json-patch.ts';
 import { applyMergePatch } from '../../../machinery/api/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../../../machinery/api/patch/strategic-merge.ts';
@@ -40,17 +40,20 @@ export function patchKind(contentType: string | undefined, custom: boolean): Pat
   );
 }
 
-const rejected = (code: number, reason: string, error: Error) =>
-  new StatusError({
+/** As upstream answers: what cannot be read is the client's fault in detail, what cannot be applied only in general. */
+function patchStatus({ problem, message }: PatchError): StatusError {
+  if (problem === 'malformed') return badRequest(message);
+  const failed = problem === 'failed';
+  return new StatusError({
     kind: 'Status',
     apiVersion: 'v1',
     metadata: {},
     status: 'Failure',
-    message: 'the server rejected our request due to an error in our request',
-    reason,
-    details: { causes: [{ reason: 'UnexpectedServerResponse', message: error.message }] },
-    code,
+    message: failed ? 'the server rejected our request due to an error in our request' : message,
+    ...(failed ? { reason: 'Invalid', details: {} } : {}),
+    code: failed ? 422 : 500,
   });
+}
 
 /** Applies a patch that is no server-side apply to a plain object. Throws StatusErrors. */
 export function patched(
@@ -68,14 +71,14 @@ export function patched(
           : applyStrategicMergePatch(current, patch, descriptor.schema);
     return structuredClone(result) as UnknownObject;
   } catch (error) {
-    if (error instanceof PatchError) throw rejected(422, 'Invalid', error);
+    if (error instanceof PatchError) throw patchStatus(error);
     throw error;
   }
 }
 
 export function parsePatch(kind: PatchKind, body: Buffer): unknown {
   try {
-    return kind === 'apply' ? load(body.toString()) : JSON.parse(body.toString());
+    return kind === 'apply' ? load(body.toString(), { schema: CORE_SCHEMA }) : JSON.parse(body.toString());
   } catch (error) {
     throw badRequest(
       kind === 'apply'

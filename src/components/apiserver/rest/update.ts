@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { UnknownObject } from '../../../machinery/api/types.ts';
 import { toServed, toStored } from '../conversion/conversion.ts';
 import { conflict, invalid, notFound } from '../errors.ts';
-import { updateManagedFields } from '../managedfields/field-manager.ts';
+import { differsInTimesOnly, updateManagedFields } from '../managedfields/field-manager.ts';
 import { AccompanyingError, type Change, KeyNotFoundError } from '../storage/store.ts';
 import type { StoredObject } from '../storage/stored-object.ts';
 import type { Strategy } from '../strategies/strategy.ts';
@@ -102,6 +102,9 @@ async function nextObject(
     const metadata = metadataOf(next);
     metadata.generation = (old.metadata?.generation ?? 0) + 1;
   }
+  // A write that changes nothing else shall not become one for the times of its own record.
+  const managed = old.metadata?.managedFields;
+  if (managed && differsInTimesOnly(old, next)) metadataOf(next).managedFields = managed;
   const errors = subresource === 'binding' ? [] : validate(descriptor, next, old, subresource);
   if (errors.length) throw invalid(descriptor.group, descriptor.kind, name, errors);
   if (context.admit) await deps.admission.validate(attributes);
