@@ -2,12 +2,19 @@
 import { createEscalationCheck } from '../authorization/escalation.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../types.ts';
 import type { AdmissionDeps, PluginFactory } from './plugin.ts';
+import { alwaysAdmit, alwaysDeny } from './plugins/always.ts';
 import { certificateApproval, certificateSigning, certificateSubjectRestriction } from './plugins/certificates.ts';
 import { defaultTolerationSeconds, type TolerationSecondsOptions } from './plugins/default-toleration-seconds.ts';
 import { limitRanger } from './plugins/limit-ranger.ts';
+import { namespaceAutoProvision, namespaceExists } from './plugins/namespace-existence.ts';
 import { namespaceLifecycle } from './plugins/namespace-lifecycle.ts';
 import { nodeRestriction } from './plugins/node-restriction.ts';
 import { ownerReferencesPermissionEnforcement } from './plugins/owner-references.ts';
+import {
+  limitPodHardAntiAffinityTopology,
+  podNodeSelector,
+  podTolerationRestriction,
+} from './plugins/pod-placement.ts';
 import { podSecurity } from './plugins/pod-security/pod-security.ts';
 import { priority } from './plugins/priority.ts';
 import { resourceQuota } from './plugins/resource-quota.ts';
@@ -41,11 +48,11 @@ export interface AdmissionChain {
 
 /** Upstream's order. A name without a factory is known but brought by others (`extra`) or not built: enabling it alone does nothing. */
 const ordered: [name: string, onByDefault: boolean, factory?: PluginFactory<AdmissionOptions>][] = [
-  ['AlwaysAdmit', false],
-  ['NamespaceAutoProvision', false],
+  ['AlwaysAdmit', false, alwaysAdmit],
+  ['NamespaceAutoProvision', false, namespaceAutoProvision],
   ['NamespaceLifecycle', true, namespaceLifecycle],
-  ['NamespaceExists', false],
-  ['LimitPodHardAntiAffinityTopology', false],
+  ['NamespaceExists', false, namespaceExists],
+  ['LimitPodHardAntiAffinityTopology', false, limitPodHardAntiAffinityTopology],
   ['LimitRanger', true, limitRanger],
   ['ServiceAccount', true, serviceAccount],
   ['NodeRestriction', false, nodeRestriction],
@@ -53,10 +60,10 @@ const ordered: [name: string, onByDefault: boolean, factory?: PluginFactory<Admi
   ['AlwaysPullImages', false, alwaysPullImages],
   ['ImagePolicyWebhook', false],
   ['PodSecurity', true, podSecurity],
-  ['PodNodeSelector', false],
+  ['PodNodeSelector', false, podNodeSelector],
   ['Priority', true, priority],
   ['DefaultTolerationSeconds', true, defaultTolerationSeconds],
-  ['PodTolerationRestriction', false],
+  ['PodTolerationRestriction', false, podTolerationRestriction],
   ['EventRateLimit', false],
   ['ExtendedResourceToleration', false, extendedResourceToleration],
   ['DefaultStorageClass', true, defaultStorageClass],
@@ -76,7 +83,7 @@ const ordered: [name: string, onByDefault: boolean, factory?: PluginFactory<Admi
   ['ValidatingAdmissionPolicy', true],
   ['ValidatingAdmissionWebhook', true],
   ['ResourceQuota', true, resourceQuota],
-  ['AlwaysDeny', false],
+  ['AlwaysDeny', false, alwaysDeny],
 ];
 
 export const admissionPluginNames = ordered.map(([name]) => name);
