@@ -8,6 +8,8 @@ sh scripts/install.sh
 node scripts/prepare-machine.ts
 npm run --silent build
 npm run --silent bundle
+node test/lab/cli.ts roots
+node test/images/build.ts
 rm -rf .cache/test-results
 mkdir -p .cache/test-results
 for suite in ${*:-unit integration e2e}; do

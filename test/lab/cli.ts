@@ -1,11 +1,11 @@
 /**
  * Labs by hand: `npm run lab -- up [count] [--flavour debian|ubuntu|centos] [--vm] [--name NAME]`, `ssh HOST`, `console HOST`, `reboot HOST`,
- * `kill HOST`, `start HOST`, `cut HOST`, `heal HOST`, `list`, `down [--all]`.
+ * `kill HOST`, `start HOST`, `cut HOST`, `heal HOST`, `list`, `down [--all]`; `roots` makes the root file systems beforehand.
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { createLab, type LabHost, openLab, removeLab, sshArguments, sweepLabs } from './lab.ts';
-import { type Flavour, flavours } from './roots.ts';
+import { type Flavour, flavourLayers, flavours } from './roots.ts';
 import { type HostKind, listStates } from './state.ts';
 
 const { values, positionals } = parseArgs({
@@ -82,6 +82,9 @@ async function main(): Promise<void> {
     case 'cut':
     case 'heal':
       await hostNamed(argument)[verb]();
+      return;
+    case 'roots':
+      for (const flavour of flavours) await flavourLayers(flavour, say);
       return;
     case 'down': {
       const names = values.all ? listStates().map((state) => state.name) : [values.name];
