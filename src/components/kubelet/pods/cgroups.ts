@@ -34,6 +34,8 @@ export function cgroupParent(uid: string, qos: QosClass, driver: CgroupDriver, r
 
 export interface PodCgroups {
   parent(pod: Pod): string;
+  /** Counts the pod: burstable pods together get the CPU that they asked for together. Safe to repeat. */
+  account(pod: Pod, resources: LinuxContainerResources): Promise<void>;
   /** Makes the pod's group, where that is not the service manager's work, and sets its shares and limits. */
   prepare(pod: Pod, resources: LinuxContainerResources): Promise<void>;
   /** After the sandbox runs: what only works once the service manager has made the slice. */
@@ -101,6 +103,19 @@ export function createPodCgroups(options: {
       }
     }
   };
+  /** Uid → CPU shares, of burstable pods. */
+  const burstable = new Map<string, number>();
+  let burstableShares = 0;
+  const applyQos = async () => {
+    const sum = Math.max(
+      2,
+      [...burstable.values()].reduce((a, b) => a + b, 0),
+    );
+    if (sum === burstableShares) return;
+    burstableShares = sum;
+    await applyLimits(names('', 'Burstable', driver).slice(0, 2), { cpuShares: sum });
+    await applyLimits(names('', 'BestEffort', driver).slice(0, 2), { cpuShares: 2 });
+  };
   const pathOf = (pod: Pod) => names(pod.metadata?.uid as string, qosClassOf(pod), driver);
 
   return {
@@ -110,12 +125,18 @@ export function createPodCgroups(options: {
       const path = pathOf(pod);
       await make(path);
       await applyLimits(path, resources);
-      if (qosClassOf(pod) === 'BestEffort') await applyLimits(path.slice(0, 2), { cpuShares: 2 });
     },
     async settle(pod, resources) {
       if (driver === 'systemd') await applyLimits(pathOf(pod), resources);
     },
+    async account(pod, { cpuShares = 2 }) {
+      const uid = pod.metadata?.uid ?? '';
+      if (qosClassOf(pod) !== 'Burstable' || burstable.get(uid) === cpuShares) return;
+      burstable.set(uid, cpuShares);
+      await applyQos();
+    },
     async remove(uid) {
+      if (burstable.delete(uid)) await applyQos();
       for (const qos of qosClasses) {
         const path = names(uid, qos, driver);
         const present = folders(path).some(({ folder }) => existsSync(folder));

@@ -185,7 +185,9 @@ export class PodWorker {
     }
     const idle = !plan.newSandbox && !plan.discard.length && !plan.kill.length && !plan.start.length;
     context.objects.track(pod);
+    const resources = podCgroupResources(pod, context.resources);
     if (idle) {
+      await context.cgroups.account(pod, resources);
       await this.refreshVolumes();
       return resyncMs;
     }
@@ -196,7 +198,6 @@ export class PodWorker {
       return 2000;
     }
     await this.discard(plan, observed);
-    const resources = podCgroupResources(pod, context.resources);
     if (plan.newSandbox) await context.cgroups.prepare(pod, resources);
     await this.setUpVolumes();
     const signal = this.step.signal;
