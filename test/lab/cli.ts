@@ -84,7 +84,7 @@ async function main(): Promise<void> {
       await hostNamed(argument)[verb]();
       return;
     case 'roots':
-      for (const flavour of flavours) await flavourLayers(flavour, say);
+      for (const flavour of flavours) await flavourLayers(flavour, 'container', say);
       return;
     case 'down': {
       const names = values.all ? listStates().map((state) => state.name) : [values.name];

@@ -22,6 +22,8 @@ describe('the code of the repository', { timeout: 120_000 }, () => {
   });
 
   it('passes the linter and is formatted', async () => {
-    expect(await output('biome', ['check', '--error-on-warnings', '.'])).toBe('');
+    expect(
+      await output('biome', ['check', '--error-on-warnings', 'src', 'test', 'scripts', 'bench', 'vitest.config.ts']),
+    ).toBe('');
   });
 });

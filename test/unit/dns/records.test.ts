@@ -39,7 +39,7 @@ const view: ClusterView = {
 const options = { zone: 'cluster.local.', ttl: 30, pods: 'insecure' as const };
 const data = (name: string, type: string) => {
   const found = lookup(view, options, name, type);
-  return found && found.records.map((record) => record.data);
+  return found?.records.map((record) => record.data);
 };
 
 describe('names of the cluster', () => {
