@@ -10,10 +10,11 @@ import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openDebianRoot } from '../src/installer/bundle/debian-root.ts';
-import { createLab, openLab } from '../test/lab/lab.ts';
+import { openLab } from '../test/lab/lab.ts';
 import {
   clusterLab,
   clusterNetwork,
+  createClusterLab,
   inventoryVariables,
   kubeconfigPath,
   kubectlPath,
@@ -66,17 +67,7 @@ async function hostsUp(name: string, network: number): Promise<void> {
     return;
   }
   const started = performance.now();
-  await createLab({
-    name,
-    network,
-    keep: true,
-    hosts: [
-      { name: 'cp1', flavour: 'debian' },
-      { name: 'w1', flavour: 'ubuntu' },
-      { name: 'w2', flavour: 'centos' },
-    ],
-    log: say,
-  });
+  await createClusterLab(name, network, say);
   say(`lab ${name}: 3 hosts in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 

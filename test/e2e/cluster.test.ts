@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { borrowed, down } from './harness.ts';
 import { bringUp, loadTestImages, resetAndAgain } from './parts/bring-up.ts';
+import { brokenOff } from './parts/broken-off.ts';
 import { failures } from './parts/failures.ts';
 import { kubectlCommands } from './parts/kubectl.ts';
 import { workloads } from './parts/workloads.ts';
@@ -15,5 +16,6 @@ describe.sequential('a cluster', () => {
   kubectlCommands();
   workloads();
   failures();
+  brokenOff();
   if (!borrowed) resetAndAgain();
 });

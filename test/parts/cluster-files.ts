@@ -1,10 +1,25 @@
-/** Where the files of a lab cluster lie: the one of `npm run up` directly in `.lab`, others in a folder of their own. */
+/** A cluster's lab hosts, and where its files lie: the one of `npm run up` directly in `.lab`, others in a folder of their own. */
 import { join } from 'node:path';
+import { createLab, type Lab } from '../lab/lab.ts';
 import { labFolder, labsFolder } from '../lab/state.ts';
 
 /** The lab and the network (10.77.<n>.0/24) of inventory/lab.yaml. */
 export const clusterLab = 'cluster';
 export const clusterNetwork = 100;
+
+/** The hosts that inventory/lab.yaml names. */
+export const createClusterLab = (name: string, network: number, log?: (line: string) => void): Promise<Lab> =>
+  createLab({
+    name,
+    network,
+    keep: true,
+    hosts: [
+      { name: 'cp1', flavour: 'debian' },
+      { name: 'w1', flavour: 'ubuntu' },
+      { name: 'w2', flavour: 'centos' },
+    ],
+    ...(log ? { log } : {}),
+  });
 
 const folder = (lab: string) => (lab === clusterLab ? labsFolder : join(labsFolder, lab));
 

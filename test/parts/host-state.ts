@@ -49,6 +49,9 @@ done | grep -vE 'process (sshd|/usr/sbin/sshd|sh |bash |/bin/sh|ls |tr |grep |so
 true
 `;
 
+/** Reached once, it stays reached until the next boot: stopping it could stop units of the host that require it. */
+const lasting = /^unit network-online.target /;
+
 const familyTools = ['iptables-legacy', 'iptables-nft', 'ip6tables-legacy', 'ip6tables-nft'];
 /** Chains of their own and rules; built-in chains without rules are what any look at the tables makes. */
 const rules = familyTools
@@ -67,7 +70,9 @@ export async function hostState(host: LabHost, ignore: readonly RegExp[] = []): 
   return `${text}\n${packets}`
     .split('\n')
     .map((line) => line.trimEnd())
-    .filter((line) => line && !isVolatile.test(line) && !ignore.some((pattern) => pattern.test(line)))
+    .filter(
+      (line) => line && !isVolatile.test(line) && !lasting.test(line) && !ignore.some((pattern) => pattern.test(line)),
+    )
     .sort();
 }
 

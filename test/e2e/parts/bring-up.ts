@@ -2,7 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildTestImages } from '../../images/build.ts';
-import { down, eventually, hosts, inventory, kinit, kubeconfig, must, onHost, up } from '../harness.ts';
+import { createClusterLab } from '../../parts/cluster-files.ts';
+import { difference, hostState } from '../../parts/host-state.ts';
+import { down, eventually, hosts, inventory, kinit, kubeconfig, lab, must, network, onHost, up } from '../harness.ts';
+
+/** What the hosts were like before kinit. */
+const untouched = new Map<string, string[]>();
 
 /** Puts the test workloads' images into containerd on every host: there is no image registry. */
 export async function loadTestImages(): Promise<void> {
@@ -34,6 +39,8 @@ export function bringUp(): void {
     let first = '';
     beforeAll(async () => {
       await down();
+      const { hosts: fresh } = await createClusterLab(lab, network);
+      for (const host of fresh) untouched.set(host.name, await hostState(host));
       const { code, stdout, stderr } = await up(1_200_000);
       first = stdout;
       expect(code, `${stdout}\n${stderr}`).toBe(0);
@@ -60,7 +67,7 @@ export function bringUp(): void {
 
 /** What kinit leaves behind on a host after a reset, as lines; empty when it is as it was. */
 const traces = `
-for path in /etc/kubernetes /var/lib/kubelet /var/lib/etcd /var/lib/kinit /opt/kinit /etc/cni/net.d /var/lib/containerd /run/containerd /usr/local/bin/kinit; do
+for path in /etc/kubernetes /etc/cni /etc/containerd /var/lib/kubelet /var/lib/etcd /var/lib/cni /var/lib/kinit /opt/kinit /opt/containerd /var/lib/containerd /run/containerd /run/kubelet /run/netns /var/log/pods /var/log/containers /usr/local/bin/kinit /usr/local/bin/kubectl /usr/local/bin/crictl; do
   if [ -d "$path" ]; then find "$path" -mindepth 1 | head -3; elif [ -e "$path" ]; then echo "$path"; fi
 done
 ip -o link | grep -oE '(kinit\\.[0-9]+|cni[0-9a-z]*|veth[0-9a-f]+)' || true
@@ -78,6 +85,10 @@ export function resetAndAgain(): void {
       const { code, stdout, stderr } = await kinit('reset', '--inventory', inventory, '--force');
       expect(code, `${stdout}\n${stderr}`).toBe(0);
       for (const { name } of hosts()) expect(`${name}: ${(await onHost(name, traces)).trim()}`).toBe(`${name}: `);
+      for (const host of hosts()) {
+        const left = difference(untouched.get(host.name) ?? [], await hostState(host));
+        expect(left, `on ${host.name}`).toEqual([]);
+      }
     }, 300_000);
 
     it('can be followed by another npm run up', async () => {
