@@ -1,5 +1,5 @@
 /** Small facts about the containers of a pod's spec. */
-import { fnv1a32 } from '../../../machinery/api/hash.ts';
+import { fnv1a32, stableJson } from '../../../machinery/api/hash.ts';
 import { isSidecar } from '../../../machinery/api/pod-resources.ts';
 import type { Container, Pod } from '../../../machinery/api/types.ts';
 
@@ -22,6 +22,21 @@ export const containerNamed = (pod: Pod, name: string): Container | undefined =>
 /** Containers that were added to look into a running pod (kubectl debug). */
 export const isEphemeral = (pod: Pod, name: string): boolean =>
   pod.spec?.ephemeralContainers?.some((container) => container.name === name) ?? false;
+
+/** Whether a new version of the pod's object is more than another status. */
+export function concernsKubelet(before: Pod, after: Pod): boolean {
+  if (after.spec?.readinessGates?.length) return true;
+  const relevant = ({ metadata, spec }: Pod) =>
+    stableJson([
+      metadata?.generation,
+      spec,
+      metadata?.labels,
+      metadata?.annotations,
+      metadata?.deletionTimestamp,
+      metadata?.deletionGracePeriodSeconds,
+    ]);
+  return relevant(before) !== relevant(after);
+}
 
 /** Where an event about a container points. */
 export function fieldPathOf(pod: Pod, name: string): string {

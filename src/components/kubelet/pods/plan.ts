@@ -11,6 +11,8 @@ export interface ContainerKill {
   container: Container;
   /** For the Killing event. */
   message: string;
+  /** Instead of the pod's, when a probe says so. */
+  graceSeconds?: number;
 }
 
 export interface PodPlan {
@@ -159,14 +161,26 @@ function keepOrReplace(
 ): void {
   let message: string | undefined;
   let restart = isRestarted(pod, container, 137);
+  let graceSeconds: number | undefined;
   if (instance.hash !== undefined && instance.hash !== containerHash(container)) {
     message = `Container ${container.name} definition changed`;
     restart = true;
   } else if (probeResult(instance.id, 'liveness') === 'failure')
-    message = `Container ${container.name} failed liveness probe`;
+    [message, graceSeconds] = [
+      `Container ${container.name} failed liveness probe`,
+      container.livenessProbe?.terminationGracePeriodSeconds,
+    ];
   else if (probeResult(instance.id, 'startup') === 'failure')
-    message = `Container ${container.name} failed startup probe`;
+    [message, graceSeconds] = [
+      `Container ${container.name} failed startup probe`,
+      container.startupProbe?.terminationGracePeriodSeconds,
+    ];
   if (message === undefined) return;
-  plan.kill.push({ instance, container, message: restart ? `${message}, will be restarted` : message });
+  plan.kill.push({
+    instance,
+    container,
+    message: restart ? `${message}, will be restarted` : message,
+    ...(graceSeconds === undefined ? {} : { graceSeconds }),
+  });
   if (restart) plan.start.push(container);
 }

@@ -1,7 +1,8 @@
 /** One pod's life on this node: synced whenever something may have changed, one step at a time, until nothing of it is left. */
+import { timeOf } from '../../../machinery/api/time.ts';
 import type { Pod, PodStatus } from '../../../machinery/api/types.ts';
 import { podStatus } from '../status/compute.ts';
-import { allContainers, formatPod, isHostNetwork } from './containers.ts';
+import { allContainers, concernsKubelet, formatPod, isHostNetwork } from './containers.ts';
 import type { PodContext } from './context.ts';
 import { podDns } from './dns.ts';
 import { gracePeriod, hasRunning, killContainer, killPod } from './kill.ts';
@@ -34,6 +35,7 @@ export class PodWorker {
   private closed = false;
   private failures = 0;
   private timer: NodeJS.Timeout | undefined;
+  private deadline: NodeJS.Timeout | undefined;
   private step = new AbortController();
 
   constructor(pod: Pod, context: PodContext) {
@@ -46,9 +48,11 @@ export class PodWorker {
 
   /** A new version of the pod's object. */
   update(pod: Pod): void {
+    const before = this.pod;
     this.pod = pod;
     if (pod.metadata?.deletionTimestamp) this.terminate();
-    this.trigger();
+    // Most new versions are only the echo of the kubelet's own writes.
+    if (before === pod || concernsKubelet(before, pod)) this.trigger();
   }
 
   /**
@@ -81,6 +85,7 @@ export class PodWorker {
   close(): void {
     this.closed = true;
     clearTimeout(this.timer);
+    clearTimeout(this.deadline);
     this.waits.close();
     this.step.abort(new Error('the kubelet stops'));
   }
@@ -124,6 +129,7 @@ export class PodWorker {
           this.state = 'terminating';
         }
       }
+      this.checkDeadline();
       const status = this.report(observed, false);
       if (status.phase === 'Succeeded' || status.phase === 'Failed') {
         this.state = 'terminating';
@@ -133,6 +139,22 @@ export class PodWorker {
     if (this.state === 'running') return this.bringUp(observed);
     await this.bringDown(observed);
     return resyncMs;
+  }
+
+  /** A pod with an active deadline is failed when it has been here for that long. */
+  private checkDeadline(): void {
+    const seconds = this.pod.spec?.activeDeadlineSeconds;
+    const startTime = this.status?.startTime;
+    if (seconds === undefined || startTime === undefined) return;
+    const left = timeOf(startTime) + seconds * 1000 - Date.now();
+    clearTimeout(this.deadline);
+    if (left > 0) {
+      this.deadline = setTimeout(() => this.trigger(), Math.min(left + 10, 3_600_000));
+      return;
+    }
+    const message = 'Pod was active on the node longer than the specified deadline';
+    this.ended ??= { reason: 'DeadlineExceeded', message };
+    this.context.events.pod(this.pod, 'Normal', 'DeadlineExceeded', message);
   }
 
   private async observe(): Promise<ObservedPod> {
@@ -228,16 +250,8 @@ export class PodWorker {
       this.report(current, false);
     }
     const podIps = isHostNetwork(pod) ? context.hostIps() : sandboxIps(current);
-    for (const { instance, message } of plan.kill)
-      await killContainer(
-        context,
-        pod,
-        instance,
-        podIps,
-        pod.spec?.terminationGracePeriodSeconds ?? 30,
-        message,
-        signal,
-      );
+    for (const { instance, message, graceSeconds } of plan.kill)
+      await killContainer(context, pod, instance, podIps, graceSeconds ?? gracePeriod(pod), message, signal);
     let next = resyncMs;
     let started = false;
     for (const container of plan.start) {

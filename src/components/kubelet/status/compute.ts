@@ -58,11 +58,13 @@ export function podStatus(input: StatusInput): PodStatus {
   const podIps = isHostNetwork(pod) ? hostIps : sandboxIps(observed);
   const ips = podIps.length ? podIps : (previous?.podIPs ?? []).map(({ ip }) => ip);
   const sandboxReady = sandbox !== undefined && (isHostNetwork(pod) || sandboxIps(observed).length > 0);
-  const conditions = podConditions(pod, phase, all, sandboxReady, previous?.conditions ?? [], now);
   const evicted = input.ended?.reason === 'Evicted';
-  const others = (previous?.conditions ?? []).filter(
+  // Conditions of others (readiness gates) are newer in the API's object than in what was computed last.
+  const others = (pod.status?.conditions ?? previous?.conditions ?? []).filter(
     ({ type }) => !(kubeletConditions as readonly string[]).includes(type) && !(evicted && type === disruptionTarget),
   );
+  const own = (previous?.conditions ?? []).filter(({ type }) => !others.some((other) => other.type === type));
+  const conditions = podConditions(pod, phase, all, sandboxReady, [...own, ...others], now);
   const known = previous?.conditions?.find(({ type }) => type === disruptionTarget);
   const disruption: PodCondition[] = evicted
     ? [
