@@ -32,5 +32,7 @@ export function imageReference(name: ImageName, repository = defaultImageReposit
 
 /** Images a node needs whatever its role. */
 export const nodeImages: ImageName[] = ['pause', 'kube-proxy', 'kinit-network', 'coredns/coredns'];
+/** Those of them that run before a node is Ready. */
+export const startImages: ImageName[] = ['pause', 'kinit-network', 'kube-proxy'];
 /** Images that only a control-plane host needs. */
 export const controlPlaneImages: ImageName[] = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'etcd'];

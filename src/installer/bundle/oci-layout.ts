@@ -115,11 +115,25 @@ export async function listImages(layout: string): Promise<ImageSummary[]> {
   return (await readIndex(layout)).manifests.map((m) => ({ reference: nameOf(m), digest: m.digest }));
 }
 
+/** Digests of everything that an image consists of. */
+async function blobsOf(layout: string, digest: string): Promise<string[]> {
+  const manifest = JSON.parse(await readFile(blobPath(layout, digest), 'utf8')) as {
+    config: Descriptor;
+    layers: Descriptor[];
+  };
+  return [digest, manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)];
+}
+
 /**
  * A tar stream of the layout with only the named images: feed it to `ctr --namespace k8s.io images import -`.
+ * @param present images that the receiver has: what they share with the named ones is left out
  * @throws when a reference is not in the layout, naming those that are
  */
-export async function imageArchive(layout: string, references: string[]): Promise<Readable> {
+export async function imageArchive(
+  layout: string,
+  references: string[],
+  present: readonly ImageSummary[] = [],
+): Promise<Readable> {
   const index = await readIndex(layout);
   const chosen = references.map((reference) => {
     const found = index.manifests.find((m) => nameOf(m) === reference);
@@ -128,12 +142,10 @@ export async function imageArchive(layout: string, references: string[]): Promis
     return found;
   });
   const digests = new Set<string>();
-  for (const { digest } of chosen) {
-    const manifest = JSON.parse(await readFile(blobPath(layout, digest), 'utf8')) as {
-      config: Descriptor;
-      layers: Descriptor[];
-    };
-    for (const d of [digest, manifest.config.digest, ...manifest.layers.map((l) => l.digest)]) digests.add(d);
+  for (const { digest } of chosen) for (const blob of await blobsOf(layout, digest)) digests.add(blob);
+  const own = new Map(index.manifests.map((m) => [nameOf(m), m.digest]));
+  for (const { reference, digest } of present) {
+    if (own.get(reference) === digest) for (const blob of await blobsOf(layout, digest)) digests.delete(blob);
   }
   const tar = pack();
   const out = new PassThrough();
@@ -146,7 +158,11 @@ export async function imageArchive(layout: string, references: string[]): Promis
       const { size } = await stat(path);
       const entry = tar.entry({ name: `blobs/sha256/${digest.replace('sha256:', '')}`, size });
       await new Promise<void>((resolve, reject) => {
-        createReadStream(path).on('error', reject).pipe(entry).on('finish', resolve).on('error', reject);
+        createReadStream(path, { highWaterMark: 1 << 20 })
+          .on('error', reject)
+          .pipe(entry)
+          .on('finish', resolve)
+          .on('error', reject);
       });
     }
     tar.finalize();

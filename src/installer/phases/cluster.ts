@@ -21,6 +21,9 @@ import type { Phase } from './engine.ts';
 const registrationTimeoutMs = 60_000;
 const readyTimeoutMs = 120_000;
 
+/** A pod whose image is not there yet is tried again only after a while. */
+const imagesLoaded = ['images/load'];
+
 const live = ({ host }: InitContext) => !host.dryRun;
 
 const caPemOf = async ({ host, config }: InitContext) =>
@@ -37,6 +40,7 @@ export const clusterPhases: Phase<InitContext>[] = [
     name: 'addon/network',
     title: 'Install the pod network',
     background: true,
+    after: imagesLoaded,
     needed: live,
     run: async ({ admin, config, signal }) => applyObjects(await admin(), networkObjects(config), { signal }),
   },
@@ -44,6 +48,7 @@ export const clusterPhases: Phase<InitContext>[] = [
     name: 'addon/kube-proxy',
     title: 'Install kube-proxy',
     background: true,
+    after: imagesLoaded,
     needed: (context) => live(context) && !context.config.cluster.proxy.disabled,
     run: async ({ admin, config, signal }) => applyObjects(await admin(), proxyObjects(config), { signal }),
   },
@@ -85,6 +90,7 @@ export const clusterPhases: Phase<InitContext>[] = [
     name: 'addon/coredns',
     title: 'Install the cluster DNS',
     background: true,
+    after: imagesLoaded,
     needed: (context) => live(context) && !context.config.cluster.dns.disabled,
     run: async ({ admin, config, signal }) => applyObjects(await admin(), dnsObjects(config), { signal }),
   },

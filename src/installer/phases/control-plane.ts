@@ -12,13 +12,13 @@ import type { InitContext } from './context.ts';
 import type { Phase } from './engine.ts';
 import { kubeconfigNames } from './kubeconfig.ts';
 
-const ready = ['images/control-plane', ...certificateNames, ...kubeconfigNames];
+const files = [...certificateNames, ...kubeconfigNames];
 
 function controlPlanePhase(name: ControlPlaneName): Phase<InitContext> {
   return {
     name: `control-plane/${name.replace('kube-', '')}`,
     title: `Start ${name}`,
-    after: ready,
+    after: ['images/control-plane', ...files],
     async run({ changes, config }) {
       // The kubelet makes these two when they are missing; recorded here, so that reset takes them away again.
       if (name === 'kube-apiserver' && !(await exists(changes.host, trustStore))) {
@@ -35,7 +35,7 @@ export const controlPlanePhases: Phase<InitContext>[] = [
   {
     name: 'etcd/local',
     title: 'Start etcd',
-    after: ready,
+    after: ['images/etcd', ...files],
     async run({ changes, config }) {
       await changes.folder(config.cluster.etcd.local.dataDir, 0o700);
       return changes.file(`${manifestsDir}/etcd.yaml`, etcdManifest(config), { mode: 0o600 });

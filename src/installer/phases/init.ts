@@ -37,7 +37,13 @@ export const initPhases: readonly Phase<InitContext>[] = [
   preflightPhase,
   ...hostPhases,
   ...runtimePhases,
-  imagePhase('images/control-plane', 'Load the images of the control plane', ['pause', ...controlPlaneImages], []),
+  imagePhase('images/etcd', 'Load the image of etcd', ['pause', 'etcd'], []),
+  imagePhase(
+    'images/control-plane',
+    'Load the images of the control plane',
+    controlPlaneImages.filter((name) => name !== 'etcd'),
+    ['images/etcd'],
+  ),
   imagePhase(
     'images/load',
     'Load the images of the add-ons',

@@ -100,7 +100,7 @@ async function checkToken(context: JoinContext): Promise<void> {
 const kubeletStart: Phase<JoinContext> = {
   name: 'kubelet-start',
   title: 'Start the kubelet',
-  after: ['runtime/install'],
+  after: ['images/node'],
   async run(context) {
     const { changes, cluster, config, node, facts, cgroupDriver, hostSettings, signal, host } = context;
     const joined = await exists(host, kubeconfigPaths.kubelet);
@@ -191,7 +191,7 @@ export const joinPhases: readonly Phase<JoinContext>[] = [
   preflightPhase,
   ...hostPhases,
   ...runtimePhases,
-  workerImages,
+  ...workerImages,
   kubeletStart,
   kubeletWaitBootstrap,
   waitNode,

@@ -1,5 +1,5 @@
 /** Container runtime and images; both go on beside certificates and kubeconfigs. */
-import { type ImageName, nodeImages } from '../bundle/image-names.ts';
+import { type ImageName, nodeImages, startImages } from '../bundle/image-names.ts';
 import { bundlePaths, linkDir } from '../config/paths.ts';
 import { exists } from '../host/host.ts';
 import { chooseSnapshotter, installContainerd, makeRoot } from '../runtime/containerd.ts';
@@ -59,4 +59,13 @@ export function imagePhase(
   };
 }
 
-export const workerImages = imagePhase('images/load', 'Load images', nodeImages, []);
+/** What makes a node Ready comes before the kubelet starts: it would report images that are not there, and try later. */
+export const workerImages: Phase<NodeContext>[] = [
+  imagePhase('images/node', 'Load the images that make a node ready', startImages, []),
+  imagePhase(
+    'images/load',
+    'Load the other images',
+    nodeImages.filter((name) => !startImages.includes(name)),
+    ['images/node'],
+  ),
+];

@@ -19,7 +19,7 @@ export async function presentImages(host: Host): Promise<Map<string, string>> {
 }
 
 /**
- * Imports what is missing, in one stream so that shared layers travel once.
+ * Imports what is missing, in one stream so that shared layers travel once, and without the layers of images that are there.
  * @param repository names the images as the cluster's configuration does; the bundle has them under its own
  */
 export async function loadImages(host: Host, names: readonly ImageName[], repository: string): Promise<boolean> {
@@ -35,7 +35,8 @@ export async function loadImages(host: Host, names: readonly ImageName[], reposi
     if (present.get(reference) !== digest) missing.push(reference);
   }
   if (missing.length) {
-    const input = await imageArchive(layout, missing);
+    const had = [...present].map(([reference, digest]) => ({ reference, digest }));
+    const input = await imageArchive(layout, missing, had);
     const result = await ctr(host, ['images', 'import', '--digests=false', '-'], { input, timeoutMs: 300_000 });
     if (result.exitCode !== 0) {
       throw new KinitError('Command', `images cannot be imported: ${missing.join(', ')}`, {
