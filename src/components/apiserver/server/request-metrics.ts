@@ -10,6 +10,25 @@ export interface RequestMetrics {
 const longRunning = new Set(['watch', 'proxy', 'connect']);
 const longSubresources = new Set(['log', 'exec', 'attach', 'portforward', 'proxy']);
 
+const paths = new Set([
+  'api',
+  'apis',
+  'healthz',
+  'livez',
+  'readyz',
+  'metrics',
+  'openapi',
+  'openid',
+  'version',
+  '.well-known',
+]);
+
+/** The first segment of a path, as far as there is something below it. */
+function knownPath(path: string): string {
+  const first = path.split('/')[1] ?? '';
+  return paths.has(first) ? first : '';
+}
+
 export function createRequestMetrics(metrics: MetricsRegistry): RequestMetrics {
   const total = metrics.counter(
     'apiserver_request_total',
@@ -32,11 +51,16 @@ export function createRequestMetrics(metrics: MetricsRegistry): RequestMetrics {
         group: info.apiGroup,
         version: info.apiVersion,
         resource: info.resource,
-        subresource: info.isResourceRequest ? info.subresource : (info.path.split('/')[1] ?? ''),
+        subresource: info.isResourceRequest ? info.subresource : knownPath(info.path),
         scope,
       };
       return (code) => {
         inFlight--;
+        // Paths that nobody serves come in any number: they count as one.
+        if (code === 404 && !info.name) {
+          total.inc({ verb, code: '404' });
+          return;
+        }
         total.inc({ ...labels, code: String(code) });
         if (!longRunning.has(info.verb) && !longSubresources.has(info.subresource))
           seconds.observe((performance.now() - begun) / 1000, labels);
