@@ -1,6 +1,6 @@
 /** Counts and times requests under upstream's metric names. */
 import type { MetricsRegistry } from '../../../machinery/serving/metrics.ts';
-import type { RequestContext } from '../types.ts';
+import type { RequestContext, RequestInfo } from '../types.ts';
 
 export interface RequestMetrics {
   /** Answers what to call with the HTTP code when the request has been served. */
@@ -29,7 +29,10 @@ function knownPath(path: string): string {
   return paths.has(first) ? first : '';
 }
 
-export function createRequestMetrics(metrics: MetricsRegistry): RequestMetrics {
+export function createRequestMetrics(
+  metrics: MetricsRegistry,
+  isServed: (info: RequestInfo) => boolean,
+): RequestMetrics {
   const total = metrics.counter(
     'apiserver_request_total',
     'Requests by verb, group, version, resource, subresource, scope and HTTP response code.',
@@ -57,8 +60,8 @@ export function createRequestMetrics(metrics: MetricsRegistry): RequestMetrics {
       return (code) => {
         inFlight--;
         // Paths that nobody serves come in any number: they count as one.
-        if (code === 404 && !info.name) {
-          total.inc({ verb, code: '404' });
+        if (info.isResourceRequest ? !isServed(info) : code === 404) {
+          total.inc({ verb, code: String(code) });
           return;
         }
         total.inc({ ...labels, code: String(code) });

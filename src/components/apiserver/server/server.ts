@@ -132,7 +132,10 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
     authorizer,
     resources,
     paths: createPaths({ registry, health, openId, serverAddress: `${address}:${port}` }),
-    metrics: createRequestMetrics(metrics),
+    metrics: createRequestMetrics(
+      metrics,
+      (info) => registry.find(info.apiGroup, info.apiVersion, info.resource) !== undefined,
+    ),
     log,
   });
 
