@@ -85,14 +85,28 @@ async function makeMachine(root: string, host: HostState): Promise<void> {
     `[Match]\nName=eth0\n[Network]\nAddress=${host.address}/24\nGateway=${network}\n`,
   );
   await execa('chroot', [root, 'systemctl', 'enable', '--quiet', 'systemd-networkd']);
-  // Downloads at odd times would only take processor time.
-  await execa('chroot', [root, 'systemctl', 'mask', '--quiet', 'apt-daily.timer', 'apt-daily-upgrade.timer']);
+  // These would only take processor time.
+  const needless = ['apt-daily.timer', 'apt-daily-upgrade.timer', 'e2scrub_reap.service', 'e2scrub_all.timer'];
+  await execa('chroot', [root, 'systemctl', 'mask', '--quiet', ...needless]);
   const fstab = join(root, 'etc/fstab');
   const lines = readFileSync(fstab, 'utf8');
   await writeFile(fstab, '/dev/vda / ext4 defaults 0 1\n');
   await appendFile(fstab, lines);
-  // Not sparse, or the kernel refuses it.
-  await execa('fallocate', ['-l', '128M', join(root, 'swapfile')]);
-  await execa('chmod', ['600', join(root, 'swapfile')]);
-  await execa('mkswap', [join(root, 'swapfile')]);
+  const unit = join(root, 'etc/systemd/system/lab-swap.service');
+  await writeFile(unit, swapUnit);
+  await execa('chroot', [root, 'systemctl', 'enable', '--quiet', 'lab-swap']);
 }
+
+/** A swap file must not have holes, and a new disk image is full of them: the host makes it when it starts first. */
+const swapUnit = `[Unit]
+Description=The swap file
+DefaultDependencies=no
+After=systemd-remount-fs.service
+Before=swapfile.swap
+ConditionPathExists=!/swapfile
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c "fallocate -l 128M /swapfile && chmod 600 /swapfile && mkswap /swapfile"
+[Install]
+RequiredBy=swapfile.swap
+`;
