@@ -26,7 +26,9 @@ export function validateInit(config: InitConfiguration, complain: Complain, phas
       `"${localAPIEndpoint.advertiseAddress}" is not an IP address that other hosts can use`,
     );
   }
-  validateNetworking(config, complain);
+  validateNetworking(cluster.networking, localAPIEndpoint.advertiseAddress, (field, message) =>
+    complain(['ClusterConfiguration', 'networking', field], message),
+  );
   const { controlPlaneEndpoint } = cluster;
   if (controlPlaneEndpoint) {
     const parsed = splitHostPort(controlPlaneEndpoint);
@@ -74,38 +76,37 @@ export function validateInit(config: InitConfiguration, complain: Complain, phas
   });
 }
 
-function validateNetworking(config: InitConfiguration, complain: Complain): void {
-  const { serviceSubnet, podSubnet, dnsDomain } = config.cluster.networking;
-  const at = (field: string) => ['ClusterConfiguration', 'networking', field];
+/** @param advertiseAddress the control plane's; a name is not looked up */
+export function validateNetworking(
+  { serviceSubnet, podSubnet, dnsDomain }: InitConfiguration['cluster']['networking'],
+  advertiseAddress: string,
+  complain: (field: string, message: string) => void,
+): void {
   const services = parseCidr(serviceSubnet);
   const pods = parseCidr(podSubnet);
   const bad = (text: string, example: string) => `"${text}" is not a CIDR block like ${example}`;
-  if (!services) complain(at('serviceSubnet'), bad(serviceSubnet, '10.96.0.0/12'));
+  if (!services) complain('serviceSubnet', bad(serviceSubnet, '10.96.0.0/12'));
   else if ((services.family === 4 ? 32 : 128) - services.prefix < 4) {
-    complain(
-      at('serviceSubnet'),
-      `${serviceSubnet} is too small: it must hold at least 10 addresses, DNS is the tenth`,
-    );
+    complain('serviceSubnet', `${serviceSubnet} is too small: it must hold at least 10 addresses, DNS is the tenth`);
   } else if ((services.family === 4 ? 32 : 128) - services.prefix > 20) {
-    complain(at('serviceSubnet'), `${serviceSubnet} is too large: at most 20 bits, as in 10.96.0.0/12`);
+    complain('serviceSubnet', `${serviceSubnet} is too large: at most 20 bits, as in 10.96.0.0/12`);
   }
-  if (!pods) complain(at('podSubnet'), bad(podSubnet, '10.244.0.0/16'));
+  if (!pods) complain('podSubnet', bad(podSubnet, '10.244.0.0/16'));
   else if (pods.prefix > (pods.family === 4 ? 24 : 64)) {
-    complain(at('podSubnet'), `${podSubnet} is too small: every node takes a /${pods.family === 4 ? 24 : 64} of it`);
+    complain('podSubnet', `${podSubnet} is too small: every node takes a /${pods.family === 4 ? 24 : 64} of it`);
   }
   if (services && pods && overlaps(services, pods)) {
-    complain(at('podSubnet'), `the pod network ${podSubnet} and the service network ${serviceSubnet} overlap`);
+    complain('podSubnet', `the pod network ${podSubnet} and the service network ${serviceSubnet} overlap`);
   }
-  const { advertiseAddress } = config.localAPIEndpoint;
   for (const [block, field, name] of [
     [services, 'serviceSubnet', 'service'],
     [pods, 'podSubnet', 'pod'],
   ] as const) {
     if (block && isIP(advertiseAddress) && contains(block, advertiseAddress)) {
-      complain(at(field), `the ${name} network ${block.text} contains this host's address ${advertiseAddress}`);
+      complain(field, `the ${name} network ${block.text} contains the control plane's address ${advertiseAddress}`);
     }
   }
-  if (!isDnsSubdomain(dnsDomain)) complain(at('dnsDomain'), `"${dnsDomain}" is not a DNS domain like cluster.local`);
+  if (!isDnsSubdomain(dnsDomain)) complain('dnsDomain', `"${dnsDomain}" is not a DNS domain like cluster.local`);
 }
 
 export function validateJoin(config: JoinConfiguration, complain: Complain, phaseNames: readonly string[]): void {

@@ -1,27 +1,40 @@
 /** Reads an inventory file: environment variables, schema, defaults, and what no schema can see. */
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { dirname } from 'node:path';
+import { defaultNetworking } from '../config/defaults.ts';
 import { nearestName } from '../config/nearest.ts';
 import { describeIssues, formatPlace, invalidConfig } from '../config/read-config.ts';
+import { validateNetworking } from '../config/validate.ts';
 import { type FieldPath, parseYaml } from '../config/yaml.ts';
 import { KinitError } from '../errors.ts';
+import { type PlacedHost, placeHosts } from './groups.ts';
 import { type InventoryDocument, inventoryDocument } from './schema.ts';
-import type { Inventory, InventoryHost, SshTarget } from './types.ts';
+import { listOf, targetOf } from './ssh-target.ts';
+import type { Inventory, InventoryHost, SshLookup } from './types.ts';
 
-export async function readInventory(path: string, env: NodeJS.ProcessEnv = process.env): Promise<Inventory> {
+/** @param ssh what the user's SSH configuration says of an address, for what the inventory leaves open */
+export async function readInventory(
+  path: string,
+  env: NodeJS.ProcessEnv = process.env,
+  ssh?: SshLookup,
+): Promise<Inventory> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new KinitError('Validation', `cannot read the inventory ${path}: ${error.code}`, {
       advice: 'check the path given with --inventory',
     });
   });
-  return parseInventory(text, path, env);
+  return parseInventory(text, path, env, ssh);
 }
 
 type Place = (path: FieldPath) => string;
 
 /** @throws KinitError Validation that lists every mistake of the file, one line each */
-export function parseInventory(text: string, path: string, env: NodeJS.ProcessEnv = {}): Inventory {
+export function parseInventory(
+  text: string,
+  path: string,
+  env: NodeJS.ProcessEnv = {},
+  ssh: SshLookup = () => ({}),
+): Inventory {
   const [document, second] = parseYaml(text, path);
   if (!document) throw invalidConfig([`${path}: the inventory is empty`]);
   const place: Place = (field) => formatPlace(path, document, field);
@@ -34,8 +47,10 @@ export function parseInventory(text: string, path: string, env: NodeJS.ProcessEn
   if (!parsed.success) {
     throw invalidConfig([...mistakes, ...describeIssues(parsed.error, inventoryDocument, 'Inventory', place)]);
   }
-  const hosts = parsed.data.hosts.map((_, index) => resolveHost(parsed.data, index, dirname(path)));
-  mistakes.push(...hostMistakes(parsed.data, hosts, place));
+  const placed = placeHosts(parsed.data);
+  mistakes.push(...placed.mistakes.map(({ path: field, message }) => `${place(field)}: ${message}`));
+  const hosts = placed.hosts.map((host) => resolveHost(host, dirname(path), ssh));
+  if (hosts.length) mistakes.push(...hostMistakes(parsed.data, placed.hosts, hosts, place));
   if (mistakes.length) throw invalidConfig(mistakes);
   return { path, cluster: parsed.data.cluster ?? {}, hosts };
 }
@@ -61,70 +76,42 @@ function expand(
   );
 }
 
-const listOf = (value: string | string[] | undefined): string[] => (value === undefined ? [] : [value].flat());
-
-/** Paths are relative to the inventory's folder; `~` is the user's home. */
-const pathIn = (folder: string, path: string): string =>
-  resolve(folder, path.startsWith('~/') ? `${homedir()}${path.slice(1)}` : path);
-
-type Login = Partial<Pick<SshTarget, 'port' | 'user' | 'identityFile' | 'passphraseFromEnv' | 'passwordFromEnv'>> & {
-  hostKeys?: string | string[] | undefined;
-  knownHosts?: string | string[] | undefined;
-  acceptHostKeys?: boolean | undefined;
-};
-
-function targetOf(address: string, login: { [K in keyof Login]: Login[K] | undefined }, folder: string): SshTarget {
-  const { identityFile, passphraseFromEnv, passwordFromEnv } = login;
-  const knownHosts = listOf(login.knownHosts).map((path) => pathIn(folder, path));
-  return {
-    address,
-    port: login.port ?? 22,
-    user: login.user ?? 'root',
-    ...(identityFile ? { identityFile: pathIn(folder, identityFile) } : {}),
-    ...(passphraseFromEnv ? { passphraseFromEnv } : {}),
-    ...(passwordFromEnv ? { passwordFromEnv } : {}),
-    hostKeys: listOf(login.hostKeys),
-    knownHosts: knownHosts.length ? knownHosts : [`${homedir()}/.ssh/known_hosts`, '/etc/ssh/ssh_known_hosts'],
-    acceptHostKeys: login.acceptHostKeys ?? false,
-  };
-}
-
-function resolveHost(document: InventoryDocument, index: number, folder: string): InventoryHost {
-  const host = document.hosts[index]!;
-  const defaults = document.defaults ?? {};
-  const merged = { ...defaults, ...host };
+function resolveHost({ merged, groups }: PlacedHost, folder: string, ssh: SshLookup): InventoryHost {
   const connection = merged.connection ?? 'ssh';
-  const target = targetOf(host.address ?? (connection === 'local' ? '127.0.0.1' : host.name), merged, folder);
-  const { bastion, taints } = merged;
+  const local = connection === 'local';
+  const given = merged.address ?? (local ? '127.0.0.1' : merged.name);
+  const { bastion: jump, ...target } = targetOf(given, merged, folder, local ? () => ({}) : ssh);
+  const bastion = merged.bastion ? targetOf(merged.bastion.address, merged.bastion, folder, ssh) : jump;
   return {
     ...target,
-    name: host.name,
+    name: merged.name,
     connection,
     sudo: merged.sudo ?? (target.user === 'root' ? 'none' : 'passwordless'),
-    ...(bastion ? { bastion: targetOf(bastion.address, bastion, folder) } : {}),
-    roles: host.roles,
-    labels: { ...defaults.labels, ...host.labels },
-    ...(taints ? { taints } : {}),
-    nodeName: host.nodeName ?? host.name,
-    settings: {
-      ...defaults.settings,
-      ...host.settings,
-      ...(defaults.settings?.network || host.settings?.network
-        ? { network: { ...defaults.settings?.network, ...host.settings?.network } }
-        : {}),
-    },
+    ...(bastion ? { bastion } : {}),
+    roles: merged.roles ?? [],
+    groups,
+    labels: merged.labels ?? {},
+    ...(merged.taints ? { taints: merged.taints } : {}),
+    nodeName: merged.nodeName ?? merged.name,
+    settings: merged.settings ?? {},
   };
 }
 
-function hostMistakes(document: InventoryDocument, hosts: InventoryHost[], place: Place): string[] {
+function hostMistakes(
+  document: InventoryDocument,
+  placed: readonly PlacedHost[],
+  hosts: InventoryHost[],
+  place: Place,
+): string[] {
   const mistakes: string[] = [];
+  const at = (index: number, field: string) => place([...(placed[index]?.path ?? []), field]);
   const unique = (what: string, field: string, valueIn: (host: InventoryHost) => string) => {
     const seen = new Map<string, string>();
     for (const [index, host] of hosts.entries()) {
       const value = valueIn(host);
       const other = seen.get(value);
       if (other === undefined) seen.set(value, host.name);
-      else mistakes.push(`${place(['hosts', index, field])}: the ${what} "${value}" is also that of host ${other}`);
+      else mistakes.push(`${at(index, field)}: the ${what} "${value}" is also that of host ${other}`);
     }
   };
   unique('name', 'name', ({ name }) => name);
@@ -135,33 +122,39 @@ function hostMistakes(document: InventoryDocument, hosts: InventoryHost[], place
   unique('node name', 'nodeName', ({ nodeName }) => nodeName);
   for (const [index, host] of hosts.entries()) {
     if (host.bastion && host.connection === 'local')
-      mistakes.push(`${place(['hosts', index, 'bastion'])}: a local host has no bastion`);
-    for (const key of listOf(document.hosts[index]?.hostKeys)) {
+      mistakes.push(`${at(index, 'bastion')}: a local host has no bastion`);
+    for (const key of listOf(placed[index]?.own.hostKeys)) {
       if (!/^(SHA256:\S+|(ssh|ecdsa|sk-)\S+ [A-Za-z0-9+/=]+.*)$/.test(key))
         mistakes.push(
-          `${place(['hosts', index, 'hostKeys'])}: "${key}" is neither a public key (ssh-ed25519 AAAA…) nor a fingerprint (SHA256:…)`,
+          `${at(index, 'hostKeys')}: "${key}" is neither a public key (ssh-ed25519 AAAA…) nor a fingerprint (SHA256:…)`,
         );
     }
   }
-  if (!hosts.some(({ roles }) => roles.includes('control-plane')))
-    mistakes.push(`${place(['hosts'])}: no host has the role control-plane`);
+  const first = hosts.find(({ roles }) => roles.includes('control-plane'));
+  // What is wrong with the cluster's own settings is told before any host is reached.
+  if (document.cluster?.networking) {
+    const networking = { ...defaultNetworking, ...document.cluster.networking };
+    validateNetworking(networking, first?.address ?? '', (field, message) =>
+      mistakes.push(`${place(['cluster', 'networking', field])}: ${message}`),
+    );
+  }
+  if (!first) mistakes.push(`${place(['hosts'])}: no host has the role control-plane`);
   return mistakes;
 }
 
 /**
- * The hosts that `--limit` names, by name or role; all without it.
- * @throws KinitError Usage for a name that is neither
+ * The hosts that `--limit` names, by name, role or group; all without it.
+ * @throws KinitError Usage for a name that is none of them
  */
 export function limitHosts(inventory: Inventory, limit: readonly string[] | undefined): InventoryHost[] {
   if (!limit?.length) return inventory.hosts;
+  const namesOf = ({ name, roles, groups }: InventoryHost): string[] => [name, ...roles, ...groups];
   for (const word of limit) {
-    if (inventory.hosts.some(({ name, roles }) => name === word || roles.some((role) => role === word))) continue;
-    const near = nearestName(word, [...inventory.hosts.map(({ name }) => name), 'control-plane', 'worker']);
-    throw new KinitError('Usage', `--limit ${word}: no host of ${inventory.path} has this name or role`, {
+    if (inventory.hosts.some((host) => namesOf(host).includes(word))) continue;
+    const near = nearestName(word, [...inventory.hosts.flatMap(namesOf), 'control-plane', 'worker']);
+    throw new KinitError('Usage', `--limit ${word}: no host of ${inventory.path} has this name, role or group`, {
       advice: near ? `did you mean "${near}"?` : `it has ${inventory.hosts.map(({ name }) => name).join(', ')}`,
     });
   }
-  return inventory.hosts.filter(
-    ({ name, roles }) => limit.includes(name) || roles.some((role) => limit.includes(role)),
-  );
+  return inventory.hosts.filter((host) => namesOf(host).some((name) => limit.includes(name)));
 }

@@ -41,23 +41,40 @@ const shared = {
   settings: hostDocument.omit({ apiVersion: true, kind: true }).optional(),
 };
 
+const sharedDocument = z.strictObject(shared);
+const roles = z.array(z.enum(['control-plane', 'worker'])).min(1);
+
+export const hostName = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'is not a host name (lower-case letters, digits, dots, dashes)');
+
 export const inventoryHost = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'is not a host name (lower-case letters, digits, dots, dashes)'),
+  name: hostName,
   address: z.string().min(1).optional(),
-  roles: z.array(z.enum(['control-plane', 'worker'])).min(1),
+  /** Required, unless a group of the host has some. */
+  roles: roles.optional(),
   nodeName: z.string().optional(),
   ...shared,
+});
+
+/** Hosts that have something in common: defined here, or named when they stand elsewhere. */
+const group = z.strictObject({
+  roles: roles.optional(),
+  defaults: sharedDocument.optional(),
+  hosts: z
+    .array(z.union([z.string(), inventoryHost], { error: 'is neither the name of a host nor a host with a name' }))
+    .optional(),
 });
 
 export const inventoryDocument = z.strictObject({
   apiVersion: z.literal('kinit.local/v1alpha1'),
   kind: z.literal('Inventory'),
   cluster: clusterDocument.omit({ apiVersion: true, kind: true }).optional(),
-  defaults: z.strictObject(shared).optional(),
-  hosts: z.array(inventoryHost).min(1, 'names no host'),
+  defaults: sharedDocument.optional(),
+  groups: z.record(z.string().regex(/^[A-Za-z0-9_.-]+$/, 'is not the name of a group'), group).optional(),
+  hosts: z.array(inventoryHost).optional(),
 });
 
 export type InventoryDocument = z.infer<typeof inventoryDocument>;
 export type HostDocument = z.infer<typeof inventoryHost>;
+export type SharedDocument = z.infer<typeof sharedDocument>;

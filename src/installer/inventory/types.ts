@@ -15,8 +15,12 @@ export interface SshTarget {
   address: string;
   port: number;
   user: string;
-  /** Absent: the agent and the usual keys of the user are tried. */
+  /** Absent: the agent, then `identityFiles` or the usual keys of the user are tried. */
   identityFile?: string;
+  /** Keys that the user's SSH configuration names; those that are not there are passed over. */
+  identityFiles?: string[];
+  /** The agent's socket instead of $SSH_AUTH_SOCK; empty: no agent. */
+  agent?: string;
   /** Name of an environment variable. */
   passphraseFromEnv?: string;
   passwordFromEnv?: string;
@@ -26,15 +30,36 @@ export interface SshTarget {
   knownHosts: string[];
   /** An unknown machine's key is taken and remembered; a changed key never is. */
   acceptHostKeys: boolean;
+  /** The name under which the key is known, instead of address and port. */
+  hostKeyAlias?: string;
+  /** Reached through this machine. */
+  bastion?: SshTarget;
 }
+
+/** What a user's SSH configuration says of a host. */
+export interface SshSettings {
+  address?: string;
+  port?: number;
+  user?: string;
+  identityFiles?: string[];
+  agent?: string;
+  knownHosts?: string[];
+  hostKeyAlias?: string;
+  acceptHostKeys?: boolean;
+  /** `[user@]host[:port]`, in the order in which they are gone through. */
+  jump?: string[];
+}
+
+export type SshLookup = (address: string) => SshSettings;
 
 export interface InventoryHost extends SshTarget {
   /** The name in the inventory; the node's name unless `nodeName` is given. */
   name: string;
   connection: 'ssh' | 'local';
   sudo: Sudo;
-  bastion?: SshTarget;
   roles: Role[];
+  /** Names of the groups that it is in. */
+  groups: string[];
   labels: Record<string, string>;
   /** Absent: a control plane that is no worker has its usual taint. */
   taints?: Taint[];

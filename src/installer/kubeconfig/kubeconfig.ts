@@ -29,6 +29,7 @@ const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 export interface KubeconfigParts {
   server: string;
+  /** Empty: the file names no authority yet. */
   caPem: string;
   clusterName: string;
   userName: string;
@@ -37,9 +38,10 @@ export interface KubeconfigParts {
 
 export function buildKubeconfig({ server, caPem, clusterName, userName, user }: KubeconfigParts): Kubeconfig {
   const context = clusterName && userName ? `${userName}@${clusterName}` : '';
+  const authority = caPem ? { 'certificate-authority-data': base64(caPem) } : {};
   return {
     apiVersion: 'v1',
-    clusters: [{ cluster: { 'certificate-authority-data': base64(caPem), server }, name: clusterName }],
+    clusters: [{ cluster: { ...authority, server }, name: clusterName }],
     contexts: [{ context: { cluster: clusterName, user: userName }, name: context }],
     'current-context': context,
     kind: 'Config',
@@ -128,6 +130,11 @@ export function controlPlaneServer({ cluster, localAPIEndpoint }: InitConfigurat
   return `https://${cluster.controlPlaneEndpoint || localServerAddress(localAPIEndpoint)}`;
 }
 
+/** The server of one of the kubeconfigs of a host. */
+export function serverOf(identity: KubeconfigIdentity, config: InitConfiguration): string {
+  return identity.local ? `https://${localServerAddress(config.localAPIEndpoint)}` : controlPlaneServer(config);
+}
+
 function localServerAddress({ advertiseAddress, bindPort }: InitConfiguration['localAPIEndpoint']): string {
   return joinHostPort(advertiseAddress, bindPort);
 }
@@ -139,7 +146,7 @@ export async function ensureKubeconfig(
   identity: KubeconfigIdentity,
   issuer: Issuer,
 ): Promise<boolean> {
-  const server = identity.local ? `https://${localServerAddress(config.localAPIEndpoint)}` : controlPlaneServer(config);
+  const server = serverOf(identity, config);
   const existing = await readText(changes.host, identity.path);
   if (existing !== undefined) {
     assertFits(parseKubeconfig(existing, identity.path), identity.path, server, issuer);

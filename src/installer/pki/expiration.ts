@@ -1,45 +1,60 @@
 /** When the certificates of a control plane expire. */
 import { X509Certificate } from 'node:crypto';
-import { kubeconfigPaths } from '../config/paths.ts';
-import { KinitError } from '../errors.ts';
-import { type Host, readText } from '../host/host.ts';
-import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
-import { authorities, leafCertificates } from './catalog.ts';
-import { certificateFile } from './ensure.ts';
+import { exists, readText } from '../host/host.ts';
+import { type AuthorityName, authorities } from './catalog.ts';
+import { certificateFile, keyFile } from './ensure.ts';
+import { type CertificateHome, commandName, readRenewable, renewables } from './renewable.ts';
 
 export interface Expiration {
   name: string;
-  /** RFC 3339. */
-  expires: string;
-  residualDays: number;
+  /** Absent: the certificate is missing. */
+  expires?: Date;
+  /** Whole seconds; negative when it has expired. */
+  residualSeconds: number;
+  /** Its authority's key is not on this host. */
+  external: boolean;
+  /** The authority's name; authorities have none. */
   authority?: string;
 }
 
-const dayMs = 86_400_000;
+export interface Expirations {
+  certificates: Expiration[];
+  authorities: Expiration[];
+}
 
-/** Certificates that are there, leaves first. */
-export async function checkExpiration(host: Host, dir: string, now = new Date()): Promise<Expiration[]> {
-  const found: Expiration[] = [];
-  const add = (name: string, pem: string | undefined, authority?: string) => {
-    if (pem === undefined) return;
-    const { validToDate } = new X509Certificate(pem);
-    const residualDays = Math.floor((validToDate.getTime() - now.getTime()) / dayMs);
-    found.push({ name, expires: validToDate.toISOString(), residualDays, ...(authority ? { authority } : {}) });
+/** Every certificate and authority that kinit makes, in order of their names; missing ones too. */
+export async function checkExpiration(home: CertificateHome, now = new Date()): Promise<Expirations> {
+  const { host, certificatesDir } = home;
+  const isExternal = async (name: AuthorityName) =>
+    (await exists(host, certificateFile(certificatesDir, name))) &&
+    !(await exists(host, keyFile(certificatesDir, name)));
+  const left = (certificate: X509Certificate | undefined) => {
+    const expires = certificate?.validToDate;
+    const residualSeconds = expires ? Math.trunc((expires.getTime() - now.getTime()) / 1000) : 0;
+    return { ...(expires ? { expires } : {}), residualSeconds };
   };
-  for (const key of ['admin', 'superAdmin', 'controllerManager', 'scheduler'] as const) {
-    const path = kubeconfigPaths[key];
-    const text = await readText(host, path);
-    if (text === undefined) continue;
-    add(path.replace('/etc/kubernetes/', ''), restConfigOf(parseKubeconfig(text, path), path).certData, 'ca');
+  const certificates: Expiration[] = [];
+  for (const renewable of renewables) {
+    const { name, authority } = renewable;
+    const found = await readRenewable(home, renewable);
+    const external = await isExternal(authority);
+    certificates.push({ name, ...left(found?.certificate), external, authority: commandName(authority) });
   }
-  for (const { name, authority } of leafCertificates) {
-    add(name.replace('/', '-'), await readText(host, certificateFile(dir, name)), authority.replace('/', '-'));
+  const signers: Expiration[] = [];
+  for (const { name } of [...authorities].sort((a, b) => (commandName(a.name) < commandName(b.name) ? -1 : 1))) {
+    const pem = await readText(host, certificateFile(certificatesDir, name));
+    const found = pem === undefined ? undefined : new X509Certificate(pem);
+    signers.push({ name: commandName(name), ...left(found), external: await isExternal(name) });
   }
-  for (const { name } of authorities) add(name.replace('/', '-'), await readText(host, certificateFile(dir, name)));
-  if (!found.length) {
-    throw new KinitError('Validation', `there are no certificates in ${dir}`, {
-      advice: 'run this on a control plane',
-    });
-  }
-  return found;
+  return { certificates, authorities: signers };
+}
+
+/** As kubeadm prints what is left: one number in the largest unit that fits. */
+export function shortDuration(seconds: number): string {
+  if (seconds < -1) return '<invalid>';
+  if (seconds < 60) return `${Math.max(seconds, 0)}s`;
+  if (seconds < 3600) return `${Math.trunc(seconds / 60)}m`;
+  if (seconds < 86_400) return `${Math.trunc(seconds / 3600)}h`;
+  const days = Math.trunc(seconds / 86_400);
+  return days < 365 ? `${days}d` : `${Math.trunc(days / 365)}y`;
 }

@@ -10,9 +10,12 @@ type Asn1 = forge.asn1.Asn1;
 
 export type ExtendedKeyUsage = 'serverAuth' | 'clientAuth';
 
-export interface CertificateRequest {
+export interface SubjectNames {
   commonName: string;
   organizations?: string[];
+}
+
+export interface CertificateRequest extends SubjectNames {
   /** IP addresses and DNS names, in the order in which they shall stand. */
   altNames?: string[];
   usages?: ExtendedKeyUsage[];
@@ -35,6 +38,7 @@ const oids = {
   basicConstraints: '2.5.29.19',
   authorityKeyIdentifier: '2.5.29.35',
   extKeyUsage: '2.5.29.37',
+  extensionRequest: '1.2.840.113549.1.9.14',
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
   rsaSha256: '1.2.840.113549.1.1.11',
@@ -140,14 +144,45 @@ function extensionsOf(request: CertificateRequest, spki: Asn1, issuer: Issuer | 
   return tagged(3, true, [sequence(...list)]);
 }
 
+const signatureAlgorithm = (key: KeyObject) =>
+  key.asymmetricKeyType === 'ec'
+    ? sequence(oid(oids.ecdsaSha256))
+    : sequence(oid(oids.rsaSha256), primitive(Type.NULL, ''));
+
+/** A PKCS #10 request for `key`; names other than the subject's stand in its extension request. */
+export function certificateRequestPem(request: SubjectNames & { altNames?: string[] }, key: KeyObject): string {
+  const { commonName, organizations, altNames = [] } = request;
+  const extensions = altNames.length
+    ? [
+        sequence(
+          oid(oids.extensionRequest),
+          set(sequence(extension(oids.subjectAltName, sequence(...altNames.map(generalName))))),
+        ),
+      ]
+    : [];
+  const information = sequence(
+    primitive(Type.INTEGER, '\x00'),
+    name(commonName, organizations),
+    spkiOf(key),
+    tagged(0, true, extensions),
+  );
+  const der = asn1.toDer(information).getBytes();
+  const signature = sign('sha256', Buffer.from(der, 'latin1'), key);
+  const whole = sequence(information, signatureAlgorithm(key), primitive(Type.BITSTRING, `\x00${bytes(signature)}`));
+  const lines =
+    Buffer.from(asn1.toDer(whole).getBytes(), 'latin1')
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
+  return `-----BEGIN CERTIFICATE REQUEST-----\n${lines.join('\n')}\n-----END CERTIFICATE REQUEST-----\n`;
+}
+
 /**
  * Issues a certificate for `key`.
  * @param issuer absent: self-signed
  */
 export function issueCertificate(request: CertificateRequest, key: KeyObject, issuer?: Issuer): X509Certificate {
   const signingKey = issuer?.key ?? key;
-  const isEc = signingKey.asymmetricKeyType === 'ec';
-  const algorithm = isEc ? sequence(oid(oids.ecdsaSha256)) : sequence(oid(oids.rsaSha256), primitive(Type.NULL, ''));
+  const algorithm = signatureAlgorithm(signingKey);
   const spki = spkiOf(key);
   const subject = name(request.commonName, request.organizations);
   const serial = randomBytes(8);

@@ -76,7 +76,7 @@ describe('a configuration file', () => {
     [
       'a network around the host',
       `${cluster}networking:\n  podSubnet: 10.0.0.0/16\n`,
-      "c.yaml:4:3: the pod network 10.0.0.0/16 contains this host's address 10.0.0.11",
+      "c.yaml:4:3: the pod network 10.0.0.0/16 contains the control plane's address 10.0.0.11",
     ],
     [
       'a bad node name',
