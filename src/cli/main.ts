@@ -6,6 +6,7 @@ import { addCertsCommand } from './certs.ts';
 import { addConfigCommand } from './config.ts';
 import { addInitCommand } from './init.ts';
 import { addJoinCommand } from './join.ts';
+import { addKubeconfigCommand } from './kubeconfig.ts';
 import { addResetCommand } from './reset.ts';
 import { addTokenCommand } from './token.ts';
 import { addUpCommand } from './up.ts';
@@ -25,6 +26,7 @@ function buildProgram(): Command {
   addTokenCommand(program);
   addCertsCommand(program);
   addConfigCommand(program);
+  addKubeconfigCommand(program);
   addVersionCommand(program);
   return program;
 }

@@ -4,6 +4,7 @@ import { createClient } from '../../machinery/client/client.ts';
 import { observeHost } from '../host/facts.ts';
 import { type Host, readText } from '../host/host.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
+import { initPhaseNames } from '../phases/init.ts';
 import type { InitFlags } from './flags.ts';
 import { kubeconfigPaths } from './paths.ts';
 import { noConfig, parseConfig, type ReadConfig, readConfigFile } from './read-config.ts';
@@ -46,7 +47,7 @@ export async function initConfigurationOf(
   flags: InitFlags = {},
 ): Promise<InitConfiguration> {
   const identity = { hostname: facts.hostname, address: facts.address ?? '127.0.0.1' };
-  return resolveInit(flags, path === undefined ? noConfig : await readConfigFile(path), identity, []);
+  return resolveInit(flags, path === undefined ? noConfig : await readConfigFile(path), identity, initPhaseNames);
 }
 
 /** @throws KinitError Validation when the given file is wrong; a cluster that does not answer is only told */
@@ -64,5 +65,5 @@ export async function loadConfiguration(host: Host, source: ConfigSource): Promi
     return noConfig;
   });
   print('');
-  return resolveInit(flags, stored, identity, []);
+  return resolveInit(flags, stored, identity, initPhaseNames);
 }

@@ -25,9 +25,9 @@ const usageNames: Record<string, ExtendedKeyUsage> = {
 };
 
 export function subjectNames(certificate: X509Certificate): SubjectNames {
-  const parts = certificate.subject.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line] as const);
-  const values = (key: string) => parts.filter(([k]) => k === key).map(([k, line]) => line.slice(k.length + 1));
-  return { commonName: values('CN')[0] ?? '', organizations: values('O') };
+  const subject = certificate.toLegacyObject().subject as unknown as Record<string, string | string[] | undefined>;
+  const values = (key: string) => [subject[key] ?? []].flat();
+  return { commonName: values('CN').at(-1) ?? '', organizations: values('O') };
 }
 
 /** Makes the certificate again, with what the old one says and the cluster's algorithm and period. */

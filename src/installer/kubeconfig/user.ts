@@ -1,0 +1,48 @@
+/** A kubeconfig for a person or program: with a client certificate of the cluster's authority, or with a token. */
+import type { InitConfiguration } from '../config/types.ts';
+import type { Host } from '../host/host.ts';
+import { loadAuthority, validity } from '../pki/ensure.ts';
+import { makeKey, privateKeyPem } from '../pki/keys.ts';
+import { certificatePem, issueCertificate } from '../pki/x509.ts';
+import { buildKubeconfig, controlPlaneServer, formatKubeconfig } from './kubeconfig.ts';
+
+export interface UserOptions {
+  /** The common name: who the cluster takes the user for. */
+  clientName: string;
+  /** Groups. */
+  organizations: string[];
+  /** Go duration; default: as the cluster's certificates. */
+  validityPeriod?: string;
+  /** Instead of a certificate. */
+  token?: string;
+}
+
+export async function userKubeconfig(host: Host, config: InitConfiguration, options: UserOptions): Promise<string> {
+  const { clientName, organizations, token } = options;
+  const { cluster } = config;
+  const authority = await loadAuthority(host, cluster.certificatesDir, 'ca');
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  const credentials = async (): Promise<Record<string, string>> => {
+    if (token) return { token };
+    const key = await makeKey(cluster.encryptionAlgorithm);
+    const period = validity(options.validityPeriod ?? cluster.certificateValidityPeriod);
+    const made = issueCertificate(
+      { commonName: clientName, organizations, usages: ['clientAuth'], ...period },
+      key,
+      authority,
+    );
+    return {
+      'client-certificate-data': base64(certificatePem(made)),
+      'client-key-data': base64(privateKeyPem(key)),
+    };
+  };
+  return formatKubeconfig(
+    buildKubeconfig({
+      server: controlPlaneServer(config),
+      caPem: certificatePem(authority.certificate),
+      clusterName: cluster.clusterName,
+      userName: clientName,
+      user: await credentials(),
+    }),
+  );
+}
