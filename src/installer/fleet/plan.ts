@@ -5,10 +5,11 @@ import { defaultBindPort } from '../config/defaults.ts';
 import { readConfigFile } from '../config/read-config.ts';
 import { KinitError } from '../errors.ts';
 import { limitHosts, readInventory } from '../inventory/read-inventory.ts';
-import type { Inventory, InventoryHost } from '../inventory/types.ts';
+import type { Inventory, InventoryHost, SshTarget } from '../inventory/types.ts';
 import { type GivenDocuments, type JoinSecret, ownAddress } from './documents.ts';
 import type { FleetSink } from './events.ts';
 import type { Member } from './fleet.ts';
+import { userSshConfig } from './ssh/user-config.ts';
 
 export interface FleetCommandOptions {
   inventoryPath: string;
@@ -33,11 +34,10 @@ export interface Plan {
 }
 
 export async function planOf(options: FleetCommandOptions): Promise<Plan> {
-  const inventory = await readInventory(options.inventoryPath, options.env);
+  const inventory = await readInventory(options.inventoryPath, options.env, await userSshConfig());
   if (options.acceptHostKeys) {
     for (const host of inventory.hosts) {
-      host.acceptHostKeys = true;
-      if (host.bastion) host.bastion.acceptHostKeys = true;
+      for (let target: SshTarget | undefined = host; target; target = target.bastion) target.acceptHostKeys = true;
     }
   }
   const given = options.configPath ? (await readConfigFile(options.configPath)).documents : {};

@@ -45,6 +45,7 @@ export function targetOf(
     user: login.user ?? found.user ?? 'root',
     ...(identityFile ? { identityFile } : {}),
     ...(!identityFile && found.identityFiles ? { identityFiles: found.identityFiles } : {}),
+    ...(found.identitiesOnly ? { identitiesOnly: true } : {}),
     ...(found.agent === undefined ? {} : { agent: found.agent }),
     ...(passphraseFromEnv ? { passphraseFromEnv } : {}),
     ...(passwordFromEnv ? { passwordFromEnv } : {}),

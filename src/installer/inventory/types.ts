@@ -19,6 +19,8 @@ export interface SshTarget {
   identityFile?: string;
   /** Keys that the user's SSH configuration names; those that are not there are passed over. */
   identityFiles?: string[];
+  /** The agent is asked only for a key that is locked. */
+  identitiesOnly?: boolean;
   /** The agent's socket instead of $SSH_AUTH_SOCK; empty: no agent. */
   agent?: string;
   /** Name of an environment variable. */
@@ -42,6 +44,7 @@ export interface SshSettings {
   port?: number;
   user?: string;
   identityFiles?: string[];
+  identitiesOnly?: boolean;
   agent?: string;
   knownHosts?: string[];
   hostKeyAlias?: string;

@@ -113,7 +113,7 @@ hosts:
     expect(names()).toEqual(['cp1', 'w1', 'w2']);
     expect(names(['worker'])).toEqual(['w1', 'w2']);
     expect(names(['w2', 'control-plane'])).toEqual(['cp1', 'w2']);
-    expect(() => names(['wrker'])).toThrow('--limit wrker: no host of /inv/lab.yaml has this name or role');
+    expect(() => names(['wrker'])).toThrow('--limit wrker: no host of /inv/lab.yaml has this name, role or group');
   });
 
   const examples = join(import.meta.dirname, '../../../inventory');

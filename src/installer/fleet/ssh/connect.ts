@@ -22,14 +22,25 @@ export async function sshTransport(
   signal: AbortSignal,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Transport> {
-  const { name, bastion } = host;
-  if (!bastion) return transportOver([await openClient(host, name, signal, env)], name);
-  const first = await openClient(bastion, `${name} (bastion ${bastion.address})`, signal, env);
+  return transportOver(await openThrough(host, host.name, host.name, signal, env), host.name);
+}
+
+/** The connection, and then those that it goes through, the nearest to the target first. */
+async function openThrough(
+  target: SshTarget,
+  label: string,
+  hostName: string,
+  signal: AbortSignal,
+  env: NodeJS.ProcessEnv,
+): Promise<Client[]> {
+  const { bastion } = target;
+  if (!bastion) return [await openClient(target, label, signal, env)];
+  const way = await openThrough(bastion, `${hostName} (bastion ${bastion.address})`, hostName, signal, env);
   try {
-    const tunnel = await tunnelTo(first, host, name);
-    return transportOver([await openClient(host, name, signal, env, tunnel), first], name);
+    const tunnel = await tunnelTo(way[0]!, target, hostName);
+    return [await openClient(target, label, signal, env, tunnel), ...way];
   } catch (error) {
-    first.end();
+    for (const client of way) client.end();
     throw error;
   }
 }

@@ -39,7 +39,7 @@ async function readKnown(paths: readonly string[]): Promise<KnownHost[]> {
 export async function hostKeyCheck(target: SshTarget, hostName: string): Promise<HostKeyCheck> {
   const { address, port, hostKeys, knownHosts, acceptHostKeys } = target;
   const known = await readKnown(knownHosts);
-  const name = knownHostName(address, port);
+  const name = target.hostKeyAlias ?? knownHostName(address, port);
   let problem: KinitError | undefined;
   let accepted: Buffer | undefined;
   return {

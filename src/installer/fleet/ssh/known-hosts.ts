@@ -26,7 +26,7 @@ export function parseKnownHosts(text: string): KnownHost[] {
 export const knownHostName = (address: string, port: number): string =>
   port === 22 ? address : `[${address}]:${port}`;
 
-function matchesPattern(pattern: string, name: string): boolean {
+export function matchesPattern(pattern: string, name: string): boolean {
   const hashed = /^\|1\|([^|]+)\|([^|]+)$/.exec(pattern);
   if (hashed) {
     const [, salt = '', hash] = hashed;

@@ -7,22 +7,34 @@ import type { SshTarget } from '../../inventory/types.ts';
 
 const usualKeys = ['id_ed25519', 'id_ecdsa', 'id_rsa'];
 
-async function readKey(path: string, passphrase: string | undefined, required: boolean, hostName: string) {
+interface ReadKey {
+  /** Absent: the file is not there, or cannot be used. */
+  key?: string;
+  locked?: boolean;
+}
+
+async function readKey(
+  path: string,
+  passphrase: string | undefined,
+  required: boolean,
+  host: string,
+): Promise<ReadKey> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (!required && error.code === 'ENOENT') return undefined;
     throw new KinitError('Authentication', `cannot read the key ${path}: ${error.code}`, {
-      host: hostName,
-      advice: 'check identityFile in the inventory',
+      host,
+      advice: 'check identityFile in the inventory, or IdentityFile in ~/.ssh/config',
     });
   });
-  if (text === undefined) return undefined;
+  if (text === undefined) return {};
   const parsed = ssh2.utils.parseKey(text, passphrase);
-  if (!(parsed instanceof Error)) return text;
+  if (!(parsed instanceof Error)) return { key: text };
+  const locked = /encrypted/i.test(parsed.message) && passphrase === undefined;
   // One of the usual keys that is locked or of another format is passed over, as ssh does.
-  if (!required) return undefined;
+  if (!required || locked) return { locked };
   throw new KinitError('Authentication', `cannot use the key ${path}: ${parsed.message}`, {
-    host: hostName,
-    advice: passphrase === undefined ? 'is it locked? name its passphrase with passphraseFromEnv' : 'wrong passphrase?',
+    host,
+    advice: passphrase === undefined ? 'give a private key in the format of OpenSSH or PEM' : 'wrong passphrase?',
   });
 }
 
@@ -46,12 +58,23 @@ export async function authMethods(
 ): Promise<AnyAuthMethod[]> {
   const { user: username, identityFile, passphraseFromEnv, passwordFromEnv } = target;
   const passphrase = passphraseFromEnv && secretFrom(env, passphraseFromEnv, 'passphrase', hostName);
+  const agent = target.agent ?? env['SSH_AUTH_SOCK'];
   const methods: AnyAuthMethod[] = [];
-  const addKey = async (path: string, required: boolean) => {
-    const key = await readKey(path, passphrase, required, hostName);
-    if (key !== undefined) methods.push({ type: 'publickey', username, key, ...(passphrase ? { passphrase } : {}) });
+  let locked: string | undefined;
+  const addAgent = () => {
+    if (agent) methods.push({ type: 'agent', username, agent });
   };
-  if (identityFile) await addKey(identityFile, true);
+  const addKey = async (path: string, required: boolean) => {
+    const found = await readKey(path, passphrase, required, hostName);
+    if (found.key !== undefined)
+      methods.push({ type: 'publickey', username, key: found.key, ...(passphrase ? { passphrase } : {}) });
+    if (found.locked) locked ??= path;
+  };
+  if (identityFile) {
+    await addKey(identityFile, true);
+    // The agent may have the key unlocked.
+    if (locked) addAgent();
+  }
   if (passwordFromEnv) {
     const password = secretFrom(env, passwordFromEnv, 'password', hostName);
     methods.push({ type: 'password', username, password });
@@ -63,15 +86,22 @@ export async function authMethods(
     });
   }
   if (!identityFile && !passwordFromEnv) {
-    const agent = env['SSH_AUTH_SOCK'];
-    if (agent) methods.push({ type: 'agent', username, agent });
-    for (const name of usualKeys) await addKey(`${homedir()}/.ssh/${name}`, false);
+    if (!target.identitiesOnly) addAgent();
+    for (const path of target.identityFiles ?? usualKeys.map((name) => `${homedir()}/.ssh/${name}`))
+      await addKey(path, false);
+    if (target.identitiesOnly && locked) addAgent();
   }
   if (methods.length === 0) {
-    throw new KinitError('Authentication', 'there is no key to log in with', {
-      host: hostName,
-      advice: 'give identityFile or passwordFromEnv in the inventory, or start an SSH agent',
-    });
+    throw new KinitError(
+      'Authentication',
+      locked ? `the key ${locked} is locked with a passphrase` : 'there is no key to log in with',
+      {
+        host: hostName,
+        advice: locked
+          ? 'unlock it in an SSH agent (ssh-add), or name the environment variable with its passphrase: passphraseFromEnv'
+          : 'give identityFile or passwordFromEnv in the inventory, or start an SSH agent',
+      },
+    );
   }
   return methods;
 }
