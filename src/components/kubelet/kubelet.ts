@@ -183,6 +183,7 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
     hostIps: () => ips,
     nodeAllocatable: () => allocatableTexts,
     services: (pod) => (api ? api.services(pod, isStaticPod(pod)) : []),
+    runtimeHandler: async (pod) => (pod.spec?.runtimeClassName && api?.runtimeHandler(pod.spec.runtimeClassName)) || '',
     networkProblem: runtimeState.networkProblem,
     admit: createAdmission({
       allocatable,
@@ -239,7 +240,16 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
     }),
   );
   metrics.gauge('kubelet_node_name', "The node's name. The count is always 1.").set(1, { node: nodeName });
-  const serving = await serve({ ...options, view, runtime, metrics, hosts: [nodeName, ...ips], prober, driver });
+  const serving = await serve({
+    ...options,
+    view,
+    runtime,
+    metrics,
+    hosts: [nodeName, ...ips],
+    prober,
+    driver,
+    signal,
+  });
   const health =
     configuration.healthzPort > 0
       ? await listenHealth(`${configuration.healthzBindAddress}:${configuration.healthzPort}`, {

@@ -3,6 +3,7 @@ import type { Client } from '../../machinery/client/types.ts';
 import type { Logger } from '../../machinery/logging/logger.ts';
 import type { MetricsRegistry } from '../../machinery/serving/metrics.ts';
 import { servingCertificate } from './certificates/serving.ts';
+import { keepServingCertificate } from './certificates/serving-request.ts';
 import type { Configuration } from './config/settings.ts';
 import type { Runtime } from './cri/runtime.ts';
 import { startServer } from './server/server.ts';
@@ -21,6 +22,7 @@ export async function serve(options: {
   prober: Prober;
   driver: 'cgroupfs' | 'systemd';
   log: Logger;
+  signal: AbortSignal;
 }): Promise<{ close(): Promise<void> } | undefined> {
   const { configuration, certDir, nodeName, hosts, client } = options;
   if (!configuration.enableServer) return undefined;
@@ -28,6 +30,16 @@ export async function serve(options: {
   const files = given
     ? { certFile: configuration.tlsCertFile, keyFile: configuration.tlsPrivateKeyFile }
     : await servingCertificate(certDir, nodeName, hosts);
+  // Until the first signed one is approved, what is self-signed has to do.
+  let signed: { cert: string; key: string } | undefined;
+  const requested = !given && configuration.serverTLSBootstrap;
+  if (requested && client) {
+    const onCertificate = (certificate: { cert: string; key: string }) => {
+      signed = certificate;
+    };
+    const { log, signal } = options;
+    void keepServingCertificate({ client, certDir, nodeName, hosts, onCertificate, log, signal });
+  }
   const clientCaFile = configuration['authentication.x509.clientCAFile'];
   const webhook = configuration['authentication.webhook.enabled'] && client;
   return startServer({
@@ -35,6 +47,7 @@ export async function serve(options: {
     port: configuration.port,
     tls: {
       ...files,
+      ...(requested ? { current: () => signed } : {}),
       hosts,
       ...(configuration.tlsMinVersion ? { minVersion: configuration.tlsMinVersion } : {}),
       ...(configuration.tlsCipherSuites.length ? { cipherSuites: configuration.tlsCipherSuites } : {}),

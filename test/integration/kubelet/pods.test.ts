@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from 'node:tls';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CoreEvent, Node, Pod } from '../../../src/machinery/api/types.ts';
@@ -148,6 +149,7 @@ cgroupRoot: /${cgroup}
 failCgroupV1: false
 failSwapOn: false
 rotateCertificates: true
+serverTLSBootstrap: true
 evictionHard: {memory.available: 1Mi}
 clusterDNS: [10.96.0.10]
 clusterDomain: cluster.local
@@ -285,7 +287,9 @@ describe('with an API server', () => {
     const node = await until('the node', () => client.resource(nodes).find({ name: 'n1' }));
     expect(node.metadata?.labels).toMatchObject({ 'kubernetes.io/hostname': 'n1', 'kubernetes.io/os': 'linux' });
     expect(node.status?.nodeInfo).toMatchObject({ kubeletVersion: 'v1.36.2', operatingSystem: 'linux' });
-    const [request] = (await client.resource(certificateSigningRequests).list()).items;
+    const request = (await client.resource(certificateSigningRequests).list()).items.find(
+      ({ spec }) => spec.signerName === 'kubernetes.io/kube-apiserver-client-kubelet',
+    );
     expect(request?.spec).toMatchObject({
       signerName: 'kubernetes.io/kube-apiserver-client-kubelet',
       username: 'system:bootstrap:abcdef',
@@ -293,6 +297,25 @@ describe('with an API server', () => {
     });
     expect(await readFile(join(dir, 'kubelet.conf'), 'utf8')).toContain(`${dir}/pki/kubelet-client-current.pem`);
     await until('the lease', () => client.resource(leases).find({ name: 'n1', namespace: 'kube-node-lease' }));
+  });
+
+  test('serves with a certificate of the cluster once somebody approved it', async () => {
+    const requests = client.resource(certificateSigningRequests);
+    const request = await until('a request for a serving certificate', async () =>
+      (await requests.list()).items.find(({ spec }) => spec.signerName === 'kubernetes.io/kubelet-serving'),
+    );
+    expect(request.spec).toMatchObject({ username: 'system:node:n1', usages: ['digital signature', 'server auth'] });
+    const approved = { type: 'Approved', status: 'True', reason: 'Test', message: 'by hand' };
+    await requests.update({ ...request, status: { conditions: [approved] } }, { subresource: 'approval' });
+    const issuer = () =>
+      new Promise<string | undefined>((resolve) => {
+        const socket = connect({ host: '127.0.0.1', port: ports.server, rejectUnauthorized: false }, () => {
+          resolve(String(socket.getPeerCertificate().issuer.CN));
+          socket.destroy();
+        });
+        socket.once('error', () => resolve(undefined));
+      });
+    await until('the signed certificate', async () => (await issuer()) === 'kubernetes');
   });
 
   test('is not ready without a pod network, and ready soon after there is one', async () => {

@@ -1,6 +1,6 @@
 /** What the kubelet follows of the API server: the pods that are bound to its node, the node itself, and services. */
 import type { KubeObject, Node, Pod, Service } from '../../../machinery/api/types.ts';
-import { nodes, pods, services } from '../../../machinery/client/resources.ts';
+import { nodes, pods, runtimeClasses, services } from '../../../machinery/client/resources.ts';
 import type { Client } from '../../../machinery/client/types.ts';
 import { createInformerFactory } from '../../../machinery/informer/factory.ts';
 import type { Logger } from '../../../machinery/logging/logger.ts';
@@ -17,6 +17,8 @@ export interface ApiConnection {
   node(): Node | undefined;
   /** Those that a pod's containers may know. Throws before they are known, unless the pod does not need to wait. */
   services(pod: Pod, mayMiss: boolean): Service[];
+  /** Of a runtime class. */
+  runtimeHandler(name: string): Promise<string>;
   mirrors: MirrorPods;
 }
 
@@ -81,6 +83,11 @@ export function connectApi(options: {
           ({ metadata }) =>
             metadata?.namespace === namespace || (metadata?.namespace === 'default' && metadata.name === 'kubernetes'),
         );
+    },
+    async runtimeHandler(name) {
+      const found = await client.resource(runtimeClasses).find({ name }, { signal });
+      if (!found) throw new Error(`failed to get sandbox runtime: no runtime for "${name}" is configured`);
+      return found.handler;
     },
     mirrors: createMirrorPods({
       client,

@@ -3,7 +3,7 @@
  * token (TLS bootstrap), renewed before it runs out.
  */
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import { access, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { access, mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { writeFileAtomic } from '../../../machinery/atomic-file.ts';
@@ -13,9 +13,11 @@ import type { Client, RestConfig } from '../../../machinery/client/types.ts';
 import type { Logger } from '../../../machinery/logging/logger.ts';
 import { requestCertificate } from './csr.ts';
 import { signingRequest } from './request.ts';
+import { storeCertificate } from './store.ts';
 
 const signer = 'kubernetes.io/kube-apiserver-client-kubelet';
-const currentName = 'kubelet-client-current.pem';
+const prefix = 'kubelet-client';
+const currentName = `${prefix}-current.pem`;
 
 export interface ClientCredentialsOptions {
   kubeconfig: string;
@@ -61,7 +63,7 @@ export async function clientCredentials(options: ClientCredentialsOptions): Prom
   if (!options.rotate) return config;
   // A kubeconfig with the certificate in itself (as the first control plane's): it moves to a file that can be renewed.
   if (!(await exists(current)) && config.certData && config.keyData)
-    await store(certDir, config.certData, config.keyData, new Date());
+    await storeCertificate(certDir, prefix, config.certData, config.keyData);
   const rotating = (await exists(current)) ? withFiles(config, current) : config;
   if (rotating.certFile === current) void rotate(options, rotating);
   return rotating;
@@ -113,7 +115,7 @@ async function obtain(
         name: `csr-${randomBytes(5).toString('hex').slice(0, 5)}`,
         signal,
       });
-      await store(certDir, cert, key, new Date());
+      await storeCertificate(certDir, prefix, cert, key);
       await rm(keyPath, { force: true });
       return;
     } catch (error) {
@@ -123,18 +125,6 @@ async function obtain(
       await delay(2000, undefined, { signal });
     }
   }
-}
-
-/** `kubelet-client-<time>.pem` with certificate and key, and the link to the newest. */
-async function store(certDir: string, cert: string, key: string, now: Date): Promise<void> {
-  await mkdir(certDir, { recursive: true, mode: 0o755 });
-  const stamp = now.toISOString().slice(0, 19).replaceAll(':', '-').replace('T', '-');
-  const file = join(certDir, `kubelet-client-${stamp}.pem`);
-  await writeFileAtomic(file, `${cert.trimEnd()}\n${key.trimEnd()}\n`, 0o600);
-  const draft = join(certDir, 'kubelet-client-updated.pem');
-  await rm(draft, { force: true });
-  await symlink(file, draft);
-  await rename(draft, join(certDir, currentName));
 }
 
 /** Renews the certificate when 70 to 90 % of its life are over. The client reads the file again by itself. */

@@ -33,6 +33,8 @@ export interface PodContext {
   nodeAllocatable(): Record<string, string>;
   /** Throws while they are not known yet. */
   services(pod: Pod): Service[];
+  /** The runtime's name for the pod's runtime class; empty for its default. Throws when there is no such class. */
+  runtimeHandler(pod: Pod): Promise<string>;
   /** Why the network is not ready. */
   networkProblem(): string | undefined;
   /** Why the pod may not run on this node at all. */

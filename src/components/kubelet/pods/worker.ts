@@ -233,7 +233,7 @@ export class PodWorker {
       if (attempt > 0 && plan.discard.length)
         events.pod(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
       try {
-        sandboxId = await context.runtime.runPodSandbox(config, '', signal);
+        sandboxId = await context.runtime.runPodSandbox(config, await context.runtimeHandler(pod), signal);
       } catch (error) {
         if (!signal.aborted)
           events.pod(
