@@ -7,6 +7,7 @@ import type { Runtime } from '../cri/runtime.ts';
 import type { RuntimeImage } from '../cri/types.ts';
 import type { PodObserver } from '../pods/observed.ts';
 import type { PodTable } from '../pods/pod-table.ts';
+import { containerLogLinks } from '../pods/sandbox-config.ts';
 import type { EventSink } from '../types.ts';
 
 export interface GarbageOptions {
@@ -116,7 +117,7 @@ async function removeOldLogs(podLogsDir: string, isKnown: (uid: string) => boole
     const uid = name.split('_')[2];
     if (uid && !isKnown(uid)) await rm(join(podLogsDir, name), { recursive: true, force: true });
   }
-  const links = '/var/log/containers';
+  const links = containerLogLinks(podLogsDir);
   for (const name of await readdir(links).catch(() => [])) {
     const path = join(links, name);
     const isLink = await lstat(path).then(

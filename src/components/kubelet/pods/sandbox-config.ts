@@ -1,5 +1,5 @@
 /** Pod → the configuration of its sandbox. */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Pod } from '../../../machinery/api/types.ts';
 import { labels } from '../cri/labels.ts';
 import type { DnsConfig, PodSandboxConfig, PortMapping } from '../cri/types.ts';
@@ -14,6 +14,9 @@ export interface SandboxSettings extends SecuritySettings {
 /** `/var/log/pods/<namespace>_<name>_<uid>` */
 export const podLogFolder = (podLogsDir: string, pod: Pod): string =>
   join(podLogsDir, `${pod.metadata?.namespace}_${pod.metadata?.name}_${pod.metadata?.uid}`);
+
+/** `/var/log/containers`, beside the pods' logs: links that log shippers look for. */
+export const containerLogLinks = (podLogsDir: string): string => join(dirname(podLogsDir), 'containers');
 
 const hostNameLimit = 63;
 

@@ -12,7 +12,7 @@ import { fieldPathOf, isHostNetwork } from './containers.ts';
 import type { PodContext } from './context.ts';
 import { killContainer } from './kill.ts';
 import { isRunning, newestOf, type ObservedPod } from './observed.ts';
-import { podLogFolder } from './sandbox-config.ts';
+import { containerLogLinks, podLogFolder } from './sandbox-config.ts';
 import { nonRootProblem } from './security.ts';
 
 /** Why a container waits: `reason` and message stand in its status. */
@@ -96,9 +96,9 @@ export async function startContainer(context: PodContext, input: StartInput): Pr
   events.pod(pod, 'Normal', 'Created', 'Container created', path);
   await runtime.startContainer(containerId).catch((error: unknown) => fail('RunContainerError', plainMessage(error)));
   events.pod(pod, 'Normal', 'Started', 'Container started', path);
-  await linkLog(pod, container, containerId, join(podLogFolder(context.sandbox.podLogsDir, pod), config.logPath)).catch(
-    (error: Error) =>
-      context.log.warn(`cannot link the log of ${pod.metadata?.name}/${container.name}: ${error.message}`),
+  const { podLogsDir } = context.sandbox;
+  await linkLog(podLogsDir, pod, container, containerId, config.logPath).catch((error: Error) =>
+    context.log.warn(`cannot link the log of ${pod.metadata?.name}/${container.name}: ${error.message}`),
   );
   const hook = container.lifecycle?.postStart;
   if (!hook) return;
@@ -155,14 +155,17 @@ async function nextRestartCount(
 }
 
 /** Log shippers look for `/var/log/containers/<pod>_<namespace>_<container>-<id>.log`. */
-async function linkLog(pod: Pod, container: Container, containerId: string, target: string): Promise<void> {
-  const folder = '/var/log/containers';
+async function linkLog(
+  podLogsDir: string,
+  pod: Pod,
+  container: Container,
+  containerId: string,
+  logPath: string,
+): Promise<void> {
+  const folder = containerLogLinks(podLogsDir);
   await mkdir(folder, { recursive: true, mode: 0o755 });
-  const base = `${pod.metadata?.name}_${pod.metadata?.namespace}_${container.name}`.slice(
-    0,
-    255 - containerId.length - 5,
-  );
-  const link = join(folder, `${base}-${containerId}.log`);
+  const name = `${pod.metadata?.name}_${pod.metadata?.namespace}_${container.name}`;
+  const link = join(folder, `${name.slice(0, 255 - containerId.length - 5)}-${containerId}.log`);
   await rm(link, { force: true });
-  await symlink(target, link);
+  await symlink(join(podLogFolder(podLogsDir, pod), logPath), link);
 }
