@@ -71,7 +71,7 @@ export async function layHostFiles(target: string, prefix: string, { root, node,
   }
   for (const [name, { program, flags }] of Object.entries(hostPrograms)) {
     await cp(join(dist, program), join(target, 'dist', program), { recursive: true });
-    const launcher = `#!/bin/sh\nexec ${prefix}/bin/node ${flags}${prefix}/dist/${program}/main.mjs "$@"\n`;
+    const launcher = `#!/bin/sh\nMALLOC_ARENA_MAX=2 exec ${prefix}/bin/node ${flags}${prefix}/dist/${program}/main.mjs "$@"\n`;
     await writeFile(join(target, 'bin', name), launcher, { mode: 0o755 });
   }
 }
