@@ -1,6 +1,7 @@
 /** The frame of a component's process: flags, help, version, one clear line on failure, a signal that fires on SIGTERM and SIGINT. */
 import { FlagError, type FlagSpec, type FlagValues, flagHelp, parseFlags } from '../flags/flags.ts';
 import { kubernetesVersion } from '../version.ts';
+import { releaseMemoryRegularly } from './memory.ts';
 
 export interface Component<S extends Record<string, FlagSpec>> {
   /** Upstream's program name, for example `kube-proxy`. */
@@ -34,6 +35,7 @@ export async function runComponent<const S extends Record<string, FlagSpec>>(
   try {
     const { values, given, positional } = parseFlags(component.flags, argv);
     if (positional.length) throw new FlagError(`unknown argument "${positional[0]}"`);
+    releaseMemoryRegularly();
     await component.run(values, stop.signal, given);
     process.exit(0);
   } catch (error) {
