@@ -1,7 +1,8 @@
 /** HTTP requests to an API server: one keep-alive agent per set of credentials, deadlines, streams for watches. */
 import { createHash } from 'node:crypto';
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
 import { Credentials } from './credentials.ts';
 import type { RestConfig } from './types.ts';
 
@@ -15,6 +16,8 @@ export interface TransportRequest {
   /** Until the answer's headers have come. */
   timeoutMs: number;
 }
+
+const connectMs = 5_000;
 
 export class Transport {
   readonly #config: RestConfig;
@@ -59,6 +62,7 @@ export class Transport {
       const timer = setTimeout(() => {
         request.destroy(new Error(`no answer from ${this.#server.host} in ${timeoutMs} ms (${method} ${path})`));
       }, timeoutMs);
+      request.once('socket', (socket) => limitConnecting(request, socket, `${this.#server.host} (${method} ${path})`));
       request.on('error', (error) => {
         clearTimeout(timer);
         reject(error);
@@ -93,6 +97,14 @@ export class Transport {
     });
     return this.#agent;
   }
+}
+
+/** A connection that is not there soon (a service address before its rules are) is better tried again. */
+function limitConnecting(request: ClientRequest, socket: Socket, what: string): void {
+  if (!socket.connecting) return;
+  const timer = setTimeout(() => request.destroy(new Error(`no connection to ${what} in ${connectMs} ms`)), connectMs);
+  socket.once('connect', () => clearTimeout(timer));
+  socket.once('close', () => clearTimeout(timer));
 }
 
 /** The whole body as text. */
