@@ -3,6 +3,7 @@ import type { UnknownObject } from '../../machinery/api/types.ts';
 import { imageReference } from '../bundle/image-names.ts';
 import { addressAt, parseCidr } from '../config/cidr.ts';
 import { tokenGroups } from '../config/defaults.ts';
+import { overlay } from '../config/overlay.ts';
 import { renderObjects } from '../config/templates.ts';
 import type { InitConfiguration } from '../config/types.ts';
 import { controlPlaneServer } from '../kubeconfig/kubeconfig.ts';
@@ -22,7 +23,7 @@ export function networkObjects(config: InitConfiguration): UnknownObject[] {
 
 /** As kubeadm marshals it; the user's KubeProxyConfiguration is laid over it. */
 export function proxyConfiguration(config: InitConfiguration): Record<string, unknown> {
-  return {
+  const defaults = {
     apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
     kind: 'KubeProxyConfiguration',
     bindAddress: '0.0.0.0',
@@ -51,8 +52,8 @@ export function proxyConfiguration(config: InitConfiguration): Record<string, un
     oomScoreAdj: null,
     portRange: '',
     showHiddenMetricsForVersion: '',
-    ...config.proxy,
   };
+  return overlay(defaults, config.proxy);
 }
 
 export function proxyObjects(config: InitConfiguration): UnknownObject[] {

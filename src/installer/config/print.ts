@@ -1,24 +1,57 @@
 /** Configuration as documents: the defaults, for a user to start from, and a check of a file without a host. */
 
+import { proxyConfiguration } from '../addons/objects.ts';
 import { clusterConfigurationYaml } from '../control-plane/cluster-objects.ts';
+import { KinitError } from '../errors.ts';
+import { chooseCgroupDriver } from '../host/cgroups.ts';
 import { observeHost } from '../host/facts.ts';
 import { localHost } from '../host/host.ts';
 import { initPhaseNames } from '../phases/init.ts';
 import { joinPhaseNames } from '../phases/join.ts';
-import { formatYaml } from '../runtime/kubelet.ts';
+import { clusterKubeletConfig, formatYaml } from '../runtime/kubelet.ts';
+import { defaultCluster, defaultTimeouts } from './defaults.ts';
+import { nearestName } from './nearest.ts';
 import { noConfig, readConfigFile } from './read-config.ts';
 import { resolveInit, resolveJoin } from './resolve.ts';
 import { kubeadmVersion } from './schema.ts';
+import type { InitConfiguration } from './types.ts';
 
 const exampleToken = 'abcdef.0123456789abcdef';
 const fallback = { hostname: 'node', address: '1.2.3.4' };
 
+export const componentConfigs = ['KubeProxyConfiguration', 'KubeletConfiguration'] as const;
+type ComponentConfig = (typeof componentConfigs)[number];
+
 const join = (documents: string[]) => documents.join('---\n');
 
-export async function printInitDefaults(): Promise<string> {
+/** @throws KinitError Usage */
+export function assertComponentConfigs(names: readonly string[]): asserts names is ComponentConfig[] {
+  const known: readonly string[] = componentConfigs;
+  const wrong = names.find((name) => !known.includes(name));
+  if (wrong === undefined) return;
+  const near = nearestName(wrong, known);
+  const hint = near ? `; did you mean "${near}"?` : `; it takes ${known.join(' and ')}`;
+  throw new KinitError('Usage', `--component-configs has "${wrong}"${hint}`);
+}
+
+async function defaultInit(): Promise<{
+  config: InitConfiguration;
+  components: Record<ComponentConfig, () => string>;
+}> {
   const facts = await observeHost(localHost());
   const identity = { ...fallback, ...(facts.address ? { address: facts.address } : {}), hostname: facts.hostname };
   const config = resolveInit({ token: exampleToken }, noConfig, identity, initPhaseNames);
+  const driver = chooseCgroupDriver(config.host.cgroupDriver, facts);
+  const components = {
+    KubeletConfiguration: () => formatYaml(clusterKubeletConfig(config.cluster, driver, {})),
+    KubeProxyConfiguration: () => formatYaml(proxyConfiguration(config)),
+  };
+  return { config, components };
+}
+
+export async function printInitDefaults(names: readonly string[] = []): Promise<string> {
+  assertComponentConfigs(names);
+  const { config, components } = await defaultInit();
   const { ownRuntime: _own, ...node } = config.nodeRegistration;
   return join([
     formatYaml({
@@ -31,10 +64,12 @@ export async function printInitDefaults(): Promise<string> {
     }),
     clusterConfigurationYaml(config.cluster),
     formatYaml({ apiVersion: 'kinit.local/v1alpha1', kind: 'HostConfiguration', ...config.host }),
+    ...names.map((name) => components[name]()),
   ]);
 }
 
-export async function printJoinDefaults(): Promise<string> {
+export async function printJoinDefaults(names: readonly string[] = []): Promise<string> {
+  assertComponentConfigs(names);
   const facts = await observeHost(localHost());
   const config = resolveJoin(
     { endpoint: 'kube-apiserver:6443', token: exampleToken, discoveryTokenUnsafeSkipCaVerification: true },
@@ -43,6 +78,7 @@ export async function printJoinDefaults(): Promise<string> {
     joinPhaseNames,
   );
   const { ownRuntime: _own, ...node } = config.nodeRegistration;
+  const { components } = await defaultInit();
   return join([
     formatYaml({
       apiVersion: kubeadmVersion,
@@ -53,14 +89,25 @@ export async function printJoinDefaults(): Promise<string> {
       timeouts: config.timeouts,
     }),
     formatYaml({ apiVersion: 'kinit.local/v1alpha1', kind: 'HostConfiguration', ...config.host }),
+    ...names.map((name) => components[name]()),
   ]);
+}
+
+export function printResetDefaults(): string {
+  return formatYaml({
+    apiVersion: kubeadmVersion,
+    kind: 'ResetConfiguration',
+    certificatesDir: defaultCluster.certificatesDir,
+    timeouts: defaultTimeouts,
+  });
 }
 
 /** @throws KinitError Validation with every mistake and its place */
 export async function validateFile(path: string): Promise<void> {
   const file = await readConfigFile(path);
-  if (file.documents.JoinConfiguration) resolveJoin({}, file, fallback, joinPhaseNames);
-  if (file.documents.InitConfiguration || file.documents.ClusterConfiguration || !file.documents.JoinConfiguration) {
+  const { InitConfiguration, ClusterConfiguration, JoinConfiguration, ResetConfiguration } = file.documents;
+  if (JoinConfiguration) resolveJoin({}, file, fallback, joinPhaseNames);
+  if (InitConfiguration || ClusterConfiguration || !(JoinConfiguration || ResetConfiguration)) {
     resolveInit({}, file, fallback, initPhaseNames);
   }
 }

@@ -37,11 +37,11 @@ export function parseConfig(text: string, filename: string): ReadConfig {
       continue;
     }
     sources.set(kind, document);
-    const parsed = documentKinds[kind].schema.safeParse(document.value);
+    const parsed = documentKinds[kind].schema.safeParse(document.value, { reportInput: true });
     if (parsed.success) documents[kind] = parsed.data;
     else mistakes.push(...describeIssues(parsed.error, documentKinds[kind].schema, kind, place));
   }
-  if (mistakes.length) throw invalidConfig(mistakes);
+  if (mistakes.length) throw invalidConfig(inOrder(mistakes));
   return {
     documents: documents as Documents,
     place: (kind, path) => {
@@ -49,6 +49,15 @@ export function parseConfig(text: string, filename: string): ReadConfig {
       return source ? formatPlace(filename, source, path) : filename;
     },
   };
+}
+
+/** By line and column. */
+function inOrder(mistakes: readonly string[]): string[] {
+  const position = (text: string) => (/:(\d+):(\d+): /.exec(text) ?? []).slice(1).map(Number);
+  return mistakes.toSorted((a, b) => {
+    const [left, right] = [position(a), position(b)];
+    return (left[0] ?? 0) - (right[0] ?? 0) || (left[1] ?? 0) - (right[1] ?? 0);
+  });
 }
 
 export function invalidConfig(mistakes: string[]): KinitError {
@@ -79,7 +88,12 @@ function kindOf(value: unknown, place: (path: FieldPath) => string, mistakes: st
   }
   const expected = documentKinds[kind as DocumentKind].apiVersion;
   if (apiVersion !== expected) {
-    mistakes.push(`${place(['apiVersion'])}: ${kind} has apiVersion "${apiVersion}"; this release reads "${expected}"`);
+    const migrate = /^kubeadm\.k8s\.io\/v1beta[1-3]$/.test(apiVersion)
+      ? ' (kinit config migrate --old-config <file> --new-config <file> rewrites it)'
+      : '';
+    mistakes.push(
+      `${place(['apiVersion'])}: ${kind} has apiVersion "${apiVersion}"; this release reads "${expected}"${migrate}`,
+    );
     return undefined;
   }
   return kind as DocumentKind;
@@ -109,10 +123,26 @@ function describeIssue(
       return `${place([...path, key])}: unknown field "${key}" in ${field}${near ? `; did you mean "${near}"?` : ''}`;
     });
   }
+  const given = secretFields.test(field) ? '' : formatGiven(issue.input);
   if (issue.code === 'invalid_value') {
-    return [`${place(path)}: ${field} must be one of ${issue.values.map((v) => `"${String(v)}"`).join(', ')}`];
+    const allowed = issue.values.map((v) => `"${String(v)}"`).join(', ');
+    const near = typeof issue.input === 'string' ? nearestName(issue.input, issue.values.map(String)) : undefined;
+    const hint = near ? `; did you mean "${near}"?` : '';
+    return [`${place(path)}: ${field} must be one of ${allowed}${given && `; it is ${given}`}${hint}`];
   }
-  return [`${place(path)}: ${field}: ${issue.message.replace(/^Invalid input: /, '')}`];
+  const own = issue.code === 'custom' || !issue.message.startsWith('Invalid input: ');
+  const message = issue.message.replace(/^Invalid input: /, '');
+  return [`${place(path)}: ${field}: ${message}${own || !given ? '' : ` ${given}`}`];
+}
+
+/** What stands there is not repeated. */
+const secretFields = /(token|certificateKey)$/i;
+
+/** A plain value as it was given; nothing for what is missing or large. */
+function formatGiven(value: unknown): string {
+  if (value === undefined || value === null || typeof value === 'object') return '';
+  const text = JSON.stringify(value) ?? '';
+  return text.length > 80 ? `${text.slice(0, 77)}…"` : text;
 }
 
 /** `ClusterConfiguration.apiServer.extraArgs[0].name` */

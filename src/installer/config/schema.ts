@@ -1,5 +1,6 @@
 /** The documents that `--config` takes, as zod schemas: kubeadm.k8s.io/v1beta4 and kinit's own HostConfiguration. */
 import { z } from 'zod';
+import { kubeletDocument, proxyDocument } from './component-schema.ts';
 
 const argument = z.strictObject({ name: z.string(), value: z.string() });
 const environment = z.strictObject({ name: z.string(), value: z.string().optional() });
@@ -8,6 +9,8 @@ const taint = z.strictObject({
   value: z.string().optional(),
   effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
 });
+/** A field of kubeadm's for which kinit has nothing. */
+const unsupported = (reason: string) => z.undefined({ error: `this is not supported: ${reason}` }).optional();
 const patches = z.strictObject({ directory: z.string() });
 
 const nodeRegistration = z.strictObject({
@@ -90,6 +93,7 @@ export const clusterDocument = z.strictObject({
           peerCertSANs: z.array(z.string()).optional(),
         })
         .optional(),
+      external: unsupported('kinit runs etcd itself, on the control plane'),
     })
     .optional(),
   networking: z
@@ -134,6 +138,7 @@ export const joinDocument = z.strictObject({
       timeout: z.string().optional(),
     })
     .optional(),
+  controlPlane: unsupported('a cluster has one control plane'),
   skipPhases: z.array(z.string()).optional(),
   patches: patches.optional(),
   dryRun: z.boolean().optional(),
@@ -152,8 +157,21 @@ export const hostDocument = z.strictObject({
     .optional(),
 });
 
-/** Handed on to the kubelet and kube-proxy, which check their own fields. */
-export const openDocument = z.looseObject(typeMeta);
+export const resetDocument = z.strictObject({
+  ...typeMeta,
+  cleanupTmpDir: z.boolean().optional(),
+  certificatesDir: z.string().optional(),
+  criSocket: z.string().optional(),
+  dryRun: z.boolean().optional(),
+  force: z.boolean().optional(),
+  ignorePreflightErrors: z.array(z.string()).optional(),
+  skipPhases: z.array(z.string()).optional(),
+  unmountFlags: z.array(z.enum(['MNT_FORCE', 'MNT_DETACH', 'MNT_EXPIRE', 'UMOUNT_NOFOLLOW'])).optional(),
+  timeouts: timeouts.optional(),
+});
+
+/** Read so that files for several commands can be used; kinit has no command that takes it. */
+const upgradeDocument = z.looseObject(typeMeta);
 
 export const kubeadmVersion = 'kubeadm.k8s.io/v1beta4';
 
@@ -162,9 +180,11 @@ export const documentKinds = {
   InitConfiguration: { apiVersion: kubeadmVersion, schema: initDocument },
   ClusterConfiguration: { apiVersion: kubeadmVersion, schema: clusterDocument },
   JoinConfiguration: { apiVersion: kubeadmVersion, schema: joinDocument },
+  ResetConfiguration: { apiVersion: kubeadmVersion, schema: resetDocument },
+  UpgradeConfiguration: { apiVersion: kubeadmVersion, schema: upgradeDocument },
   HostConfiguration: { apiVersion: 'kinit.local/v1alpha1', schema: hostDocument },
-  KubeletConfiguration: { apiVersion: 'kubelet.config.k8s.io/v1beta1', schema: openDocument },
-  KubeProxyConfiguration: { apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', schema: openDocument },
+  KubeletConfiguration: { apiVersion: 'kubelet.config.k8s.io/v1beta1', schema: kubeletDocument },
+  KubeProxyConfiguration: { apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', schema: proxyDocument },
 } as const;
 
 export type DocumentKind = keyof typeof documentKinds;

@@ -4,6 +4,7 @@ import type { ConfigMap } from '../../machinery/api/types.ts';
 import { createClient } from '../../machinery/client/client.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import { parseDuration } from '../config/duration.ts';
+import { overlay } from '../config/overlay.ts';
 import { kubeconfigPaths, kubernetesDir, manifestsDir } from '../config/paths.ts';
 import { waitForNode, waitForReady } from '../control-plane/node.ts';
 import { KinitError } from '../errors.ts';
@@ -122,7 +123,7 @@ const kubeletStart: Phase<JoinContext> = {
     try {
       const kubelet = await downloadKubeletConfig(client, signal);
       const started = await startKubelet(changes, {
-        cluster: { ...kubelet, ...config.kubelet },
+        cluster: overlay(kubelet, config.kubelet),
         instance: instanceKubeletConfig(node, cgroupDriver, facts, hostSettings.swap === 'keep'),
         flags: kubeletFlags({ node, facts, nodeAddress: context.localAddress, registerTaints: true }),
         facts,

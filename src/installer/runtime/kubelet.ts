@@ -1,6 +1,7 @@
 /** The kubelet on a host: its configuration, flags, unit, and the service. */
 import { dump, load } from 'js-yaml';
 import { addressAt, parseCidr } from '../config/cidr.ts';
+import { overlay } from '../config/overlay.ts';
 import { bundlePaths, kubeletDir, kubeletPaths, logFolders, manifestsDir, xtablesLock } from '../config/paths.ts';
 import { renderTemplate } from '../config/templates.ts';
 import type { ClusterConfiguration, NodeRegistration, OpenDocument, Taint } from '../config/types.ts';
@@ -38,7 +39,7 @@ export function clusterKubeletConfig(
   given: OpenDocument,
 ): OpenDocument {
   const services = parseCidr(cluster.networking.serviceSubnet);
-  return {
+  const defaults = {
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     authentication: {
       anonymous: { enabled: false },
@@ -63,8 +64,8 @@ export function clusterKubeletConfig(
     rotateCertificates: true,
     staticPodPath: manifestsDir,
     ...Object.fromEntries(zeroDurations.map((field) => [field, '0s'])),
-    ...given,
   };
+  return overlay(defaults, given);
 }
 
 /** What differs from host to host; kept beside the cluster's configuration and laid over it. */
