@@ -34,6 +34,7 @@ export async function waitForNode(client: Client, name: string, { timeoutMs, sig
     },
     {
       timeoutMs,
+      intervalMs: 50,
       signal,
       failure: () =>
         new KinitError(

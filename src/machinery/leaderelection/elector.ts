@@ -7,6 +7,9 @@ import { leases } from '../client/resources.ts';
 import type { Client } from '../client/types.ts';
 import { heldByOther, holderOf, type Observation, observe, releasedLease, takenLease } from './record.ts';
 
+const firstRetryMs = 200;
+const retryGrowth = 1.3;
+
 export interface LeaderElectionOptions {
   client: Client;
   /** For example `kube-scheduler`. */
@@ -97,10 +100,14 @@ export function createElector(options: LeaderElectionOptions): Elector {
     return written(await api.update({ ...lease, spec: takenLease(lease, terms, new Date()) }, { ...call, signal }));
   };
 
+  let failures = 0;
   const attempt = async (signal: AbortSignal): Promise<boolean> => {
     try {
-      return await tryAcquireOrRenew(signal);
+      const holds = await tryAcquireOrRenew(signal);
+      failures = 0;
+      return holds;
     } catch (error) {
+      failures += 1;
       if (!signal.aborted) options.onError?.(error as Error);
       return false;
     }
@@ -109,7 +116,10 @@ export function createElector(options: LeaderElectionOptions): Elector {
   const acquire = async (signal: AbortSignal) => {
     while (!signal.aborted) {
       if (await attempt(signal)) return;
-      await pause(retryPeriodMs * (1 + Math.random() * 0.2), signal);
+      // An API server that is only just starting is asked again sooner than one that says who leads.
+      const waitMs =
+        failures > 0 ? Math.min(retryPeriodMs, firstRetryMs * retryGrowth ** (failures - 1)) : retryPeriodMs;
+      await pause(waitMs * (1 + Math.random() * 0.2), signal);
     }
   };
 
