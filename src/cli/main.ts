@@ -5,6 +5,7 @@ import { kinitVersion } from '../machinery/version.ts';
 import { addCertsCommand } from './certs.ts';
 import { addConfigCommand } from './config.ts';
 import { addInitCommand } from './init.ts';
+import { addInventoryCommand } from './inventory.ts';
 import { addJoinCommand } from './join.ts';
 import { addKubeconfigCommand } from './kubeconfig.ts';
 import { addResetCommand } from './reset.ts';
@@ -23,6 +24,7 @@ function buildProgram(): Command {
   addJoinCommand(program);
   addUpCommand(program);
   addResetCommand(program);
+  addInventoryCommand(program);
   addTokenCommand(program);
   addCertsCommand(program);
   addConfigCommand(program);
