@@ -11,6 +11,7 @@ export function addNodeOptions(command: Command): Command {
     .option('--cri-socket <path>', 'use the container runtime that listens there instead of installing containerd')
     .option('--node-name <name>', 'name of the node (default: the host name)')
     .option('--ignore-preflight-errors <checks>', 'checks whose errors become warnings: names, or all', list)
+    .option('--patches <dir>', 'folder of patches: <target>[suffix][+strategic|+merge|+json].<yaml|json>')
     .option('--skip-phases <phases>', 'phases to leave out', list)
     .option('--dry-run', 'print what would change, and change nothing')
     .option('--swap <off|keep>', 'turn swap off (default) or leave it alone')

@@ -53,7 +53,7 @@ export const expirationFormats: Record<string, (found: Expirations) => string | 
   text: formatExpirations,
   json: (found) => `${JSON.stringify(expirationInfo(found), null, 4)}\n`,
   yaml: async (found) => {
-    const { formatYaml } = await import('../../installer/runtime/kubelet.ts');
+    const { formatYaml } = await import('../../installer/config/format-yaml.ts');
     return formatYaml(expirationInfo(found));
   },
 };

@@ -3,11 +3,11 @@ import type { UnknownObject } from '../../machinery/api/types.ts';
 import { imageReference } from '../bundle/image-names.ts';
 import { addressAt, parseCidr } from '../config/cidr.ts';
 import { tokenGroups } from '../config/defaults.ts';
+import { formatYaml } from '../config/format-yaml.ts';
 import { overlay } from '../config/overlay.ts';
 import { renderObjects } from '../config/templates.ts';
 import type { InitConfiguration } from '../config/types.ts';
 import { controlPlaneServer } from '../kubeconfig/kubeconfig.ts';
-import { formatYaml } from '../runtime/kubelet.ts';
 
 export const bootstrapGroup = tokenGroups[0]!;
 

@@ -14,6 +14,8 @@ export interface InitFlags extends HostFlags {
   apiserverBindPort?: string;
   apiserverCertExtraSans?: string[];
   certDir?: string;
+  /** 64 hexadecimal digits; made when it is absent. */
+  certificateKey?: string;
   controlPlaneEndpoint?: string;
   criSocket?: string;
   featureGates?: string;
@@ -21,17 +23,25 @@ export interface InitFlags extends HostFlags {
   imageRepository?: string;
   kubernetesVersion?: string;
   nodeName?: string;
+  /** Folder of patch files. */
+  patches?: string;
   podNetworkCidr?: string;
   serviceCidr?: string;
   serviceDnsDomain?: string;
   skipPhases?: string[];
   token?: string;
   tokenTtl?: string;
+  uploadCerts?: boolean;
 }
 
 export interface JoinFlags extends HostFlags {
   /** The positional argument. */
   endpoint?: string;
+  apiserverAdvertiseAddress?: string;
+  apiserverBindPort?: string;
+  certificateKey?: string;
+  /** The host becomes one more control plane. */
+  controlPlane?: boolean;
   criSocket?: string;
   discoveryFile?: string;
   discoveryToken?: string;
@@ -39,6 +49,8 @@ export interface JoinFlags extends HostFlags {
   discoveryTokenUnsafeSkipCaVerification?: boolean;
   ignorePreflightErrors?: string[];
   nodeName?: string;
+  /** Folder of patch files. */
+  patches?: string;
   skipPhases?: string[];
   tlsBootstrapToken?: string;
   token?: string;

@@ -1,6 +1,6 @@
 /** `kinit config migrate`: documents of kubeadm.k8s.io/v1beta3 as v1beta4 ones; what they mean stays the same. */
 import { KinitError } from '../errors.ts';
-import { formatYaml } from '../runtime/kubelet.ts';
+import { formatYaml } from './format-yaml.ts';
 import { parseConfig } from './read-config.ts';
 import { kubeadmVersion } from './schema.ts';
 import { parseYaml } from './yaml.ts';

@@ -24,6 +24,7 @@ import type {
   HostConfiguration,
   InitConfiguration,
   JoinConfiguration,
+  JoinControlPlane,
   NodeRegistration,
   OpenDocument,
 } from './types.ts';
@@ -49,7 +50,10 @@ export function resolveInit(
         flags.apiserverAdvertiseAddress ?? init?.localAPIEndpoint?.advertiseAddress ?? identity.address ?? '',
       bindPort: portOf(flags.apiserverBindPort) ?? init?.localAPIEndpoint?.bindPort ?? defaultBindPort,
     },
+    certificateKey: flags.certificateKey ?? init?.certificateKey ?? '',
+    uploadCerts: flags.uploadCerts ?? false,
     skipPhases: flags.skipPhases ?? init?.skipPhases ?? [],
+    patchesFolder: flags.patches ?? init?.patches?.directory,
     timeouts: { ...defaultTimeouts, ...init?.timeouts },
     cluster: {
       apiServer: {
@@ -121,8 +125,10 @@ export function resolveJoin(
     flags.discoveryToken !== undefined ||
     inFile !== undefined ||
     (flags.token !== undefined && discoveryFile === undefined);
+  const controlPlane = resolveJoinControlPlane(flags, given?.controlPlane);
   const config: JoinConfiguration = {
-    nodeRegistration: resolveNode(flags, given?.nodeRegistration, identity, false),
+    ...(controlPlane ? { controlPlane } : {}),
+    nodeRegistration: resolveNode(flags, given?.nodeRegistration, identity, controlPlane !== undefined),
     caCertPath: given?.caCertPath ?? '/etc/kubernetes/pki/ca.crt',
     discovery: {
       ...(byToken
@@ -140,6 +146,7 @@ export function resolveJoin(
       tlsBootstrapToken: flags.tlsBootstrapToken ?? flags.token ?? given?.discovery?.tlsBootstrapToken ?? token ?? '',
     },
     skipPhases: flags.skipPhases ?? given?.skipPhases ?? [],
+    patchesFolder: flags.patches ?? given?.patches?.directory,
     timeouts: { ...defaultTimeouts, ...given?.timeouts },
     host: resolveHost(flags, file.documents),
     kubelet: openFields(file.documents.KubeletConfiguration),
@@ -148,6 +155,29 @@ export function resolveJoin(
   validateJoin(config, complain, phaseNames);
   if (mistakes.length) throw invalidConfig(mistakes);
   return config;
+}
+
+/** In a file the section alone asks for a control plane, as in kubeadm. */
+function resolveJoinControlPlane(
+  flags: JoinFlags,
+  given: NonNullable<Documents['JoinConfiguration']>['controlPlane'],
+): JoinControlPlane | undefined {
+  if (!flags.controlPlane && !given) {
+    const stray = (['apiserverAdvertiseAddress', 'apiserverBindPort', 'certificateKey'] as const).find(
+      (flag) => flags[flag] !== undefined,
+    );
+    if (!stray) return undefined;
+    const name = stray.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new KinitError('Usage', `--${name} is for a control plane`, { advice: 'give --control-plane too' });
+  }
+  const advertiseAddress = flags.apiserverAdvertiseAddress ?? given?.localAPIEndpoint?.advertiseAddress;
+  return {
+    localAPIEndpoint: {
+      ...(advertiseAddress ? { advertiseAddress } : {}),
+      bindPort: portOf(flags.apiserverBindPort) ?? given?.localAPIEndpoint?.bindPort ?? defaultBindPort,
+    },
+    certificateKey: flags.certificateKey ?? given?.certificateKey ?? '',
+  };
 }
 
 /** Collects mistakes with the place in the file when the field is there, and the field's name otherwise. */

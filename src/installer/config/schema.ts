@@ -138,7 +138,9 @@ export const joinDocument = z.strictObject({
       timeout: z.string().optional(),
     })
     .optional(),
-  controlPlane: unsupported('a cluster has one control plane'),
+  controlPlane: z
+    .strictObject({ localAPIEndpoint: apiEndpoint.optional(), certificateKey: z.string().optional() })
+    .optional(),
   skipPhases: z.array(z.string()).optional(),
   patches: patches.optional(),
   dryRun: z.boolean().optional(),

@@ -116,7 +116,12 @@ export interface InitConfiguration {
   bootstrapTokens: BootstrapTokenOptions[];
   nodeRegistration: NodeRegistration;
   localAPIEndpoint: ApiEndpoint;
+  /** Encrypts the certificates that are uploaded for other control planes; empty: one is made. */
+  certificateKey: string;
+  uploadCerts: boolean;
   skipPhases: string[];
+  /** Folder of `--patches`. */
+  patchesFolder?: string;
   timeouts: Timeouts;
   cluster: ClusterConfiguration;
   host: HostConfiguration;
@@ -136,11 +141,22 @@ export interface Discovery {
   tlsBootstrapToken: string;
 }
 
+export interface JoinControlPlane {
+  /** Without an address: the one that leads to the cluster. */
+  localAPIEndpoint: { advertiseAddress?: string; bindPort: number };
+  /** Empty: the certificates are on the host already. */
+  certificateKey: string;
+}
+
 export interface JoinConfiguration {
+  /** Absent: a worker. */
+  controlPlane?: JoinControlPlane;
   nodeRegistration: NodeRegistration;
   caCertPath: string;
   discovery: Discovery;
   skipPhases: string[];
+  /** Folder of `--patches`. */
+  patchesFolder?: string;
   timeouts: Timeouts;
   host: HostConfiguration;
   kubelet: OpenDocument;

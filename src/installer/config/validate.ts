@@ -1,10 +1,11 @@
 /** Rules over a whole configuration that no schema of a single field can say: names, addresses, blocks that overlap. */
 import { isIP } from 'node:net';
+import { badCertificateKey, isCertificateKey } from '../pki/transfer.ts';
 import { isTokenId, tokenPattern } from '../tokens/format.ts';
 import { contains, overlaps, parseCidr, splitHostPort } from './cidr.ts';
 import { parseDuration } from './duration.ts';
 import { nearestName } from './nearest.ts';
-import type { Argument, InitConfiguration, JoinConfiguration, NodeRegistration } from './types.ts';
+import type { Argument, InitConfiguration, JoinConfiguration, JoinControlPlane, NodeRegistration } from './types.ts';
 import type { FieldPath } from './yaml.ts';
 
 /** `path` begins with the document's kind. */
@@ -29,6 +30,9 @@ export function validateInit(config: InitConfiguration, complain: Complain, phas
   validateNetworking(cluster.networking, localAPIEndpoint.advertiseAddress, (field, message) =>
     complain(['ClusterConfiguration', 'networking', field], message),
   );
+  if (config.certificateKey && !isCertificateKey(config.certificateKey)) {
+    complain(['InitConfiguration', 'certificateKey'], badCertificateKey);
+  }
   const { controlPlaneEndpoint } = cluster;
   if (controlPlaneEndpoint) {
     const parsed = splitHostPort(controlPlaneEndpoint);
@@ -112,6 +116,7 @@ export function validateNetworking(
 export function validateJoin(config: JoinConfiguration, complain: Complain, phaseNames: readonly string[]): void {
   validateNode(config.nodeRegistration, 'JoinConfiguration', complain);
   validatePhases(config.skipPhases, phaseNames, ['JoinConfiguration', 'skipPhases'], complain);
+  if (config.controlPlane) validateJoinControlPlane(config.controlPlane, complain);
   const { bootstrapToken, file, tlsBootstrapToken } = config.discovery;
   const at = (...path: (string | number)[]) => ['JoinConfiguration', 'discovery', ...path];
   if (!bootstrapToken && !file) {
@@ -147,6 +152,19 @@ export function validateJoin(config: JoinConfiguration, complain: Complain, phas
   }
   if (tlsBootstrapToken && !tokenPattern.test(tlsBootstrapToken)) {
     complain(at('tlsBootstrapToken'), describeBadToken(tlsBootstrapToken));
+  }
+}
+
+function validateJoinControlPlane({ localAPIEndpoint, certificateKey }: JoinControlPlane, complain: Complain): void {
+  const { advertiseAddress } = localAPIEndpoint;
+  if (advertiseAddress !== undefined && (!isIP(advertiseAddress) || ['0.0.0.0', '::'].includes(advertiseAddress))) {
+    complain(
+      ['JoinConfiguration', 'controlPlane', 'localAPIEndpoint', 'advertiseAddress'],
+      `"${advertiseAddress}" is not an IP address that other hosts can use`,
+    );
+  }
+  if (certificateKey && !isCertificateKey(certificateKey)) {
+    complain(['JoinConfiguration', 'controlPlane', 'certificateKey'], badCertificateKey);
   }
 }
 

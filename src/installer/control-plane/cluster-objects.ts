@@ -1,11 +1,11 @@
 /** Objects that make a cluster joinable: kubeadm's ConfigMaps, roles and bindings, and cluster-info. */
 import type { UnknownObject } from '../../machinery/api/types.ts';
 import { bootstrapGroup } from '../addons/objects.ts';
+import { formatYaml } from '../config/format-yaml.ts';
 import { kubeadmVersion } from '../config/schema.ts';
 import { renderObjects } from '../config/templates.ts';
 import type { ClusterConfiguration, InitConfiguration, OpenDocument } from '../config/types.ts';
 import { buildKubeconfig, controlPlaneServer, formatKubeconfig } from '../kubeconfig/kubeconfig.ts';
-import { formatYaml } from '../runtime/kubelet.ts';
 
 /** Drops empty lists, maps and texts, as Go's `omitempty` does. */
 function withoutEmpty(value: unknown): unknown {

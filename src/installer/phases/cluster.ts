@@ -12,6 +12,7 @@ import {
 import { markControlPlane, waitForReady } from '../control-plane/node.ts';
 import { readText } from '../host/host.ts';
 import { controlPlaneServer } from '../kubeconfig/kubeconfig.ts';
+import { applyPatches } from '../patches/patches.ts';
 import { certificateFile } from '../pki/ensure.ts';
 import { joinCommand } from '../tokens/join-command.ts';
 import { ensureToken, findUsableToken } from '../tokens/store.ts';
@@ -92,7 +93,12 @@ export const clusterPhases: Phase<InitContext>[] = [
     background: true,
     after: imagesLoaded,
     needed: (context) => live(context) && !context.config.cluster.dns.disabled,
-    run: async ({ admin, config, signal }) => applyObjects(await admin(), dnsObjects(config), { signal }),
+    async run({ admin, config, patches, signal }) {
+      const objects = dnsObjects(config).map((object) =>
+        object.kind === 'Deployment' ? (applyPatches('corednsdeployment', object, patches) as typeof object) : object,
+      );
+      return applyObjects(await admin(), objects, { signal });
+    },
   },
   {
     name: 'mark-control-plane',

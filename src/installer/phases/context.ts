@@ -8,6 +8,7 @@ import type {
   OpenDocument,
 } from '../config/types.ts';
 import type { CgroupDriver } from '../host/cgroups.ts';
+import type { PatchFile } from '../patches/patches.ts';
 import type { DiscoveredCluster } from '../tokens/discovery.ts';
 import type { PhaseContext } from './engine.ts';
 
@@ -20,6 +21,8 @@ export interface NodeContext extends PhaseContext {
   /** Ports that others have to reach on this host. */
   controlPlanePort?: number;
   podCidr?: string;
+  /** Of `--patches`. */
+  patches: readonly PatchFile[];
   /** The address under which the node's name shall resolve. */
   nodeAddress(): string;
 }

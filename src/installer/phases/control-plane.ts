@@ -7,6 +7,7 @@ import { trustStore, trustStoreMounts } from '../control-plane/volumes.ts';
 import { waitForControlPlane } from '../control-plane/wait.ts';
 import { etcdManifest } from '../etcd/static-pod.ts';
 import { exists } from '../host/host.ts';
+import { patchText } from '../patches/patches.ts';
 import { certificateNames } from './certs.ts';
 import type { InitContext } from './context.ts';
 import type { Phase } from './engine.ts';
@@ -19,14 +20,15 @@ function controlPlanePhase(name: ControlPlaneName): Phase<InitContext> {
     name: `control-plane/${name.replace('kube-', '')}`,
     title: `Start ${name}`,
     after: ['images/control-plane', ...files],
-    async run({ changes, config }) {
+    async run({ changes, config, patches }) {
       // The kubelet makes these two when they are missing; recorded here, so that reset takes them away again.
       if (name === 'kube-apiserver' && !(await exists(changes.host, trustStore))) {
         await changes.journal.record({ kind: 'parent', path: trustStore });
       }
       if (name === 'kube-controller-manager') await changes.folder(flexVolumeFolder);
       const trust = await trustStoreMounts(changes.host);
-      return changes.file(`${manifestsDir}/${name}.yaml`, controlPlaneManifest(name, config, trust), { mode: 0o600 });
+      const manifest = patchText(name, controlPlaneManifest(name, config, trust), patches);
+      return changes.file(`${manifestsDir}/${name}.yaml`, manifest, { mode: 0o600 });
     },
   };
 }
@@ -36,9 +38,11 @@ export const controlPlanePhases: Phase<InitContext>[] = [
     name: 'etcd/local',
     title: 'Start etcd',
     after: ['images/etcd', ...files],
-    async run({ changes, config }) {
+    async run({ changes, config, patches }) {
       await changes.folder(config.cluster.etcd.local.dataDir, 0o700);
-      return changes.file(`${manifestsDir}/etcd.yaml`, etcdManifest(config), { mode: 0o600 });
+      return changes.file(`${manifestsDir}/etcd.yaml`, patchText('etcd', etcdManifest(config), patches), {
+        mode: 0o600,
+      });
     },
   },
   controlPlanePhase('kube-apiserver'),

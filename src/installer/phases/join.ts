@@ -103,7 +103,7 @@ const kubeletStart: Phase<JoinContext> = {
   title: 'Start the kubelet',
   after: ['images/node'],
   async run(context) {
-    const { changes, cluster, config, node, facts, cgroupDriver, hostSettings, signal, host } = context;
+    const { changes, cluster, config, node, facts, cgroupDriver, hostSettings, signal, host, patches } = context;
     const joined = await exists(host, kubeconfigPaths.kubelet);
     await changes.folder(kubernetesDir);
     let changed = await changes.folder(manifestsDir);
@@ -127,6 +127,7 @@ const kubeletStart: Phase<JoinContext> = {
         instance: instanceKubeletConfig(node, cgroupDriver, facts, hostSettings.swap === 'keep'),
         flags: kubeletFlags({ node, facts, nodeAddress: context.localAddress, registerTaints: true }),
         facts,
+        patches,
       });
       return started || changed;
     } finally {

@@ -11,7 +11,7 @@ export const kubeletStart: Phase<InitContext> = {
   name: 'kubelet-start',
   title: 'Start the kubelet',
   after: ['runtime/install', 'kubeconfig/kubelet'],
-  async run({ changes, config, node, facts, kubeletConfig, cgroupDriver, hostSettings }) {
+  async run({ changes, config, node, facts, kubeletConfig, cgroupDriver, hostSettings, patches }) {
     await changes.folder(manifestsDir);
     return startKubelet(changes, {
       cluster: kubeletConfig,
@@ -23,6 +23,7 @@ export const kubeletStart: Phase<InitContext> = {
         registerTaints: false,
       }),
       facts,
+      patches,
     });
   },
 };

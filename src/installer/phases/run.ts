@@ -1,4 +1,5 @@
 /** The commands on a host: from flags to a finished session. */
+import { resolve } from 'node:path';
 import { createClient } from '../../machinery/client/client.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import { defaultCluster } from '../config/defaults.ts';
@@ -8,8 +9,9 @@ import { noConfig, type ReadConfig, readConfigFile } from '../config/read-config
 import { resolveInit, resolveJoin } from '../config/resolve.ts';
 import { KinitError } from '../errors.ts';
 import { chooseCgroupDriver } from '../host/cgroups.ts';
-import { type Host, readText } from '../host/host.ts';
+import { type Host, localHost, readText } from '../host/host.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
+import { readPatches } from '../patches/patches.ts';
 import { clusterKubeletConfig } from '../runtime/kubelet.ts';
 import type { InitContext, JoinContext } from './context.ts';
 import { initPhaseNames, initPhases } from './init.ts';
@@ -45,6 +47,10 @@ function clientCache(host: Host) {
 const readConfig = (path: string | undefined): Promise<ReadConfig> =>
   path === undefined ? Promise.resolve(noConfig) : readConfigFile(path);
 
+/** Given by the user: on the machine where kinit runs. */
+const patchesOf = (folder: string | undefined) =>
+  folder === undefined ? [] : readPatches(localHost(), resolve(folder));
+
 export async function runInit(
   flags: InitFlags,
   configPath: string | undefined,
@@ -69,6 +75,7 @@ export async function runInit(
         imageRepository: config.cluster.imageRepository,
         controlPlanePort: config.localAPIEndpoint.bindPort,
         podCidr: config.cluster.networking.podSubnet,
+        patches: await patchesOf(config.patchesFolder),
         nodeAddress: () => config.localAPIEndpoint.advertiseAddress,
         admin: () => open(kubeconfigPaths.admin),
         superAdmin: () => open(kubeconfigPaths.superAdmin),
@@ -97,6 +104,7 @@ export async function runJoin(
       hostSettings: config.host,
       cgroupDriver: chooseCgroupDriver(config.host.cgroupDriver, facts),
       imageRepository: defaultCluster.imageRepository,
+      patches: await patchesOf(config.patchesFolder),
       nodeAddress: () => context.localAddress ?? facts.address ?? '127.0.1.1',
     };
     return { phases: joinPhases, context, skip: config.skipPhases };

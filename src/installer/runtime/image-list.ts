@@ -1,8 +1,8 @@
 /** The images of a cluster, in kubeadm's order; the pod network's comes last. */
 import { type ImageName, imageReference } from '../bundle/image-names.ts';
+import { formatYaml } from '../config/format-yaml.ts';
 import type { InitConfiguration } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
-import { formatYaml } from './kubelet.ts';
 
 export const imageNames: readonly ImageName[] = [
   'kube-apiserver',

@@ -1,6 +1,7 @@
 /** The kubelet on a host: its configuration, flags, unit, and the service. */
-import { dump, load } from 'js-yaml';
+import { load } from 'js-yaml';
 import { addressAt, parseCidr } from '../config/cidr.ts';
+import { formatYaml } from '../config/format-yaml.ts';
 import { overlay } from '../config/overlay.ts';
 import { bundlePaths, kubeletDir, kubeletPaths, logFolders, manifestsDir, xtablesLock } from '../config/paths.ts';
 import { renderTemplate } from '../config/templates.ts';
@@ -11,6 +12,7 @@ import type { CgroupDriver } from '../host/cgroups.ts';
 import { type Changes, unitState } from '../host/changes.ts';
 import type { HostFacts } from '../host/facts.ts';
 import { runOrFail } from '../host/host.ts';
+import { applyPatches, type PatchFile } from '../patches/patches.ts';
 
 export const kubeletUnit = 'kubelet.service';
 
@@ -86,11 +88,6 @@ export function instanceKubeletConfig(
   };
 }
 
-/** YAML with sorted keys, as Go writes it. */
-export function formatYaml(document: unknown): string {
-  return dump(document, { sortKeys: true, lineWidth: -1, seqNoIndent: true, quoteStyle: 'double' });
-}
-
 export function parseKubeletConfig(text: string): OpenDocument {
   const value = load(text);
   if (typeof value !== 'object' || value === null)
@@ -124,6 +121,7 @@ export interface KubeletFiles {
   instance: OpenDocument;
   flags: string;
   facts: HostFacts;
+  patches?: readonly PatchFile[];
 }
 
 /** Kernel settings that kubelet and kube-proxy change while they run. */
@@ -148,9 +146,11 @@ export async function startKubelet(changes: Changes, files: KubeletFiles): Promi
   await changes.claim(xtablesLock, 'file');
   for (const key of componentSettings) await changes.rememberSysctl(key);
   const units = await installKubeletUnit(changes, files.facts);
+  const own = { ...files.cluster, ...files.instance };
+  const configuration = applyPatches('kubeletconfiguration', own, files.patches ?? []);
   const settings = [
     await changes.file(kubeletPaths.instanceConfig, formatYaml(files.instance), { mode: 0o644 }),
-    await changes.file(kubeletPaths.config, formatYaml({ ...files.cluster, ...files.instance }), { mode: 0o644 }),
+    await changes.file(kubeletPaths.config, formatYaml(configuration), { mode: 0o644 }),
     await changes.file(kubeletPaths.flags, files.flags, { mode: 0o644 }),
   ].some(Boolean);
   const wasActive = (await unitState(host, kubeletUnit)).active;
