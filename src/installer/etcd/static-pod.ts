@@ -12,8 +12,8 @@ import { type Mount, volumeMounts, volumes } from '../control-plane/volumes.ts';
 
 const metricsPort = 2381;
 
-const clientUrl = (address: string) => `https://${joinHostPort(address, 2379)}`;
-const peerUrl = (address: string) => `https://${joinHostPort(address, 2380)}`;
+export const clientUrl = (address: string) => `https://${joinHostPort(address, 2379)}`;
+export const peerUrl = (address: string) => `https://${joinHostPort(address, 2380)}`;
 
 /** etcd 3.6 made these feature gates and stable flags. */
 function versionedFlags(tag: string): Record<string, string> {
@@ -23,7 +23,11 @@ function versionedFlags(tag: string): Record<string, string> {
     : { 'experimental-initial-corrupt-check': 'true', 'experimental-watch-progress-notify-interval': '5s' };
 }
 
-export function etcdArguments({ cluster, localAPIEndpoint, nodeRegistration }: InitConfiguration): string[] {
+/** @param existing the value of `--initial-cluster` when etcd joins other members */
+export function etcdArguments(
+  { cluster, localAPIEndpoint, nodeRegistration }: InitConfiguration,
+  existing?: string,
+): string[] {
   const { local } = cluster.etcd;
   const address = localAPIEndpoint.advertiseAddress;
   const loopback = isIPv6(address) ? '::1' : '127.0.0.1';
@@ -35,7 +39,8 @@ export function etcdArguments({ cluster, localAPIEndpoint, nodeRegistration }: I
       'client-cert-auth': 'true',
       'data-dir': local.dataDir,
       'initial-advertise-peer-urls': peerUrl(address),
-      'initial-cluster': `${nodeRegistration.name}=${peerUrl(address)}`,
+      'initial-cluster': existing ?? `${nodeRegistration.name}=${peerUrl(address)}`,
+      ...(existing ? { 'initial-cluster-state': 'existing' } : {}),
       'key-file': `${pki}/server.key`,
       'listen-client-urls': `${clientUrl(loopback)},${clientUrl(address)}`,
       'listen-metrics-urls': `http://${joinHostPort(loopback, metricsPort)}`,
@@ -54,7 +59,7 @@ export function etcdArguments({ cluster, localAPIEndpoint, nodeRegistration }: I
 }
 
 /** The manifest's text. */
-export function etcdManifest(config: InitConfiguration): string {
+export function etcdManifest(config: InitConfiguration, existing?: string): string {
   const { cluster, localAPIEndpoint } = config;
   const { local } = cluster.etcd;
   const host = isIPv6(localAPIEndpoint.advertiseAddress) ? '::1' : '127.0.0.1';
@@ -65,7 +70,7 @@ export function etcdManifest(config: InitConfiguration): string {
   ];
   const image = imageReference('etcd', local.imageRepository ?? cluster.imageRepository);
   const values: StaticPodValues = {
-    arguments: etcdArguments(config),
+    arguments: etcdArguments(config, existing),
     env: local.extraEnvs.length ? local.extraEnvs : undefined,
     image: local.imageTag ? image.replace(/:[^:]*$/, `:${local.imageTag}`) : image,
     imagePullPolicy: 'IfNotPresent',

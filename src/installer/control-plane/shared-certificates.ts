@@ -1,0 +1,126 @@
+/** The Secret kubeadm-certs: how a control plane hands the cluster's authorities to one that joins. */
+import type { Secret } from '../../machinery/api/types.ts';
+import { isForbidden, isNotFound } from '../../machinery/client/errors.ts';
+import type { CallOptions, Client, ResourceType } from '../../machinery/client/types.ts';
+import { applyObjects } from '../addons/apply.ts';
+import { bootstrapGroup } from '../addons/objects.ts';
+import { renderObjects } from '../config/templates.ts';
+import { KinitError } from '../errors.ts';
+import type { Changes } from '../host/changes.ts';
+import type { Host } from '../host/host.ts';
+import { decryptShared, encryptShared, secretField, sharedFiles } from '../pki/transfer.ts';
+import { generateToken } from '../tokens/format.ts';
+import { buildTokenSecret, tokenNamespace } from '../tokens/secret.ts';
+
+const secrets: ResourceType<Secret> = {
+  group: '',
+  version: 'v1',
+  resource: 'secrets',
+  kind: 'Secret',
+  namespaced: true,
+};
+
+const name = 'kubeadm-certs';
+const namespace = tokenNamespace;
+
+/** The Secret goes when the token that owns it is cleaned up. */
+const lifetime = '2h0m0s';
+
+const uploadAgain = 'on a control plane, run: kinit init phase upload-certs --upload-certs';
+
+/** Uploads the encrypted files; they live for two hours. */
+export async function uploadSharedCertificates(
+  client: Client,
+  host: Host,
+  certificatesDir: string,
+  certificateKey: string,
+  call: CallOptions = {},
+): Promise<void> {
+  const data: Record<string, string> = {};
+  for (const file of sharedFiles) {
+    // A key that is not on this host (an authority that is elsewhere) is uploaded empty.
+    const content = await host.readFile(`${certificatesDir}/${file}`);
+    data[secretField(file)] = content ? encryptShared(content, certificateKey).toString('base64') : '';
+  }
+  const owner = await client.resource(secrets).create(
+    buildTokenSecret({
+      token: generateToken(),
+      description: 'Proxy for managing TTL for the kubeadm-certs secret',
+      ttl: lifetime,
+      usages: [],
+      groups: [],
+    }),
+    call,
+  );
+  const secret: Secret = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name,
+      namespace,
+      ownerReferences: [
+        {
+          apiVersion: 'v1',
+          kind: 'Secret',
+          name: owner.metadata?.name ?? '',
+          uid: owner.metadata?.uid ?? '',
+          blockOwnerDeletion: true,
+          controller: true,
+        },
+      ],
+    },
+    data,
+  };
+  const found = await client.resource(secrets).find({ name, namespace }, call);
+  if (found) {
+    const metadata = { ...secret.metadata, resourceVersion: found.metadata?.resourceVersion };
+    await client.resource(secrets).update({ ...secret, metadata }, call);
+    await removeOwner(client, found, call);
+  } else await client.resource(secrets).create(secret, call);
+  await applyObjects(client, renderObjects('cluster/kubeadm-certs-rbac.yaml', { bootstrapGroup }), call);
+}
+
+/** The token of an earlier upload has nothing to own any more. */
+async function removeOwner(client: Client, secret: Secret, call: CallOptions): Promise<void> {
+  const before = secret.metadata?.ownerReferences?.find(({ kind }) => kind === 'Secret')?.name;
+  if (!before) return;
+  await client
+    .resource(secrets)
+    .delete({ name: before, namespace }, call)
+    .catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+}
+
+/** Writes those of the shared files that are missing. @returns whether any was written */
+export async function downloadSharedCertificates(
+  client: Client,
+  changes: Changes,
+  certificatesDir: string,
+  certificateKey: string,
+  call: CallOptions = {},
+): Promise<boolean> {
+  const secret = await client
+    .resource(secrets)
+    .get({ name, namespace }, call)
+    .catch((error: unknown) => {
+      if (!isNotFound(error) && !isForbidden(error)) throw error;
+      throw new KinitError('Api', 'the certificates of the control plane are not there to be downloaded', {
+        seen: error instanceof Error ? error.message : String(error),
+        advice: `they are kept for two hours; ${uploadAgain}`,
+        cause: error,
+      });
+    });
+  let changed = false;
+  for (const file of sharedFiles) {
+    const text = secret.data?.[secretField(file)];
+    if (text === undefined) {
+      throw new KinitError('Validation', `the Secret ${name} does not hold ${file}`, { advice: uploadAgain });
+    }
+    if (text === '') continue;
+    const content = decryptShared(Buffer.from(text, 'base64'), certificateKey);
+    const mode = file.endsWith('.crt') ? 0o644 : 0o600;
+    if (await changes.file(`${certificatesDir}/${file}`, content.toString(), { mode })) changed = true;
+  }
+  return changed;
+}
