@@ -47,11 +47,13 @@ export const sysctlPath = (key: string) => `/proc/sys/${key.replaceAll('.', '/')
 
 /** Enablement (`enabled`, `disabled`, `masked`, `static`, `not-found`, …) and activity of a unit. */
 export async function unitState(host: Host, unit: string): Promise<{ enablement: string; active: boolean }> {
-  const enabled = await host.run('systemctl', ['is-enabled', unit], { observe: true });
-  const active = await host.run('systemctl', ['is-active', unit], { observe: true });
-  const activity = active.stdout.trim();
+  const { stdout } = await host.run('systemctl', ['show', '--property=UnitFileState,ActiveState', unit], {
+    observe: true,
+  });
+  const property = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(stdout)?.[1] ?? '';
+  const activity = property('ActiveState');
   return {
-    enablement: enabled.stdout.trim() || 'not-found',
+    enablement: property('UnitFileState') || 'not-found',
     active: activity === 'active' || activity === 'activating' || activity === 'reloading',
   };
 }
