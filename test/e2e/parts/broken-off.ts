@@ -9,6 +9,8 @@ const bundle = `${root}/dist/kinit-${kinitVersion}-linux-amd64.run`;
 const copy = '/root/kinit.run';
 const events = '/root/events.jsonl';
 const ownFiles = [new RegExp(`^content ${events}`)];
+const begins = (phase: string) => `grep -q '"phase-started","phase":"${phase}"' ${events}`;
+
 /** Enough of the installer for every kind of trace; kubeadm's names for the phases. */
 const phases = ['host/sysctl', 'runtime/install', 'images/control-plane', 'kubelet-start', 'wait-control-plane'];
 
@@ -37,11 +39,12 @@ export function brokenOff(): void {
     };
     const unpack = () => host.must(`sh ${copy} --quiet`, { timeoutMs: 120_000 });
 
-    /** Runs kinit and ends it as soon as it says that the phase begins. */
-    const killAt = async (command: string, phase: string) => {
+    /** Runs kinit and ends it as soon as the condition holds. */
+    const killWhen = async (command: string, condition: string) => {
       const seen = await host.must(
-        `/usr/local/bin/kinit ${command} --output json > ${events} 2>&1 &
-while ! grep -q '"phase-started","phase":"${phase}"' ${events}; do
+        `: > ${events}
+/usr/local/bin/kinit ${command} --output json > ${events} 2>&1 &
+until ${condition}; do
   kill -0 $! || { cat ${events}; exit 1; }
   sleep 0.02
 done
@@ -53,16 +56,19 @@ grep -c '"type":"ended"' ${events} || true`,
       expect(seen.trim()).toBe('0');
     };
 
-    it.each(phases)('when %s begins is forgotten after a reset', async (phase) => {
+    it.each([
+      ...phases.map((phase) => [`${phase} begins`, begins(phase)] as const),
+      ['the unit of containerd is there', 'test -e /etc/systemd/system/containerd.service'] as const,
+    ])('when %s is forgotten after a reset', async (_, condition) => {
       await unpack();
-      await killAt('init', phase);
+      await killWhen('init', condition);
       await reset();
       await expectAsBefore();
     });
 
     it('again and again still ends with a cluster, and then has nothing to do', async () => {
       await unpack();
-      for (const phase of [...phases, 'addon/coredns']) await killAt('init', phase);
+      for (const phase of [...phases, 'addon/coredns']) await killWhen('init', begins(phase));
       const last = await run('init --output plain');
       expect(last.code, `${last.stdout}\n${last.stderr}`).toBe(0);
       const admin =
@@ -74,7 +80,7 @@ grep -c '"type":"ended"' ${events} || true`,
     }, 400_000);
 
     it('during a reset leaves nothing after another one', async () => {
-      for (const phase of ['cleanup-node/containers', 'undo']) await killAt('reset --force', phase);
+      for (const phase of ['cleanup-node/containers', 'undo']) await killWhen('reset --force', begins(phase));
       await reset();
       await expectAsBefore();
     });
