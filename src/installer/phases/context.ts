@@ -46,6 +46,8 @@ export interface JoinContext extends NodeContext {
   config: JoinConfiguration;
   /** Filled by preflight: the cluster that was found and is trusted. */
   cluster?: DiscoveredCluster;
+  /** Filled by preflight when this host becomes a control plane: the cluster's configuration with this host's part. */
+  controlPlane?: InitConfiguration;
   /** This host's address on the way to the API server. */
   localAddress?: string;
 }

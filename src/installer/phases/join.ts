@@ -1,4 +1,4 @@
-/** `kinit join`: what happens to a host that becomes a worker, in this order. */
+/** `kinit join`: what happens to a host that becomes a worker, in this order; for one more control plane see join-control-plane.ts. */
 
 import type { ConfigMap } from '../../machinery/api/types.ts';
 import { createClient } from '../../machinery/client/client.ts';
@@ -17,29 +17,51 @@ import { fetchOverTls } from '../tokens/fetch.ts';
 import type { JoinContext } from './context.ts';
 import type { Phase } from './engine.ts';
 import { hostPhases } from './host.ts';
+import { adminClient, controlPlaneConfiguration } from './join-configuration.ts';
 import { checkSettings, preflight } from './preflight.ts';
 import { runtimePhases, workerImages } from './runtime.ts';
 
 const timeoutOf = (text: string) => parseDuration(text) ?? 300_000;
 
 /** As the bootstrap token; the kubelet's own identity comes later. */
-function bootstrapClient({ cluster, config }: JoinContext): Client {
+export function bootstrapClient({ cluster, config }: JoinContext): Client {
   return createClient({ server: cluster!.server, caData: cluster!.caPem, token: config.discovery.tlsBootstrapToken });
 }
 
 /** Discovery belongs to preflight: a wrong token, hash or endpoint is found before anything changes. */
-const preflightPhase: Phase<JoinContext> = {
+export const preflightPhase: Phase<JoinContext> = {
   name: 'preflight',
   title: 'Check the host and find the cluster',
   async run(context) {
     await preflight(context, checkSettings(context), context.node.ignorePreflightErrors);
-    await discover(context);
-    await observeLocalAddress(context);
+    await findCluster(context);
     if (!(await exists(context.host, kubeconfigPaths.kubelet))) await checkToken(context);
+    if (context.config.controlPlane) await readCluster(context);
     await context.changes.journal.record({ kind: 'note', what: 'join' });
+    if (context.config.controlPlane) await context.changes.journal.record({ kind: 'note', what: 'control-plane' });
     return false;
   },
 };
+
+/** Fills `cluster` and `localAddress`. */
+export async function findCluster(context: JoinContext): Promise<void> {
+  await discover(context);
+  await observeLocalAddress(context);
+}
+
+/** What a control plane has to know of its cluster before the first change. */
+export async function readCluster(context: JoinContext): Promise<void> {
+  const joined = await exists(context.host, kubeconfigPaths.admin);
+  const client = joined ? await adminClient(context) : bootstrapClient(context);
+  try {
+    const config = await controlPlaneConfiguration(context, client);
+    context.controlPlane = config;
+    context.imageRepository = config.cluster.imageRepository;
+    context.podCidr = config.cluster.networking.podSubnet;
+  } finally {
+    client.close();
+  }
+}
 
 /** Which of this host's addresses leads to the API server: the node's address, on hosts with several. */
 async function observeLocalAddress(context: JoinContext): Promise<void> {
@@ -56,8 +78,10 @@ async function discover(context: JoinContext): Promise<void> {
     : await discoverByFile(file!.kubeConfigPath);
   const existing = await readText(context.host, kubeconfigPaths.kubelet);
   if (existing === undefined) return;
-  const { server } = restConfigOf(parseKubeconfig(existing, kubeconfigPaths.kubelet), kubeconfigPaths.kubelet);
+  const { server, caData } = restConfigOf(parseKubeconfig(existing, kubeconfigPaths.kubelet), kubeconfigPaths.kubelet);
   if (server === context.cluster.server) return;
+  // The kubelet of a control plane talks to its own API server: the CA tells whether it is the same cluster.
+  if (context.config.controlPlane && caData?.trim() === context.cluster.caPem.trim()) return;
   throw new KinitError('Preflight', `this host has already joined the cluster at ${server}`, {
     advice: 'run kinit reset first',
   });
@@ -136,7 +160,7 @@ const kubeletStart: Phase<JoinContext> = {
   },
 };
 
-async function downloadKubeletConfig(client: Client, signal: AbortSignal) {
+export async function downloadKubeletConfig(client: Client, signal: AbortSignal) {
   const type = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true };
   const map = await client
     .resource<ConfigMap>(type)
@@ -170,7 +194,7 @@ const kubeletWaitBootstrap: Phase<JoinContext> = {
   },
 };
 
-const waitNode: Phase<JoinContext> = {
+export const waitNode: Phase<JoinContext> = {
   name: 'wait-node',
   title: 'Wait until the node is Ready',
   after: ['images/load'],

@@ -1,5 +1,6 @@
 /** preflight: looks at everything that could be in the way, before the first change. */
 
+import { defaultCluster } from '../config/defaults.ts';
 import { type CheckContext, runChecks } from '../preflight/check.ts';
 import { allChecks } from '../preflight/checks.ts';
 import type { InitContext, JoinContext } from './context.ts';
@@ -35,5 +36,10 @@ export function checkSettings(context: InitContext | JoinContext): CheckSettings
         bindPort: context.config.localAPIEndpoint.bindPort,
         etcdDataDir: context.config.cluster.etcd.local.dataDir,
       }
-    : { ...common, command: 'join', bindPort: 0, etcdDataDir: '' };
+    : {
+        ...common,
+        command: 'join',
+        bindPort: context.config.controlPlane?.localAPIEndpoint.bindPort ?? 0,
+        etcdDataDir: context.config.controlPlane ? defaultCluster.etcdDataDir : '',
+      };
 }

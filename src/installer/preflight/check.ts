@@ -13,6 +13,7 @@ export interface CheckContext {
   /** kinit installs the runtime. */
   ownRuntime: boolean;
   criSocket: string;
+  /** 0 on a worker. */
   bindPort: number;
   etcdDataDir: string;
   keepSwap: boolean;
@@ -27,6 +28,9 @@ export interface Finding {
 }
 
 export type Check = (context: CheckContext) => Promise<Finding[]>;
+
+/** The host becomes a control plane, by init or by join. */
+export const isControlPlane = ({ bindPort }: Pick<CheckContext, 'bindPort'>): boolean => bindPort > 0;
 
 /** This host was made a node by kinit before: what is in the way then is kinit's own. */
 export function isOwnNode({ journal, command }: CheckContext): boolean {

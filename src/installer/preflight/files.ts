@@ -1,7 +1,7 @@
 /** Files and folders that must not be there yet. */
 import { kubeconfigPaths, manifestsDir } from '../config/paths.ts';
 import { exists } from '../host/host.ts';
-import { type Check, error, type Finding, isOwnNode } from './check.ts';
+import { type Check, error, type Finding, isControlPlane, isOwnNode } from './check.ts';
 
 const label = (path: string) => path.replaceAll('/', '-');
 
@@ -11,17 +11,20 @@ export const filesAvailable: Check = async (context) => {
   if (isOwnNode(context)) return [];
   const findings: Finding[] = [];
   const advice = 'remove it, or run kinit reset after an earlier cluster';
-  const files =
-    command === 'init'
+  const controlPlane = isControlPlane(context);
+  const files = [
+    ...(controlPlane
       ? ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'etcd'].map(
           (name) => `${manifestsDir}/${name}.yaml`,
         )
-      : [kubeconfigPaths.kubelet, kubeconfigPaths.bootstrapKubelet];
+      : []),
+    ...(command === 'join' ? [kubeconfigPaths.kubelet, kubeconfigPaths.bootstrapKubelet] : []),
+  ];
   for (const path of files) {
     if (await exists(host, path))
       findings.push(error(`FileAvailable-${label(path)}`, `${path} already exists`, advice));
   }
-  for (const path of command === 'init' ? [etcdDataDir] : [manifestsDir]) {
+  for (const path of controlPlane ? [etcdDataDir] : [manifestsDir]) {
     if ((await host.list(path)).length)
       findings.push(error(`DirAvailable-${label(path)}`, `${path} is not empty`, advice));
   }

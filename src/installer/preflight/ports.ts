@@ -1,6 +1,6 @@
 /** Ports that the components will listen on. */
 import { type Host, readText } from '../host/host.ts';
-import { type Check, error, isOwnNode } from './check.ts';
+import { type Check, error, isControlPlane, isOwnNode } from './check.ts';
 
 /** Inodes of sockets that listen on a port, from /proc/net/tcp and tcp6. */
 export function listeners(table: string, port: number): string[] {
@@ -27,9 +27,9 @@ async function ownerOf(host: Host, inodes: string[]): Promise<string | undefined
 }
 
 export const ports: Check = async (context) => {
-  const { host, command, bindPort } = context;
+  const { host, bindPort } = context;
   if (isOwnNode(context)) return [];
-  const wanted = command === 'init' ? [bindPort, 10259, 10257, 10250, 2379, 2380] : [10250];
+  const wanted = isControlPlane(context) ? [bindPort, 10259, 10257, 10250, 2379, 2380] : [10250];
   const tables = [(await readText(host, '/proc/net/tcp')) ?? '', (await readText(host, '/proc/net/tcp6')) ?? ''];
   const findings = [];
   for (const port of wanted) {

@@ -1,0 +1,82 @@
+/** The configuration of a control plane that joins: the cluster's, from its ConfigMap, with what this host adds. */
+import type { ConfigMap } from '../../machinery/api/types.ts';
+import { createClient } from '../../machinery/client/client.ts';
+import type { Client } from '../../machinery/client/types.ts';
+import { kubeconfigPaths } from '../config/paths.ts';
+import { parseConfig } from '../config/read-config.ts';
+import { resolveInit } from '../config/resolve.ts';
+import type { InitConfiguration } from '../config/types.ts';
+import { KinitError } from '../errors.ts';
+import { exists, readText } from '../host/host.ts';
+import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
+import { authorities } from '../pki/catalog.ts';
+import { certificateFile } from '../pki/ensure.ts';
+import { sharedFiles } from '../pki/transfer.ts';
+import type { JoinContext } from './context.ts';
+
+const configMaps = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true };
+
+/** As the administrator; the file is there once the kubeconfigs were made. */
+export async function adminClient({ host }: JoinContext): Promise<Client> {
+  const path = kubeconfigPaths.admin;
+  return createClient(restConfigOf(parseKubeconfig((await readText(host, path)) ?? '', path), path));
+}
+
+export async function readKubeadmConfig(client: Client, signal: AbortSignal): Promise<string> {
+  const map = await client
+    .resource<ConfigMap>(configMaps)
+    .get({ name: 'kubeadm-config', namespace: 'kube-system' }, { signal });
+  return map.data?.['ClusterConfiguration'] ?? '';
+}
+
+/** @throws KinitError Validation when this cluster or this host cannot have one more control plane */
+export async function controlPlaneConfiguration(context: JoinContext, client: Client): Promise<InitConfiguration> {
+  const { config, facts, signal } = context;
+  const { localAPIEndpoint, certificateKey } = config.controlPlane!;
+  const stored = parseConfig(await readKubeadmConfig(client, signal), 'configmap kubeadm-config');
+  const address = localAPIEndpoint.advertiseAddress ?? context.localAddress ?? facts.address ?? '';
+  const cluster = resolveInit(
+    { nodeName: config.nodeRegistration.name, apiserverAdvertiseAddress: address },
+    stored,
+    { hostname: facts.hostname, address },
+    [],
+  );
+  const made: InitConfiguration = {
+    ...cluster,
+    nodeRegistration: config.nodeRegistration,
+    localAPIEndpoint: { advertiseAddress: address, bindPort: localAPIEndpoint.bindPort },
+    timeouts: config.timeouts,
+    host: config.host,
+    certificateKey,
+  };
+  await assertCanHost(context, made);
+  return made;
+}
+
+async function assertCanHost({ host }: JoinContext, { cluster, certificateKey }: InitConfiguration): Promise<void> {
+  const reasons: string[] = [];
+  if (!cluster.controlPlaneEndpoint) {
+    reasons.push(
+      "unable to add a new control plane instance to a cluster that doesn't have a stable controlPlaneEndpoint address",
+    );
+  }
+  if (!certificateKey) {
+    // Keys may be elsewhere, but then every certificate that they would sign has to be here.
+    const needed = [...authorities.map(({ name }) => certificateFile('', name).slice(1)), 'sa.key'];
+    for (const file of sharedFiles) {
+      if (!needed.includes(file)) continue;
+      const path = `${cluster.certificatesDir}/${file}`;
+      if (!(await exists(host, path))) reasons.push(`${path} is missing, and no certificate key was given`);
+    }
+  }
+  if (!reasons.length) return;
+  throw new KinitError(
+    'Preflight',
+    'One or more conditions for hosting a new control plane instance is not satisfied.',
+    {
+      seen: reasons.join('\n'),
+      advice:
+        'please ensure that:\n* The cluster has a stable controlPlaneEndpoint address.\n* The certificates that must be shared among control plane instances are provided: kinit init phase upload-certs --upload-certs on a control plane prints a certificate key',
+    },
+  );
+}

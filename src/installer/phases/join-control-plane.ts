@@ -1,0 +1,212 @@
+/** `kinit join --control-plane`: what happens to a host that becomes one more control plane, in this order. */
+import type { Pod } from '../../machinery/api/types.ts';
+import type { Client } from '../../machinery/client/types.ts';
+import { controlPlaneImages, nodeImages } from '../bundle/image-names.ts';
+import { parseDuration } from '../config/duration.ts';
+import { overlay } from '../config/overlay.ts';
+import { defaultCertificatesDir, kubernetesDir, manifestsDir } from '../config/paths.ts';
+import { downloadSharedCertificates } from '../control-plane/shared-certificates.ts';
+import { EtcdMembers, etcdCredentials, initialClusterOf } from '../etcd/members.ts';
+import { clientUrl, etcdManifest, peerUrl } from '../etcd/static-pod.ts';
+import { exists, readText } from '../host/host.ts';
+import { ensureKubeconfig, kubeconfigIdentities } from '../kubeconfig/kubeconfig.ts';
+import { patchText } from '../patches/patches.ts';
+import { authorities, leafCertificates } from '../pki/catalog.ts';
+import { ensureLeaf, ensureServiceAccountKey, loadAuthority } from '../pki/ensure.ts';
+import { sharedFiles } from '../pki/transfer.ts';
+import { instanceKubeletConfig, kubeletFlags, startKubelet } from '../runtime/kubelet.ts';
+import { clusterPhases } from './cluster.ts';
+import type { InitContext, JoinContext } from './context.ts';
+import { controlPlanePhases } from './control-plane.ts';
+import type { Phase } from './engine.ts';
+import { hostPhases } from './host.ts';
+import { bootstrapClient, downloadKubeletConfig, preflightPhase, waitNode } from './join.ts';
+import { adminClient } from './join-configuration.ts';
+import { kubeletFinalize } from './kubelet.ts';
+import { imagePhase, runtimePhases } from './runtime.ts';
+
+const live = ({ host }: JoinContext) => !host.dryRun;
+
+/** This host as the phases of init see it. */
+function asInit(context: JoinContext): InitContext {
+  return {
+    ...context,
+    kind: 'init',
+    config: context.controlPlane!,
+    admin: () => adminClient(context),
+    superAdmin: () => adminClient(context),
+    kubeletConfig: {},
+  };
+}
+
+/** A phase of init under kubeadm's name for it in join. */
+function ofInit(phases: readonly Phase<InitContext>[], name: string, as: string, after?: string[]): Phase<JoinContext> {
+  const { title, needed, run } = phases.find((phase) => phase.name === name)!;
+  return {
+    name: as,
+    title,
+    ...(after ? { after } : {}),
+    ...(needed ? { needed: (context) => needed(asInit(context)) } : {}),
+    run: (context) => run(asInit(context)),
+  };
+}
+
+async function sharedFilesMissing(context: JoinContext): Promise<boolean> {
+  const { certificatesDir } = context.controlPlane!.cluster;
+  const present = await Promise.all(sharedFiles.map((file) => exists(context.host, `${certificatesDir}/${file}`)));
+  return present.includes(false);
+}
+
+const downloadCertificates: Phase<JoinContext> = {
+  name: 'control-plane-prepare/download-certs',
+  title: 'Download the certificates that control planes share',
+  needed: async (context) => context.controlPlane!.certificateKey !== '' && (await sharedFilesMissing(context)),
+  async run(context) {
+    const { changes, signal } = context;
+    const { cluster, certificateKey } = context.controlPlane!;
+    await changes.folder(kubernetesDir);
+    if (cluster.certificatesDir !== defaultCertificatesDir) await changes.folder(cluster.certificatesDir);
+    const client = bootstrapClient(context);
+    try {
+      return await downloadSharedCertificates(client, changes, cluster.certificatesDir, certificateKey, { signal });
+    } finally {
+      client.close();
+    }
+  },
+};
+
+const certificates: Phase<JoinContext> = {
+  name: 'control-plane-prepare/certs',
+  title: "Make this host's certificates",
+  async run({ changes, controlPlane }) {
+    const config = controlPlane!;
+    for (const { name } of authorities) await loadAuthority(changes.host, config.cluster.certificatesDir, name);
+    const made = await Promise.all(leafCertificates.map((leaf) => ensureLeaf(changes, config, leaf)));
+    return (await ensureServiceAccountKey(changes, config.cluster)) || made.some(Boolean);
+  },
+};
+
+const { admin, controllerManager, scheduler, kubelet } = kubeconfigIdentities;
+
+const kubeconfigs: Phase<JoinContext> = {
+  name: 'control-plane-prepare/kubeconfig',
+  title: 'Make the kubeconfigs of the control plane',
+  async run({ changes, controlPlane }) {
+    const config = controlPlane!;
+    const issuer = await loadAuthority(changes.host, config.cluster.certificatesDir, 'ca');
+    let changed = false;
+    for (const identity of [admin, controllerManager, scheduler, kubelet]) {
+      if (await ensureKubeconfig(changes, config, identity, issuer)) changed = true;
+    }
+    return changed;
+  },
+};
+
+/** Like on the first control plane, the kubelet begins with a certificate and talks to the API server of its own host. */
+const kubeletStart: Phase<JoinContext> = {
+  name: 'kubelet-start',
+  title: 'Start the kubelet',
+  after: ['runtime/install'],
+  async run(context) {
+    const { changes, config, controlPlane, node, facts, cgroupDriver, hostSettings, signal, host, patches } = context;
+    await changes.folder(manifestsDir);
+    const client = host.dryRun ? bootstrapClient(context) : await adminClient(context);
+    try {
+      return await startKubelet(changes, {
+        cluster: overlay(await downloadKubeletConfig(client, signal), config.kubelet),
+        instance: instanceKubeletConfig(node, cgroupDriver, facts, hostSettings.swap === 'keep'),
+        flags: kubeletFlags({
+          node,
+          facts,
+          nodeAddress: controlPlane!.localAPIEndpoint.advertiseAddress,
+          registerTaints: false,
+        }),
+        facts,
+        patches,
+      });
+    } finally {
+      client.close();
+    }
+  },
+};
+
+const pods = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true };
+const urlAnnotation = 'kubeadm.kubernetes.io/etcd.advertise-client-urls';
+
+/** Where etcd answers on the other control planes. */
+async function etcdEndpoints(client: Client, own: string, signal: AbortSignal): Promise<string[]> {
+  const { items } = await client
+    .resource<Pod>(pods)
+    .list({ namespace: 'kube-system', labelSelector: 'component=etcd,tier=control-plane', signal });
+  return items
+    .map(({ metadata }) => metadata?.annotations?.[urlAnnotation] ?? '')
+    .filter((url) => url !== '' && url !== own);
+}
+
+const etcdJoin: Phase<JoinContext> = {
+  name: 'etcd-join',
+  title: 'Join etcd as one more member',
+  after: ['images/etcd'],
+  needed: live,
+  async run(context) {
+    const { changes, host, signal, patches } = context;
+    const config = context.controlPlane!;
+    const { advertiseAddress } = config.localAPIEndpoint;
+    const url = peerUrl(advertiseAddress);
+    const client = await adminClient(context);
+    try {
+      const members = new EtcdMembers({
+        endpoints: await etcdEndpoints(client, clientUrl(advertiseAddress), signal),
+        credentials: await etcdCredentials(host, config.cluster.certificatesDir),
+        timeoutMs: parseDuration(config.timeouts.etcdAPICall) ?? 120_000,
+        signal,
+      });
+      const path = `${manifestsDir}/etcd.yaml`;
+      await changes.folder(config.cluster.etcd.local.dataDir, 0o700);
+      // What the members were when this one joined stays: etcd reads it only once.
+      const before = /--initial-cluster=(\S+)/.exec((await readText(host, path)) ?? '')?.[1];
+      const initial = before ?? initialClusterOf(await members.addLearner(url), config.nodeRegistration.name, url);
+      const manifest = patchText('etcd', etcdManifest(config, initial), patches);
+      const changed = await changes.file(path, manifest, { mode: 0o600 });
+      return (await members.promote(url)) || changed;
+    } finally {
+      client.close();
+    }
+  },
+};
+
+export const joinControlPlanePhases: readonly Phase<JoinContext>[] = [
+  preflightPhase,
+  ...hostPhases,
+  ...runtimePhases,
+  imagePhase('images/etcd', 'Load the image of etcd', ['pause', 'etcd'], []),
+  imagePhase(
+    'images/control-plane',
+    'Load the images of the control plane',
+    controlPlaneImages.filter((name) => name !== 'etcd'),
+    ['images/etcd'],
+  ),
+  imagePhase(
+    'images/load',
+    'Load the images of the add-ons',
+    nodeImages.filter((name) => name !== 'pause'),
+    ['images/control-plane'],
+  ),
+  downloadCertificates,
+  certificates,
+  kubeconfigs,
+  kubeletStart,
+  etcdJoin,
+  ofInit(controlPlanePhases, 'control-plane/apiserver', 'control-plane-prepare/apiserver', ['images/control-plane']),
+  ofInit(controlPlanePhases, 'control-plane/controller-manager', 'control-plane-prepare/controller-manager'),
+  ofInit(controlPlanePhases, 'control-plane/scheduler', 'control-plane-prepare/scheduler'),
+  ofInit(controlPlanePhases, 'wait-control-plane', 'wait-control-plane'),
+  ofInit(clusterPhases, 'mark-control-plane', 'control-plane-join/mark-control-plane'),
+  waitNode,
+  {
+    name: 'kubelet-finalize',
+    title: kubeletFinalize.title,
+    needed: (context) => kubeletFinalize.needed!(asInit(context)),
+    run: (context) => kubeletFinalize.run(asInit(context)),
+  },
+];
