@@ -1,6 +1,7 @@
 /** A cluster on three real hosts, from nothing to nothing: the parts run in this order on the same hosts. */
 import { afterAll, beforeAll, describe } from 'vitest';
 import { borrowed, down } from './harness.ts';
+import { badInput } from './parts/bad-input.ts';
 import { bringUp, loadTestImages, resetAndAgain } from './parts/bring-up.ts';
 import { brokenOff } from './parts/broken-off.ts';
 import { failures } from './parts/failures.ts';
@@ -16,6 +17,7 @@ describe.sequential('a cluster', () => {
   kubectlCommands();
   workloads();
   failures();
+  badInput();
   brokenOff();
   if (!borrowed) resetAndAgain();
 });
