@@ -112,9 +112,10 @@ export const clusterPhases: Phase<InitContext>[] = [
   },
 ];
 
-/** undefined when the phase bootstrap-token was skipped. */
+/** undefined when there is no usable token: the phase bootstrap-token was skipped. */
 export async function currentJoinCommand(context: InitContext): Promise<string | undefined> {
-  const { joinToken, config } = context;
+  const { admin, config, signal } = context;
+  const joinToken = context.joinToken ?? (await findUsableToken(await admin(), { signal }));
   return joinToken && joinCommand(controlPlaneServer(config), joinToken, await caPemOf(context));
 }
 
