@@ -37,6 +37,8 @@ export interface InitContext extends NodeContext {
   kubeletConfig: OpenDocument;
   /** Filled by the phase bootstrap-token. */
   joinToken?: string;
+  /** Filled by the phase upload-certs. */
+  certificateKey?: string;
   /** Filled by the phase show-join-command. */
   joinCommand?: string;
 }

@@ -11,6 +11,14 @@ interface EventBase {
   host: string;
 }
 
+/** What a command leaves behind for its user. */
+export interface Outcome {
+  joinCommand?: string;
+  kubeconfig?: string;
+  /** Made by kinit, for control planes that join; one that was given is not told again. */
+  certificateKey?: string;
+}
+
 export type PhaseEvent =
   | (EventBase & {
       type: 'started';
@@ -29,7 +37,7 @@ export type PhaseEvent =
   | (EventBase & { type: 'warning'; message: string })
   /** What a dry run would do. */
   | (EventBase & { type: 'planned'; action: string; what: string })
-  | (EventBase & { type: 'ended'; ok: true; changed: boolean; ms: number; joinCommand?: string; kubeconfig?: string })
+  | (EventBase & { type: 'ended'; ok: true; changed: boolean; ms: number } & Outcome)
   | (EventBase & { type: 'ended'; ok: false; changed: boolean; ms: number; error: EventError });
 
 /** A KinitError as it travels. */

@@ -10,6 +10,7 @@ import { kubeconfigPhases } from './kubeconfig.ts';
 import { kubeletFinalize, kubeletStart } from './kubelet.ts';
 import { checkSettings, preflight } from './preflight.ts';
 import { imagePhase, runtimePhases } from './runtime.ts';
+import { uploadCerts } from './upload-certs.ts';
 
 const preflightPhase: Phase<InitContext> = {
   name: 'preflight',
@@ -55,6 +56,7 @@ export const initPhases: readonly Phase<InitContext>[] = [
   kubeletStart,
   ...controlPlanePhases,
   ...clusterPhases,
+  uploadCerts,
   waitNode,
   kubeletFinalize,
   showJoinCommand,

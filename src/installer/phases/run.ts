@@ -9,14 +9,20 @@ import { noConfig, type ReadConfig, readConfigFile } from '../config/read-config
 import { resolveInit, resolveJoin } from '../config/resolve.ts';
 import { KinitError } from '../errors.ts';
 import { chooseCgroupDriver } from '../host/cgroups.ts';
+import { createChanges } from '../host/changes.ts';
+import { dryRunHost } from '../host/dry-run.ts';
 import { type Host, localHost, readText } from '../host/host.ts';
+import { openJournal } from '../host/journal.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
 import { readPatches } from '../patches/patches.ts';
 import { clusterKubeletConfig } from '../runtime/kubelet.ts';
 import type { InitContext, JoinContext } from './context.ts';
-import { initPhaseNames, initPhases } from './init.ts';
-import { joinPhaseNames, joinPhases } from './join.ts';
+import type { PhaseContext } from './engine.ts';
+import { initPhases } from './init.ts';
+import { findCluster, joinPhases, readCluster } from './join.ts';
+import { joinControlPlanePhases } from './join-control-plane.ts';
 import { type ResetContext, resetPhases } from './reset.ts';
+import { phasesOf, selectableNames, selectPhases } from './select.ts';
 import { runSession, type SessionOptions, type SessionResult } from './session.ts';
 
 /** A client from a kubeconfig of the host. */
@@ -47,12 +53,28 @@ function clientCache(host: Host) {
 const readConfig = (path: string | undefined): Promise<ReadConfig> =>
   path === undefined ? Promise.resolve(noConfig) : readConfigFile(path);
 
+/** `kinit init phase …`: only these. */
+export interface PhaseFlags {
+  phases?: readonly string[];
+}
+
+/** A preflight on its own only looks: what it notes in the journal is forgotten. */
+async function withoutNote(base: PhaseContext, { phases }: PhaseFlags): Promise<PhaseContext> {
+  if (phases?.join() !== 'preflight') return base;
+  const host = dryRunHost(base.host);
+  return { ...base, changes: createChanges(host, await openJournal(host)) };
+}
+
+/** Phases that preflight finds the cluster for, when they run without it. */
+const needsCluster = (name: string, _index: number, all: readonly string[]) =>
+  !all.includes('preflight') && !/^(host|runtime|images)\//.test(name);
+
 /** Given by the user: on the machine where kinit runs. */
 const patchesOf = (folder: string | undefined) =>
   folder === undefined ? [] : readPatches(localHost(), resolve(folder));
 
 export async function runInit(
-  flags: InitFlags,
+  flags: InitFlags & PhaseFlags,
   configPath: string | undefined,
   options: SessionOptions,
 ): Promise<SessionResult> {
@@ -62,11 +84,11 @@ export async function runInit(
     async (base) => {
       const { facts, host } = base;
       const file = await readConfig(configPath);
-      const config = resolveInit(flags, file, facts, initPhaseNames);
+      const config = resolveInit(flags, file, facts, selectableNames('init', initPhases));
       const cgroupDriver = chooseCgroupDriver(config.host.cgroupDriver, facts);
       const { open, close } = clientCache(host);
       const context: InitContext = {
-        ...base,
+        ...(await withoutNote(base, flags)),
         kind: 'init',
         config,
         node: config.nodeRegistration,
@@ -81,23 +103,31 @@ export async function runInit(
         superAdmin: () => open(kubeconfigPaths.superAdmin),
         kubeletConfig: clusterKubeletConfig(config.cluster, cgroupDriver, config.kubelet),
       };
-      return { phases: initPhases, context, skip: config.skipPhases, close };
+      const skip = config.skipPhases.flatMap((name) => phasesOf('init', name, initPhases) ?? [name]);
+      return { phases: selectPhases(initPhases, flags.phases), context, skip, close };
     },
-    ({ joinCommand }) => ({ joinCommand, kubeconfig: kubeconfigPaths.admin }),
+    ({ joinCommand, certificateKey, config }) => ({
+      joinCommand,
+      kubeconfig: kubeconfigPaths.admin,
+      ...(certificateKey && !config.certificateKey ? { certificateKey } : {}),
+    }),
   );
 }
 
+const allJoinPhases = [...joinPhases, ...joinControlPlanePhases];
+
 export async function runJoin(
-  flags: JoinFlags,
+  flags: JoinFlags & PhaseFlags,
   configPath: string | undefined,
   options: SessionOptions,
 ): Promise<SessionResult> {
   return runSession<JoinContext>('join', options, async (base) => {
     const { facts } = base;
     const file = await readConfig(configPath);
-    const config = resolveJoin(flags, file, facts, joinPhaseNames);
+    const config = resolveJoin(flags, file, facts, selectableNames('join', allJoinPhases));
+    const list = config.controlPlane ? joinControlPlanePhases : joinPhases;
     const context: JoinContext = {
-      ...base,
+      ...(await withoutNote(base, flags)),
       kind: 'join',
       config,
       node: config.nodeRegistration,
@@ -105,9 +135,16 @@ export async function runJoin(
       cgroupDriver: chooseCgroupDriver(config.host.cgroupDriver, facts),
       imageRepository: defaultCluster.imageRepository,
       patches: await patchesOf(config.patchesFolder),
-      nodeAddress: () => context.localAddress ?? facts.address ?? '127.0.1.1',
+      ...(config.controlPlane ? { controlPlanePort: config.controlPlane.localAPIEndpoint.bindPort } : {}),
+      nodeAddress: () =>
+        context.controlPlane?.localAPIEndpoint.advertiseAddress ?? context.localAddress ?? facts.address ?? '127.0.1.1',
     };
-    return { phases: joinPhases, context, skip: config.skipPhases };
+    if (flags.phases?.some(needsCluster)) {
+      await findCluster(context);
+      if (config.controlPlane) await readCluster(context);
+    }
+    const skip = config.skipPhases.flatMap((name) => phasesOf('join', name, list) ?? [name]);
+    return { phases: selectPhases(list, flags.phases), context, skip };
   });
 }
 
@@ -117,7 +154,7 @@ export interface ResetFlags {
   keepBundle?: boolean;
 }
 
-export function runReset(flags: ResetFlags, options: SessionOptions): Promise<SessionResult> {
+export function runReset(flags: ResetFlags & PhaseFlags, options: SessionOptions): Promise<SessionResult> {
   return runSession<ResetContext>('reset', options, async (base) => {
     if (base.facts.uid !== 0) throw new KinitError('Preflight', 'kinit must run as root', { advice: 'use sudo' });
     const context: ResetContext = {
@@ -127,6 +164,6 @@ export function runReset(flags: ResetFlags, options: SessionOptions): Promise<Se
       imageRepository: defaultCluster.imageRepository,
       keepBundle: flags.keepBundle ?? false,
     };
-    return { phases: resetPhases, context, skip: flags.skipPhases ?? [] };
+    return { phases: selectPhases(resetPhases, flags.phases), context, skip: flags.skipPhases ?? [] };
   });
 }

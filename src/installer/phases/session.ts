@@ -8,7 +8,7 @@ import type { Host } from '../host/host.ts';
 import { openJournal } from '../host/journal.ts';
 import { lockHost } from '../host/lock.ts';
 import { anyChanged, type Phase, type PhaseContext, type PhaseResult, runPhases } from './engine.ts';
-import { type EventBody, type EventError, type EventSink, eventOf } from './events.ts';
+import { type EventBody, type EventError, type EventSink, eventOf, type Outcome } from './events.ts';
 
 export interface SessionOptions {
   host: Host;
@@ -53,7 +53,7 @@ export async function runSession<C extends PhaseContext>(
   command: 'init' | 'join' | 'reset',
   options: SessionOptions,
   plan: (base: PhaseContext) => Promise<SessionPlan<C>>,
-  outcome: (context: C) => { joinCommand?: string; kubeconfig?: string } = () => ({}),
+  outcome: (context: C) => Outcome = () => ({}),
 ): Promise<SessionResult> {
   const started = performance.now();
   const ms = () => Math.round(performance.now() - started);
