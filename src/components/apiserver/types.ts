@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TypeSchema } from '../../machinery/api/schema/types.ts';
 import type { UnknownObject } from '../../machinery/api/types.ts';
+import type { FieldError } from './errors.ts';
 
 export interface GroupResource {
   /** Empty for the core group. */
@@ -43,6 +44,22 @@ export interface ResourceDescriptor {
   /** Version whose JSON lies in etcd; another version of the same resource is converted (autoscaling/v1 ↔ v2, core ↔ events.k8s.io events). */
   storage: { group: string; version: string /** `/registry/<prefix>/[namespace/]name` */; prefix: string };
   schema: TypeSchema;
+  /** Present for the resources of CustomResourceDefinitions. */
+  custom?: CustomKind;
+}
+
+/** What a CustomResourceDefinition says about one of its versions beyond its descriptor's other fields. */
+export interface CustomKind {
+  /** The rules of its schema. */
+  validate(object: UnknownObject, old: UnknownObject | undefined, subresource: string): FieldError[];
+  /** JSON paths of the scale subresource. */
+  scale?: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath?: string };
+  /** Fields that can be selected by, as `spec.color`. */
+  selectableFields: string[];
+  /** etcd may hold objects in another version: their apiVersion is written anew. */
+  converted: boolean;
+  /** The warning that every request of a deprecated version gets. */
+  deprecation?: string;
 }
 
 /** All served resources; CustomResourceDefinitions add and remove entries while the server runs. */

@@ -19,7 +19,9 @@ export const apiVersionOf = ({ group, version }: { group: string; version: strin
 
 /** True when what lies in etcd can be served as it is. */
 export const servedAsStored = (descriptor: ResourceDescriptor): boolean =>
-  descriptor.group === descriptor.storage.group && descriptor.version === descriptor.storage.version;
+  descriptor.group === descriptor.storage.group &&
+  descriptor.version === descriptor.storage.version &&
+  !descriptor.custom?.converted;
 
 /** Answers the given object itself when there is nothing to convert; never modifies it. */
 export function toServed(descriptor: ResourceDescriptor, stored: UnknownObject): UnknownObject {

@@ -44,6 +44,7 @@ export function applyKindDefaults(group: string, version: string, kind: string, 
 
 /** Custom resources: a `default` applies where the parent object exists; null counts as unset unless nullable. */
 function defaultBySchema(schema: TypeSchema, object: Fields): void {
+  if (schema.name.startsWith('io.k8s.')) return;
   for (const [name, field] of Object.entries(schema.fields)) {
     if (field.default !== undefined && (object[name] === undefined || (object[name] === null && !field.nullable))) {
       object[name] = structuredClone(field.default);

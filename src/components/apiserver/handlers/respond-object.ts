@@ -97,6 +97,7 @@ export function encodeList(
     return Buffer.from(`${head.slice(0, -1)},"items":[${text.join(',')}]}\n`);
   }
   const plain = items.map((stored) => {
+    if (descriptor.custom) return served(stored);
     const { kind: _kind, apiVersion: _version, ...rest } = served(stored);
     return rest as UnknownObject;
   });

@@ -17,19 +17,25 @@ import { encodeStored, includeObject, negotiated } from './respond-object.ts';
 
 /** Running watches, so that they can be ended when the cache had to be read anew, and counted. */
 export class Watchers {
-  readonly #ends = new Set<() => void>();
+  /** How each ends, and the prefix in etcd that it looks at. */
+  readonly #ends = new Map<() => void, string>();
 
   get size(): number {
     return this.#ends.size;
   }
 
-  add(end: () => void): () => void {
-    this.#ends.add(end);
+  add(end: () => void, prefix: string): () => void {
+    this.#ends.set(end, prefix);
     return () => this.#ends.delete(end);
   }
 
+  /** Of one resource: it is no longer served. */
+  endOf(prefix: string): void {
+    for (const [end, of] of [...this.#ends]) if (of === prefix) end();
+  }
+
   endAll(): void {
-    for (const end of [...this.#ends]) end();
+    for (const end of [...this.#ends.keys()]) end();
   }
 }
 
@@ -87,7 +93,7 @@ export async function watchObjects(
     const bookmarkTimer = bookmarks
       ? setInterval(() => stream.bookmark(deps.watchCache.revision), bookmarkMs)
       : undefined;
-    const forget = watchers.add(resolve);
+    const forget = watchers.add(resolve, descriptor.storage.prefix);
     const stop = () => resolve();
     ctx.signal.addEventListener('abort', stop, { once: true });
     stream.onOverflow = stop;

@@ -52,7 +52,7 @@ export function parseFields(descriptor: ResourceDescriptor, text: string | null)
   } catch (error) {
     throw badRequest((error as Error).message);
   }
-  const allowed = selectable[`${descriptor.group}/${descriptor.resource}`] ?? [];
+  const allowed = descriptor.custom?.selectableFields ?? selectable[`${descriptor.group}/${descriptor.resource}`] ?? [];
   return requirements.map((requirement) => {
     const field = requirement.field.replace(/^(regarding|reportingController)/, (name) => served[name] ?? name);
     const known =

@@ -11,6 +11,8 @@ import { type AuthorizationMode, authorizationModes, createAuthorizer } from '..
 import { bootstrapRbac } from '../authorization/bootstrap-policy.ts';
 import { ensureKubernetesService, maintainEndpoints } from '../bootstrap/kubernetes-service.ts';
 import { bootstrapNamespaces, bootstrapObjects } from '../bootstrap/objects.ts';
+import { createCustomResources } from '../custom-resources/controller.ts';
+import { withCustomStrategies } from '../custom-resources/strategy.ts';
 import { createDispatcher } from '../handlers/dispatch.ts';
 import type { ReadDeps } from '../handlers/read.ts';
 import { Watchers } from '../handlers/watch.ts';
@@ -99,7 +101,8 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
     { cache: reader, loopback, authorizer, registry, ...(authorizer.roles ? { roles: authorizer.roles } : {}) },
   );
   const ranges = options['service-cluster-ip-range'].map(parseRange);
-  const strategies = createStrategies({ clusterIp: ranges, nodePorts: parsePorts(options['service-node-port-range']) });
+  const builtIn = createStrategies({ clusterIp: ranges, nodePorts: parsePorts(options['service-node-port-range']) });
+  const strategies = withCustomStrategies(builtIn, registry);
   const read: ReadDeps = { registry, caches, watchCache, store, reader, admission, strategies, textOf };
   rest = read;
 
@@ -142,6 +145,8 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
   await watchCache.start(signal);
   cachesAreReady();
   await authorizer.ready();
+  const stop = new AbortController();
+  await createCustomResources({ rest: read, loopback, watchers, log }).start(stop.signal);
   const server = await listenHttps(
     {
       bindAddress: options['bind-address'],
@@ -165,7 +170,6 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
     serviceRange: options['service-cluster-ip-range'][0] as string,
     log,
   };
-  const stop = new AbortController();
   const background: Promise<void>[] = [];
   const ready = (async () => {
     await bootstrapNamespaces(deps);

@@ -25,6 +25,18 @@ export class Caches {
     return this.#watchCache.register(storage.prefix, namespaced);
   }
 
+  /** Makes the cache of a resource that is to be served, and waits until it has been read. */
+  async prepare({ storage, namespaced }: ResourceDescriptor): Promise<void> {
+    this.#watchCache.register(storage.prefix, namespaced);
+    await this.#watchCache.loaded(storage.prefix);
+  }
+
+  /** The resource is no longer served. */
+  forget({ group, resource, storage }: ResourceDescriptor): void {
+    this.#prefixOf.delete(`${group}/${resource}`);
+    this.#watchCache.unregister(storage.prefix);
+  }
+
   /** Throws for a resource that nobody serves. */
   find({ group, resource }: GroupResource): ResourceCache {
     const prefix = this.#prefixOf.get(`${group}/${resource}`);

@@ -111,7 +111,7 @@ export class ResourceCache {
     for (const object of objects) {
       seen.add(object.key);
       const previous = this.#objects.get(object.key);
-      if (previous?.revision === object.revision) continue;
+      if (previous && previous.revision >= object.revision) continue;
       this.#put(object);
       changes.push({
         type: previous ? 'MODIFIED' : 'ADDED',

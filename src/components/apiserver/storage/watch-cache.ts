@@ -28,6 +28,7 @@ export interface WatchCacheOptions {
 export class WatchCache {
   readonly #options: WatchCacheOptions;
   readonly #byPrefix = new Map<string, ResourceCache>();
+  readonly #loads = new WeakMap<ResourceCache, Promise<void>>();
   readonly #waiters: { revision: number; resolve(): void }[] = [];
   readonly #stop = new AbortController();
   #revision = 0;
@@ -59,9 +60,15 @@ export class WatchCache {
     if (!cache) {
       cache = new ResourceCache(path, namespaced);
       this.#byPrefix.set(path, cache);
-      if (this.#revision > 0) this.#loadOne(cache).catch((error: Error) => this.#options.log.error(error.message));
+      if (this.#revision > 0) this.#loads.set(cache, this.#loadLate(cache));
     }
     return cache;
+  }
+
+  /** Resolves when the cache below a prefix has been read. */
+  async loaded(prefix: string): Promise<void> {
+    const cache = this.#byPrefix.get(`${prefix}/`);
+    if (cache && !cache.loaded) await this.#loads.get(cache);
   }
 
   unregister(prefix: string): void {
@@ -117,6 +124,18 @@ export class WatchCache {
     });
     for (const [cache, objects] of items) cache.load(objects, revision);
     this.#advance(revision);
+  }
+
+  /** Reads a cache that came later than the others, until etcd answers. */
+  async #loadLate(cache: ResourceCache): Promise<void> {
+    while (!this.#stop.signal.aborted && !cache.loaded) {
+      try {
+        await this.#loadOne(cache);
+      } catch (error) {
+        this.#options.log.error({ prefix: cache.prefix, problem: (error as Error).message }, 'cannot read from etcd');
+        await delay(rewatchDelayMs.most);
+      }
+    }
   }
 
   async #loadOne(cache: ResourceCache): Promise<void> {

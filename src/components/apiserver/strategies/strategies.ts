@@ -1,12 +1,12 @@
 /** The strategies of all built-in kinds by group and resource; those that need more than a few lines have a file of their own. */
 
+import { definitionStrategy } from '../custom-resources/definition-strategy.ts';
 import { certificateSigningRequests } from './certificates.ts';
 import { jobs } from './jobs.ts';
 import { namespaces } from './namespaces.ts';
 import { pods } from './pods.ts';
 import { type ServiceRanges, servicesStrategy } from './services.ts';
 import type { Strategy } from './strategy.ts';
-import { section } from './strategy.ts';
 
 const generation: Strategy = { generation: true };
 const onUpdate: Strategy = { createOnUpdate: true };
@@ -80,12 +80,7 @@ const table: Record<string, Strategy> = {
   'admissionregistration.k8s.io/validatingadmissionpolicybindings': generation,
   'autoscaling/horizontalpodautoscalers': {},
   'storage.k8s.io/volumeattachments': {},
-  'apiextensions.k8s.io/customresourcedefinitions': {
-    generation: true,
-    prepareForCreate: (object) => {
-      section(object, 'status');
-    },
-  },
+  'apiextensions.k8s.io/customresourcedefinitions': definitionStrategy,
 };
 
 export function createStrategies(ranges: ServiceRanges): Strategies {

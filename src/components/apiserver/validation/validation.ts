@@ -17,7 +17,8 @@ export function validate(
   const rules = rulesOf(descriptor);
   const errors = metadataErrors(descriptor, object, rules.name);
   if (old) errors.push(...metadataUpdateErrors(object, old));
-  if (subresource) errors.push(...(rules.subresources?.[subresource]?.(object, old) ?? []));
+  if (descriptor.custom) errors.push(...descriptor.custom.validate(object, old, subresource));
+  else if (subresource) errors.push(...(rules.subresources?.[subresource]?.(object, old) ?? []));
   else if (old && rules.update) errors.push(...rules.update(object, old));
   else errors.push(...(rules.create?.(object) ?? []));
   return unique(errors);

@@ -1,0 +1,98 @@
+/** The CEL of validation rules: the language with the functions that Kubernetes adds to it. */
+import { isIP } from 'node:net';
+import { Environment } from '@marcbachmann/cel-js';
+import { parseQuantity } from '../../../machinery/api/quantity.ts';
+import { goPattern } from './formats.ts';
+
+export type Evaluate = (context: Record<string, unknown>) => unknown;
+
+type Order = bigint | number | string;
+
+const less = (a: Order, b: Order): boolean => a < b;
+const best = (list: Order[], better: (a: Order, b: Order) => boolean): Order => {
+  const [first, ...rest] = list;
+  if (first === undefined) throw new Error('min/max called on empty list');
+  return rest.reduce((found, item) => (better(item, found) ? item : found), first);
+};
+
+const sum = (list: Order[]): Order =>
+  list.reduce(
+    (total, item) =>
+      typeof total === 'bigint' && typeof item === 'bigint' ? total + item : Number(total) + Number(item),
+    typeof list[0] === 'number' ? 0 : 0n,
+  );
+
+const key = (value: unknown): string =>
+  JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? Number(inner) : inner));
+
+const indexIn = (list: unknown[], item: unknown): bigint =>
+  BigInt(list.findIndex((member) => key(member) === key(item)));
+const lastIndexIn = (list: unknown[], item: unknown): bigint =>
+  BigInt(list.findLastIndex((member) => key(member) === key(item)));
+
+function isUrl(text: string): boolean {
+  return URL.canParse(text) || (text.startsWith('/') && URL.canParse(text, 'http://localhost'));
+}
+
+function isQuantity(text: string): boolean {
+  try {
+    parseQuantity(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isCidr(text: string): boolean {
+  const [address = '', bits = ''] = text.split('/');
+  const family = isIP(address);
+  return family !== 0 && /^\d+$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32);
+}
+
+let environment: Environment | undefined;
+
+function rulesEnvironment(): Environment {
+  environment ??= new Environment({
+    unlistedVariablesAreDyn: false,
+    homogeneousAggregateLiterals: false,
+    enableOptionalTypes: true,
+  })
+    .registerVariable('self', 'dyn')
+    .registerVariable('oldSelf', 'dyn')
+    .registerFunction('list.sum(): dyn', sum)
+    .registerFunction('list.min(): dyn', (list: Order[]) => best(list, less))
+    .registerFunction('list.max(): dyn', (list: Order[]) => best(list, (a, b) => less(b, a)))
+    .registerFunction('list.isSorted(): bool', (list: Order[]) =>
+      list.every((item, index) => index === 0 || !less(item, list[index - 1] as Order)),
+    )
+    .registerFunction('list.indexOf(dyn): int', indexIn)
+    .registerFunction('list.lastIndexOf(dyn): int', lastIndexIn)
+    .registerFunction('string.replace(string, string): string', (text: string, from: string, to: string) =>
+      text.replaceAll(from, to),
+    )
+    .registerFunction('string.charAt(int): string', (text: string, index: bigint) => text.charAt(Number(index)))
+    .registerFunction('string.reverse(): string', (text: string) => [...text].reverse().join(''))
+    .registerFunction(
+      'string.find(string): string',
+      (text: string, pattern: string) => goPattern(pattern).exec(text)?.[0] ?? '',
+    )
+    .registerFunction('string.findAll(string): list<string>', (text: string, pattern: string) => [
+      ...(text.match(new RegExp(goPattern(pattern), 'g')) ?? []),
+    ])
+    .registerFunction('isURL(string): bool', isUrl)
+    .registerFunction('isIP(string): bool', (text: string) => isIP(text) !== 0)
+    .registerFunction('isCIDR(string): bool', isCidr)
+    .registerFunction('isQuantity(string): bool', isQuantity);
+  return environment;
+}
+
+/** Throws for an expression that cannot be read or has unknown variables or functions. */
+export function compileExpression(expression: string): Evaluate {
+  const parsed = rulesEnvironment().parse(expression);
+  const { valid, error } = parsed.check();
+  if (!valid) throw error ?? new Error('the expression cannot be checked');
+  return (context) => parsed(context);
+}
+
+/** The first line of what the CEL library says. */
+export const celProblem = (error: unknown): string => (error as Error).message.split('\n')[0] ?? '';
