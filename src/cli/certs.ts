@@ -5,6 +5,7 @@ import { defaultCertificatesDir, kubeconfigPaths, kubernetesDir } from '../insta
 import type { InitConfiguration } from '../installer/config/types.ts';
 import { KinitError } from '../installer/errors.ts';
 import { localHost } from '../installer/host/host.ts';
+import { renewableDescriptions } from '../installer/pki/renewable-names.ts';
 
 interface SourceFlags {
   certDir?: string;
@@ -64,6 +65,8 @@ function addRenewCommand(certs: Command): void {
     .command('renew')
     .argument('<name>', 'all, or a name that check-expiration prints')
     .description('make certificates again with the names that they have');
+  // For the shell's completion; what is wrong is told below, with the name that was meant.
+  renew.registeredArguments[0]!.argChoices = ['all', ...Object.keys(renewableDescriptions).sort()];
   sourceOptions(renew).action(renewNamed);
 }
 

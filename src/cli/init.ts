@@ -3,12 +3,14 @@ import type { Command } from 'commander';
 import type { InitFlags } from '../installer/config/flags.ts';
 import type { FleetFlags } from './fleet-session.ts';
 import { addInventoryOptions, addNodeOptions } from './node-options.ts';
+import { addPhaseStub } from './phase.ts';
 import { drawSession, list, type OutputFlags } from './session.ts';
 
 type Flags = InitFlags & OutputFlags & FleetFlags;
 
 export function addInitCommand(program: Command): void {
   const command = program.command('init').description('make this host the control plane of a new cluster');
+  addPhaseStub(command);
   addInventoryOptions(addNodeOptions(command))
     .option(
       '--apiserver-advertise-address <ip>',
@@ -21,6 +23,7 @@ export function addInitCommand(program: Command): void {
       list,
     )
     .option('--cert-dir <path>', 'folder of the certificates (default /etc/kubernetes/pki)')
+    .option('--certificate-key <key>', 'with --upload-certs: the key that encrypts them (default: a new one)')
     .option(
       '--control-plane-endpoint <host:port>',
       'stable address of the control plane: a DNS name or a load balancer',
@@ -34,6 +37,7 @@ export function addInitCommand(program: Command): void {
     .option('--service-dns-domain <domain>', 'DNS domain of services (default cluster.local)')
     .option('--token <token>', 'bootstrap token with which nodes join (default: a new one)')
     .option('--token-ttl <duration>', 'how long the token is valid; 0 for ever (default 24h)')
+    .option('--upload-certs', 'upload the certificates that other control planes need, for two hours')
     .action(runInitCommand);
 }
 
@@ -47,10 +51,26 @@ async function runInitCommand(flags: Flags, command: Command): Promise<void> {
   const { runInit } = await import('../installer/phases/run.ts');
   const ended = await drawSession(flags, (options) => runInit(flags, flags.config, options));
   if (!ended?.ok || flags.output === 'json') return;
-  if (ended.joinCommand) process.stdout.write(closingText(ended.joinCommand));
+  if (ended.joinCommand)
+    process.stdout.write(closingText(ended.joinCommand, ended.certificateKey ?? flags.certificateKey));
 }
 
-export function closingText(joinCommand: string): string {
+function controlPlaneText(lines: string, certificateKey: string): string {
+  return `You can now join any number of control planes by running this on each of them as root:
+
+${lines} \\
+\t--control-plane --certificate-key ${certificateKey}
+
+Please note that the certificate-key gives access to cluster sensitive data, keep it secret!
+As a safeguard, uploaded-certs will be deleted in two hours; if necessary, you can use
+"kinit init phase upload-certs --upload-certs" to reload certs afterward.
+
+`;
+}
+
+/** @param certificateKey given when certificates were uploaded */
+export function closingText(joinCommand: string, certificateKey?: string): string {
+  const lines = joinCommand.replace(' --token', ' \\\n\t--token').replace(' --discovery', ' \\\n\t--discovery');
   return `
 Your Kubernetes control plane has initialized successfully!
 
@@ -64,8 +84,8 @@ or, as root:
 
   export KUBECONFIG=/etc/kubernetes/admin.conf
 
-Then join any number of worker nodes by running this on each of them as root:
+${certificateKey ? controlPlaneText(lines, certificateKey) : ''}Then join any number of worker nodes by running this on each of them as root:
 
-${joinCommand.replace(' --token', ' \\\n\t--token').replace(' --discovery', ' \\\n\t--discovery')}
+${lines}
 `;
 }

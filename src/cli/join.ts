@@ -3,13 +3,22 @@ import type { Command } from 'commander';
 import type { JoinFlags } from '../installer/config/flags.ts';
 import type { FleetFlags } from './fleet-session.ts';
 import { addInventoryOptions, addNodeOptions } from './node-options.ts';
+import { addPhaseStub } from './phase.ts';
 import { drawSession, list, type OutputFlags } from './session.ts';
 
 type Flags = JoinFlags & OutputFlags & FleetFlags;
 
 export function addJoinCommand(program: Command): void {
   const command = program.command('join').argument('[endpoint]', 'host:port of the API server');
+  addPhaseStub(command);
   addInventoryOptions(addNodeOptions(command.description('make this host a node of an existing cluster')))
+    .option('--control-plane', 'make this host one more control plane')
+    .option('--certificate-key <key>', 'key of the certificates that a control plane has uploaded (--upload-certs)')
+    .option(
+      '--apiserver-advertise-address <ip>',
+      'with --control-plane: address at which its API server is reached (default: the one that leads to the cluster)',
+    )
+    .option('--apiserver-bind-port <port>', 'with --control-plane: port of its API server (default 6443)')
     .option('--token <token>', 'bootstrap token, for discovery and for the first certificate')
     .option('--discovery-token <token>', 'token for discovery only')
     .option(
@@ -26,6 +35,18 @@ export function addJoinCommand(program: Command): void {
     .action(runJoinCommand);
 }
 
+const controlPlaneText = `
+This node has joined the cluster as a control plane, with a member of etcd.
+
+To use the cluster from here, run as a regular user:
+
+  mkdir -p $HOME/.kube
+  sudo cp -i /etc/kubernetes/admin.conf $HOME/.kube/config
+  sudo chown $(id -u):$(id -g) $HOME/.kube/config
+
+Run "kubectl get nodes" to see this node join the cluster.
+`;
+
 async function runJoinCommand(endpoint: string | undefined, flags: Flags, command: Command): Promise<void> {
   if (flags.inventory) {
     const { drawFleet, hostArguments } = await import('./fleet-session.ts');
@@ -41,6 +62,8 @@ async function runJoinCommand(endpoint: string | undefined, flags: Flags, comman
   const ended = await drawSession(flags, (options) => runJoin({ ...flags, endpoint }, flags.config, options));
   if (!ended?.ok || flags.output === 'json' || flags.dryRun) return;
   process.stdout.write(
-    '\nThis node has joined the cluster.\n\nRun "kubectl get nodes" on the control plane to see it.\n',
+    flags.controlPlane
+      ? controlPlaneText
+      : '\nThis node has joined the cluster.\n\nRun "kubectl get nodes" on the control plane to see it.\n',
   );
 }

@@ -3,11 +3,13 @@ import { Command, CommanderError } from 'commander';
 import { asKinitError, describeError } from '../installer/errors.ts';
 import { kinitVersion } from '../machinery/version.ts';
 import { addCertsCommand } from './certs.ts';
+import { addCompletionCommand } from './completion.ts';
 import { addConfigCommand } from './config.ts';
 import { addInitCommand } from './init.ts';
 import { addInventoryCommand } from './inventory.ts';
 import { addJoinCommand } from './join.ts';
 import { addKubeconfigCommand } from './kubeconfig.ts';
+import { addPhases } from './phase.ts';
 import { addResetCommand } from './reset.ts';
 import { addTokenCommand } from './token.ts';
 import { addUpCommand } from './up.ts';
@@ -29,6 +31,7 @@ function buildProgram(): Command {
   addCertsCommand(program);
   addConfigCommand(program);
   addKubeconfigCommand(program);
+  addCompletionCommand(program);
   addVersionCommand(program);
   return program;
 }
@@ -36,7 +39,9 @@ function buildProgram(): Command {
 /** @returns the exit code */
 async function main(argv: string[]): Promise<number> {
   try {
-    await buildProgram().parseAsync(argv);
+    const program = buildProgram();
+    if (argv.includes('phase') || argv[2] === 'completion') await addPhases(program);
+    await program.parseAsync(argv);
     return 0;
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 3;

@@ -4,12 +4,14 @@ import { KinitError } from '../installer/errors.ts';
 import type { ResetFlags } from '../installer/phases/run.ts';
 import type { FleetFlags } from './fleet-session.ts';
 import { addInventoryOptions } from './node-options.ts';
+import { addPhaseStub } from './phase.ts';
 import { drawSession, list, type OutputFlags, outputOption } from './session.ts';
 
 type Flags = ResetFlags & OutputFlags & FleetFlags & { force?: boolean };
 
 export function addResetCommand(program: Command): void {
   const command = program.command('reset').description('make this host what it was before kinit');
+  addPhaseStub(command);
   addInventoryOptions(outputOption(command))
     .option('-f, --force', 'do not ask')
     .option('--cri-socket <path>', 'the container runtime that the node used, when it was not the one of kinit')

@@ -5,6 +5,7 @@ import { type Host, readText } from '../host/host.ts';
 import { type Kubeconfig, parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
 import { type AuthorityName, leafCertificates } from './catalog.ts';
 import { certificateFile } from './ensure.ts';
+import { renewableDescriptions } from './renewable-names.ts';
 
 export interface Renewable {
   /** As `kinit certs renew` takes it. */
@@ -17,20 +18,6 @@ export interface Renewable {
   file: string;
 }
 
-const descriptions: Record<string, string> = {
-  'admin.conf': 'certificate embedded in the kubeconfig file for the admin to use and for kubeadm itself',
-  'super-admin.conf': 'certificate embedded in the kubeconfig file for the super-admin',
-  'controller-manager.conf': 'certificate embedded in the kubeconfig file for the controller manager to use',
-  'scheduler.conf': 'certificate embedded in the kubeconfig file for the scheduler manager to use',
-  apiserver: 'certificate for serving the Kubernetes API',
-  'apiserver-kubelet-client': 'certificate for the API server to connect to kubelet',
-  'front-proxy-client': 'certificate for the front proxy client',
-  'etcd-server': 'certificate for serving etcd',
-  'etcd-peer': 'certificate for etcd nodes to communicate with each other',
-  'etcd-healthcheck-client': 'certificate for liveness probes to healthcheck etcd',
-  'apiserver-etcd-client': 'certificate the apiserver uses to access etcd',
-};
-
 const kubeconfigFiles = ['admin.conf', 'super-admin.conf', 'controller-manager.conf', 'scheduler.conf'];
 
 /** `etcd/server` is `etcd-server` on the command line. */
@@ -38,11 +25,11 @@ export const commandName = (file: string) => file.replace('/', '-');
 
 export const renewables: readonly Renewable[] = [
   ...kubeconfigFiles.map((file): Renewable => {
-    return { name: file, description: descriptions[file]!, authority: 'ca', kind: 'kubeconfig', file };
+    return { name: file, description: renewableDescriptions[file]!, authority: 'ca', kind: 'kubeconfig', file };
   }),
   ...leafCertificates.map(({ name: file, authority }): Renewable => {
     const name = commandName(file);
-    return { name, description: descriptions[name]!, authority, kind: 'file', file };
+    return { name, description: renewableDescriptions[name]!, authority, kind: 'file', file };
   }),
 ].sort((a, b) => (a.name < b.name ? -1 : 1));
 
