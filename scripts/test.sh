@@ -13,6 +13,9 @@ node test/images/build.ts
 rm -rf .cache/test-results
 mkdir -p .cache/test-results
 for suite in ${*:-unit integration e2e}; do
-  vitest run --project "$suite" --reporter=default --reporter=json --outputFile.json=".cache/test-results/$suite.json" || true
+  # The long suites tell how far they are.
+  reporter=verbose
+  [ "$suite" = unit ] && reporter=default
+  vitest run --project "$suite" --reporter="$reporter" --reporter=json --outputFile.json=".cache/test-results/$suite.json" || true
 done
 exec node scripts/test-summary.ts .cache/test-results ${*:-unit integration e2e}
