@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { kinitVersion } from '../../machinery/version.ts';
 import { buildImages, programImages } from './catalog.ts';
+import { bundledLibraries, withContents } from './contents.ts';
 import { architecture, type DebianRoot, openDebianRoot } from './debian-root.ts';
 import { libraryClosure } from './elf-closure.ts';
 import { hostBinaries, hostPrograms, layHostFiles } from './host-files.ts';
@@ -55,7 +56,15 @@ export async function buildBundle({
   await layHostFiles(target, bundlePrefix, { root, node, dist });
   log('building images');
   const images = await buildImages(join(target, 'images'), { root, node, dist });
-  const manifest = await writeManifest(target, architecture.debian, images, await originOf(root, repository));
+  const origin = await originOf(root, repository);
+  const records = await withContents(join(target, 'images'), images, (path) => origin(layerOrigin[path] ?? path));
+  const manifest = await writeManifest(
+    target,
+    architecture.debian,
+    records,
+    await bundledLibraries(repository),
+    (path) => origin(hostBinaries[path] ?? hostLibrary(path)),
+  );
 
   log('compressing');
   const payload = join(work, 'payload.tar.zst');
@@ -121,15 +130,16 @@ async function originOf(root: DebianRoot, repository: string) {
     version: string;
   };
   const own = { origin: 'kinit', version: kinitVersion };
-  const fromDebian = (path: string) => {
+  return (path: string) => {
+    if (/(^|\/)bin\/node$/.test(path)) return { origin: 'npm:node', version: nodePackage.version };
     const name = root.ownerOf(`/${path}`);
     return name ? { origin: `debian:${name}`, version: root.versions.get(name) ?? 'unknown' } : own;
   };
-  return (path: string) => {
-    if (path === 'bin/node') return { origin: 'npm:node', version: nodePackage.version };
-    const binary = hostBinaries[path];
-    if (binary) return fromDebian(binary);
-    if (path.startsWith('lib/')) return fromDebian(`usr/lib/${architecture.triplet}/${basename(path)}`);
-    return own;
-  };
 }
+
+/** Libraries lie flat in the bundle. */
+const hostLibrary = (path: string): string =>
+  path.startsWith('lib/') ? `usr/lib/${architecture.triplet}/${basename(path)}` : path;
+
+/** Files of images that Debian has elsewhere. */
+const layerOrigin: Record<string, string> = { pause: 'usr/bin/catatonit' };

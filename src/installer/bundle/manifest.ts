@@ -16,11 +16,29 @@ export interface FileRecord {
   version: string;
 }
 
+/** Something with a version that is inside of something else. */
+export interface Component {
+  /** As of files; `npm:<package>` for libraries in our programs. */
+  origin: string;
+  version: string;
+  /** SPDX identifier, where the origin states one. */
+  license?: string;
+}
+
+export interface ImageRecord extends ImageSummary {
+  /** What the image is made of; absent when nobody knows. */
+  contents?: Component[];
+  /** Not one of kinit's: every node loads it. */
+  added?: true;
+}
+
 export interface BundleManifest {
   kinit: string;
   kubernetes: string;
   architecture: string;
-  images: ImageSummary[];
+  images: ImageRecord[];
+  /** In the programs of ours. */
+  libraries?: Component[];
   files: FileRecord[];
 }
 
@@ -30,7 +48,7 @@ export async function sha256OfFile(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-async function filesBelow(folder: string, prefix = ''): Promise<string[]> {
+export async function filesBelow(folder: string, prefix = ''): Promise<string[]> {
   const found: string[] = [];
   for (const item of await readdir(join(folder, prefix), { withFileTypes: true })) {
     const path = prefix ? `${prefix}/${item.name}` : item.name;
@@ -44,7 +62,8 @@ async function filesBelow(folder: string, prefix = ''): Promise<string[]> {
 export async function writeManifest(
   target: string,
   architecture: string,
-  images: ImageSummary[],
+  images: ImageRecord[],
+  libraries: Component[],
   originOf: (path: string) => { origin: string; version: string },
 ): Promise<BundleManifest> {
   const files: FileRecord[] = [];
@@ -53,7 +72,16 @@ export async function writeManifest(
     const full = join(target, path);
     files.push({ path, sha256: await sha256OfFile(full), size: (await lstat(full)).size, ...originOf(path) });
   }
-  const manifest: BundleManifest = { kinit: kinitVersion, kubernetes: kubernetesVersion, architecture, images, files };
-  await writeFile(join(target, 'manifest.json'), `${JSON.stringify(manifest, null, 1)}\n`);
+  const manifest: BundleManifest = {
+    kinit: kinitVersion,
+    kubernetes: kubernetesVersion,
+    architecture,
+    images,
+    libraries,
+    files,
+  };
+  await writeFile(join(target, 'manifest.json'), formatManifest(manifest));
   return manifest;
 }
+
+export const formatManifest = (manifest: BundleManifest): string => `${JSON.stringify(manifest, null, 1)}\n`;

@@ -14,6 +14,9 @@ const manifestType = 'application/vnd.oci.image.manifest.v1+json';
 const configType = 'application/vnd.oci.image.config.v1+json';
 const layerType = 'application/vnd.oci.image.layer.v1.tar';
 
+/** Annotation of images that are not kinit's own: every node loads them. */
+export const addedMark = 'kinit.local/added';
+
 interface Descriptor {
   mediaType: string;
   digest: string;
@@ -111,16 +114,27 @@ async function writeIndex(layout: string, index: Index): Promise<void> {
 }
 
 /** The images of a layout with the digests of their manifests. */
-export async function listImages(layout: string): Promise<ImageSummary[]> {
-  return (await readIndex(layout)).manifests.map((m) => ({ reference: nameOf(m), digest: m.digest }));
+export async function listImages(layout: string): Promise<(ImageSummary & { added?: true })[]> {
+  return (await readIndex(layout)).manifests.map((m) => ({
+    reference: nameOf(m),
+    digest: m.digest,
+    ...(m.annotations?.[addedMark] ? { added: true } : {}),
+  }));
+}
+
+async function readManifest(layout: string, digest: string): Promise<{ config: Descriptor; layers: Descriptor[] }> {
+  return JSON.parse(await readFile(blobPath(layout, digest), 'utf8')) as { config: Descriptor; layers: Descriptor[] };
+}
+
+/** The layers of an image, lowest first. */
+export async function layersOf(layout: string, digest: string): Promise<{ digest: string; path: string }[]> {
+  const { layers } = await readManifest(layout, digest);
+  return layers.map((layer) => ({ digest: layer.digest, path: blobPath(layout, layer.digest) }));
 }
 
 /** Digests of everything that an image consists of. */
 async function blobsOf(layout: string, digest: string): Promise<string[]> {
-  const manifest = JSON.parse(await readFile(blobPath(layout, digest), 'utf8')) as {
-    config: Descriptor;
-    layers: Descriptor[];
-  };
+  const manifest = await readManifest(layout, digest);
   return [digest, manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)];
 }
 

@@ -1,15 +1,17 @@
 /**
  * The bundle as one file that unpacks itself with nothing but `sh`, `tail`, `tar`, `gzip` and `sha256sum` on the host:
  *
- *     | shell header, padded to headerSize | decoder.tar.gz (zstd and its loader) | payload.tar.zst |
+ *     | shell header, padded to headerSize | decoder.tar.gz (zstd and its loader) | payload.tar.zst | more.tar.zst … |
+ *
+ * What is added to a bundle later stands in further archives behind the first; a later file replaces an earlier one.
  *
  * `sh kinit-v0.1.0-linux-amd64.run` checks the payload's sha256, unpacks it beside its final place and renames it there.
  */
+import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { kinitVersion } from '../../machinery/version.ts';
-import { sha256OfFile } from './manifest.ts';
 
 const headerSize = 8192;
 
@@ -28,10 +30,11 @@ export interface RunFileInfo {
   size: number;
 }
 
-function header(decoderSize: number, payloadSha256: string): string {
+function header(decoderSize: number, partSizes: readonly number[], payloadSha256: string): string {
   const script = `#!/bin/sh
 # kinit ${kinitVersion}: unpacks itself to ${bundlePrefix} and links kinit into /usr/local/bin.
 # Usage: sh <this file> [--quiet]
+# parts: ${partSizes.join(' ')}
 set -eu
 version='${kinitVersion}'
 payload_sha256='${payloadSha256}'
@@ -58,7 +61,7 @@ mkdir -p "$draft/.decoder"
 trap 'rm -rf "$draft"' EXIT
 tail -c +${headerSize + 1} "$0" | head -c ${decoderSize} | tar -xzf - -C "$draft/.decoder" || fail "cannot unpack to $draft (disk full?)"
 d="$draft/.decoder"
-tail -c +${headerSize + decoderSize + 1} "$0" | "$d/loader" --library-path "$d" "$d/zstd" -dc --long=27 | tar -xf - -C "$draft" --no-same-owner \\
+tail -c +${headerSize + decoderSize + 1} "$0" | "$d/loader" --library-path "$d" "$d/zstd" -dc --long=27 | tar -xif - -C "$draft" --no-same-owner \\
   || fail "cannot unpack to $draft (disk full?)"
 rm -rf "$d"
 [ -s "$draft/manifest.json" ] || fail "the payload did not unpack completely to $draft (disk full?)"
@@ -77,20 +80,56 @@ exit 0
   return script + '\n'.repeat(headerSize - Buffer.byteLength(script));
 }
 
+/** A piece of a file; without `size` all of it. */
+export interface FilePart {
+  path: string;
+  start?: number;
+  size?: number;
+}
+
+async function* contentOf(parts: readonly FilePart[]): AsyncGenerator<Buffer> {
+  for (const { path, start = 0, size } of parts) {
+    const end = size === undefined ? {} : { end: start + size - 1 };
+    if (size !== 0) yield* createReadStream(path, { start, ...end, highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>;
+  }
+}
+
+const sizeOf = async ({ path, size }: FilePart): Promise<number> => size ?? (await stat(path)).size;
+
 /** Puts header, decoder and payload together. */
-export async function writeRunFile(target: string, decoder: string, payload: string): Promise<RunFileInfo> {
-  const decoderSize = (await stat(decoder)).size;
-  const payloadSha256 = await sha256OfFile(payload);
+export async function writeRunFile(
+  target: string,
+  decoder: string | FilePart,
+  ...payload: (string | FilePart)[]
+): Promise<RunFileInfo> {
+  const partOf = (part: string | FilePart): FilePart => (typeof part === 'string' ? { path: part } : part);
+  const parts = payload.map(partOf);
+  const hash = createHash('sha256');
+  for await (const chunk of contentOf(parts)) hash.update(chunk);
+  const payloadSha256 = hash.digest('hex');
   const draft = `${target}.draft`;
-  await writeFile(draft, header(decoderSize, payloadSha256), { mode: 0o755 });
-  for (const part of [decoder, payload])
-    await pipeline(createReadStream(part), createWriteStream(draft, { flags: 'a' }));
+  const text = header(await sizeOf(partOf(decoder)), await Promise.all(parts.map(sizeOf)), payloadSha256);
+  await writeFile(draft, text, { mode: 0o755 });
+  await pipeline(contentOf([partOf(decoder), ...parts]), createWriteStream(draft, { flags: 'a' }));
   await rename(draft, target);
   return { version: kinitVersion, payloadSha256, size: (await stat(target)).size };
 }
 
+/** Where the parts of a bundle's file are. */
+export interface RunFileLayout extends RunFileInfo {
+  decoder: FilePart;
+  /** Archives, each compressed by itself. */
+  parts: FilePart[];
+}
+
 /** Reads a bundle's header. Throws when the file is not a kinit bundle. */
 export async function readRunFile(path: string): Promise<RunFileInfo> {
+  const { version, payloadSha256, size } = await readRunLayout(path);
+  return { version, payloadSha256, size };
+}
+
+/** As readRunFile, with the places of the archives. */
+export async function readRunLayout(path: string): Promise<RunFileLayout> {
   const handle = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
     throw new Error(`cannot open the bundle ${path}: ${error.code}; build it with: kinit bundle build`);
   });
@@ -100,7 +139,15 @@ export async function readRunFile(path: string): Promise<RunFileInfo> {
     const version = /^version='([^']+)'$/m.exec(text)?.[1];
     const payloadSha256 = /^payload_sha256='([0-9a-f]{64})'$/m.exec(text)?.[1];
     if (!version || !payloadSha256) throw new Error(`${path} is not a kinit bundle (no kinit header)`);
-    return { version, payloadSha256, size: (await handle.stat()).size };
+    const { size } = await handle.stat();
+    const decoderSize = Number(/\| head -c (\d+) \|/.exec(text)?.[1] ?? 0);
+    const begin = headerSize + decoderSize;
+    const sizes = /^# parts: ([\d ]+)$/m.exec(text)?.[1]?.split(' ').map(Number) ?? [size - begin];
+    const parts = sizes.map((each, index) => {
+      const before = sizes.slice(0, index).reduce((sum, other) => sum + other, 0);
+      return { path, start: begin + before, size: each };
+    });
+    return { version, payloadSha256, size, decoder: { path, start: headerSize, size: decoderSize }, parts };
   } finally {
     await handle.close();
   }

@@ -1,0 +1,98 @@
+/** A bundle of a few bytes, and image archives as other tools write them, for tests. */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { pack } from 'tar-stream';
+import { file } from '../../../src/installer/bundle/layer.ts';
+import { filesBelow, writeManifest } from '../../../src/installer/bundle/manifest.ts';
+import { addImage, addLayer, createLayout } from '../../../src/installer/bundle/oci-layout.ts';
+import { writeRunFile } from '../../../src/installer/bundle/run-file.ts';
+
+export const ownImage = 'kinit.local/pause:3.10.1';
+
+export async function tarOf(files: Record<string, string | Buffer>): Promise<Buffer> {
+  const tar = pack();
+  for (const [name, content] of Object.entries(files)) tar.entry({ name }, content);
+  tar.finalize();
+  return buffer(tar);
+}
+
+/** @returns the folder of the payload, and the `.run` file made of it */
+export async function smallBundle(at: string): Promise<{ folder: string; run: string }> {
+  const folder = join(at, 'payload');
+  const layout = join(folder, 'images');
+  await createLayout(layout);
+  const layer = await addLayer(layout, [file('pause', Buffer.from('static'), 0o755)]);
+  const image = await addImage(layout, ownImage, [layer], { Entrypoint: ['/pause'] });
+  await mkdir(join(folder, 'bin'));
+  await writeFile(join(folder, 'bin/tool'), 'a tool');
+  const contents = [{ origin: 'debian:catatonit', version: '0.2.1-2' }];
+  await writeManifest(
+    folder,
+    'amd64',
+    [{ ...image, contents }],
+    [{ origin: 'npm:@scope/lib', version: '1.2.3', license: 'MIT' }],
+    (path) => ({ origin: path === 'bin/tool' ? 'debian:tool' : 'kinit', version: '1:2-3' }),
+  );
+  return { folder, run: await runFileOf(folder, at) };
+}
+
+/** The folder as it is, damaged or not, as a file that unpacks itself. */
+export async function runFileOf(folder: string, at: string): Promise<string> {
+  const files: Record<string, Buffer> = {};
+  for (const path of await filesBelow(folder)) files[`./${path}`] = await readFile(join(folder, path));
+  await writeFile(join(at, 'payload.tar.zst'), zstdCompressSync(await tarOf(files)));
+  await writeFile(join(at, 'decoder.tar.gz'), gzipSync('decoder'));
+  const run = join(at, 'kinit.run');
+  await writeRunFile(run, join(at, 'decoder.tar.gz'), join(at, 'payload.tar.zst'));
+  return run;
+}
+
+export const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex');
+
+const config = JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [] } });
+
+/** As docker save wrote it before version 25: layers as tars, names in manifest.json. */
+export async function dockerArchive(tags: string[] | null, layer: Buffer): Promise<Buffer> {
+  return tarOf({
+    [`${sha256(config)}.json`]: config,
+    'abc/layer.tar': layer,
+    'manifest.json': JSON.stringify([{ Config: `${sha256(config)}.json`, RepoTags: tags, Layers: ['abc/layer.tar'] }]),
+    repositories: '{}',
+  });
+}
+
+export interface OciParts {
+  annotations?: Record<string, string>;
+  /** Wrapped in an index for several platforms. */
+  platforms?: string[];
+  /** Left out of the archive. */
+  without?: 'layer';
+}
+
+export async function ociArchive(layer: Buffer, { annotations, platforms, without }: OciParts): Promise<Buffer> {
+  const blobs: Record<string, string | Buffer> = {};
+  const blob = (mediaType: string, content: string | Buffer) => {
+    blobs[`blobs/sha256/${sha256(content)}`] = content;
+    return { mediaType, digest: `sha256:${sha256(content)}`, size: content.length };
+  };
+  const type = (name: string) => `application/vnd.oci.image.${name}`;
+  const layerBlob = blob(type('layer.v1.tar'), layer);
+  if (without === 'layer') delete blobs[`blobs/sha256/${sha256(layer)}`];
+  const manifest = blob(
+    type('manifest.v1+json'),
+    JSON.stringify({ schemaVersion: 2, config: blob(type('config.v1+json'), config), layers: [layerBlob] }),
+  );
+  const top = platforms
+    ? blob(
+        type('index.v1+json'),
+        JSON.stringify({
+          manifests: platforms.map((architecture) => ({ ...manifest, platform: { os: 'linux', architecture } })),
+        }),
+      )
+    : manifest;
+  const index = { schemaVersion: 2, manifests: [{ ...top, ...(annotations ? { annotations } : {}) }] };
+  return tarOf({ 'oci-layout': '{}', 'index.json': JSON.stringify(index), ...blobs });
+}
