@@ -17,6 +17,8 @@ const groupTitles: Record<string, string> = {
   certs: 'Make certificates and keys',
   'cleanup-node': 'Undo what init or join did to this host',
   'control-plane': 'Start the components of the control plane',
+  'control-plane-join': 'Make this host a control plane of the cluster',
+  'control-plane-prepare': 'Prepare this host for the control plane',
   etcd: 'Start etcd',
   host: 'Prepare the host',
   images: 'Load images into the container runtime',
@@ -37,7 +39,10 @@ export async function addPhases(program: Command): Promise<void> {
   const { joinPhases } = await import('../installer/phases/join.ts');
   const { resetPhases } = await import('../installer/phases/reset.ts');
   fill(program, 'init', initPhases);
-  fill(program, 'join', joinPhases);
+  const { joinControlPlanePhases } = await import('../installer/phases/join-control-plane.ts');
+  fill(program, 'join', [
+    ...new Map([...joinControlPlanePhases, ...joinPhases].map((one) => [one.name, one])).values(),
+  ]);
   fill(program, 'reset', resetPhases);
 }
 
@@ -64,6 +69,8 @@ function addPhase(root: Command, command: PhaseCommand, name: string, phases: re
 
 function allTitle(command: PhaseCommand, name: string): string {
   if (name === 'kubelet-finalize/enable-client-cert-rotation') return "Let the kubelet's certificate be rotated";
+  if (name === 'control-plane-prepare/control-plane') return 'Start the components of the control plane';
+  if (name === 'control-plane-join/etcd') return 'Add a member to etcd';
   if (kubeadmNames[command][name]?.length === 0)
     return "Nothing to do: a phase of kubeadm's that kinit needs no step for";
   return `All phases of ${groupOf(name)}`;

@@ -11,12 +11,14 @@ export const kubeadmNames: Record<PhaseCommand, Record<string, readonly string[]
   init: {
     'kubelet-finalize/all': ['kubelet-finalize'],
     'kubelet-finalize/enable-client-cert-rotation': ['kubelet-finalize'],
-    'upload-certs': [],
   },
   join: {
-    'control-plane-prepare': [],
-    'control-plane-join': [],
-    'wait-control-plane': [],
+    'control-plane-prepare/control-plane': [
+      'control-plane-prepare/apiserver',
+      'control-plane-prepare/controller-manager',
+      'control-plane-prepare/scheduler',
+    ],
+    'control-plane-join/etcd': ['etcd-join'],
   },
   reset: {
     preflight: [],
@@ -43,7 +45,7 @@ export function phasesOf(
   const names = phases.map((phase) => phase.name);
   if (names.includes(name)) return [name];
   const known = kubeadmNames[command][name];
-  if (known && !(known.length === 0 && names.some((one) => groupOf(one) === name))) return known;
+  if (known) return known;
   // A whole node is cleaned up with all that reset does.
   if (command === 'reset' && ['cleanup-node', 'cleanup-node/all'].includes(name)) return names;
   const group = names.filter((one) => one.startsWith(`${name.replace(/\/all$/, '')}/`));

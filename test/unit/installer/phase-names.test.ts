@@ -9,10 +9,11 @@ import { parseConfig } from '../../../src/installer/config/read-config.ts';
 import { resolveInit } from '../../../src/installer/config/resolve.ts';
 import { initPhases } from '../../../src/installer/phases/init.ts';
 import { joinPhases } from '../../../src/installer/phases/join.ts';
+import { joinControlPlanePhases } from '../../../src/installer/phases/join-control-plane.ts';
 import { resetPhases } from '../../../src/installer/phases/reset.ts';
 import { phasesOf, selectableNames } from '../../../src/installer/phases/select.ts';
 
-const lists = { init: initPhases, join: joinPhases, reset: resetPhases };
+const lists = { init: initPhases, join: [...joinPhases, ...joinControlPlanePhases], reset: resetPhases };
 
 /** Command lines of kubeadm v1.36 for one phase each. */
 const kubeadmPhases: Record<keyof typeof lists, string> = {
@@ -24,7 +25,9 @@ const kubeadmPhases: Record<keyof typeof lists, string> = {
     upload-config kubeadm; upload-config kubelet; upload-certs; mark-control-plane; bootstrap-token;
     kubelet-finalize all; kubelet-finalize enable-client-cert-rotation; addon all; addon coredns; addon kube-proxy;
     show-join-command`,
-  join: 'preflight; kubelet-start',
+  join: `preflight; control-plane-prepare all; control-plane-prepare download-certs; control-plane-prepare certs;
+    control-plane-prepare kubeconfig; control-plane-prepare control-plane; kubelet-start; etcd-join;
+    kubelet-wait-bootstrap; control-plane-join all; control-plane-join mark-control-plane; wait-control-plane`,
   reset: 'preflight; remove-etcd-member; cleanup-node',
 };
 
