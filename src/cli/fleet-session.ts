@@ -34,6 +34,7 @@ const ownFlags = new Set([
   'timings',
 ]);
 const perHostFlags: Record<string, string> = {
+  controlPlane: 'the roles of the inventory say which hosts are control planes',
   nodeName: 'give nodeName to the host in the inventory',
   apiserverAdvertiseAddress: 'give localAPIEndpoint.advertiseAddress in a --config file',
 };
@@ -42,6 +43,7 @@ const secretFlags: Record<string, string> = {
   token: 'kinit makes a token itself; another one can be given in a --config file',
   discoveryToken: 'give it in a --config file',
   tlsBootstrapToken: 'give it in a --config file',
+  certificateKey: 'kinit makes a key itself',
   discoveryFile: 'it would have to be on each of the hosts; give the endpoint with --token instead',
 };
 

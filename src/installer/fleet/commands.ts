@@ -1,16 +1,17 @@
 /** The commands over an inventory: init, join, up, reset. */
 import type { Node } from '../../machinery/api/types.ts';
 import { transferFolder } from '../bundle/run-file.ts';
-import { bundlePaths, kubeconfigPaths, linkDir } from '../config/paths.ts';
+import { bundlePaths, linkDir } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import type { InventoryHost } from '../inventory/types.ts';
-import { createJoinSecret, ensureLabels, fetchKubeconfig, findNodes, waitForNodes } from './cluster.ts';
-import { initDocuments, type JoinSecret, joinByFileDocuments, joinDocuments } from './documents.ts';
+import { ensureLabels, fetchKubeconfig, findNodes, waitForNodes } from './cluster.ts';
+import { ensureEndpoint, founderOf } from './control-planes.ts';
+import { initDocuments, type JoinSecret } from './documents.ts';
 import type { FleetSink } from './events.ts';
 import { fleetError, type HostFailure } from './failures.ts';
 import { Fleet, type Member } from './fleet.ts';
+import { argumentsOf, isMember, joinAll, joinOn, planned, secretFor } from './joining.ts';
 import { controlPlaneOf, type FleetCommandOptions, isControlPlane, type Plan, planOf, serverFor } from './plan.ts';
-import { hasBundle } from './ship.ts';
 
 export type { FleetCommandOptions } from './plan.ts';
 
@@ -79,56 +80,18 @@ function others(fleet: Fleet, failures: readonly HostFailure[], joined: readonly
   return texts.length ? texts.join('; ') : undefined;
 }
 
-const argumentsOf = ({ arguments: given = [], dryRun }: FleetCommandOptions) => [
-  ...given,
-  ...(dryRun ? ['--dry-run'] : []),
-];
-
-/** A dry run changes nothing, not even by copying the bundle: without it there is only this to say. */
-function planned(fleet: Fleet, { name, facts }: Member, command: string): boolean {
-  if (hasBundle(facts, fleet.bundle)) return false;
-  const what = `the bundle to the host, and run kinit ${command}`;
-  fleet.emit({ type: 'planned', host: name, action: 'copy', what });
-  return true;
-}
-
 async function initOn(fleet: Fleet, member: Member, plan: Plan, options: FleetCommandOptions): Promise<void> {
   if (options.dryRun && planned(fleet, member, 'init')) return;
   const config = initDocuments(plan.inventory, member.host, member.facts, plan.given);
   await fleet.run(member, { command: 'init', arguments: argumentsOf(options), config });
 }
 
-async function joinOn(
-  fleet: Fleet,
-  member: Member,
-  plan: Plan,
-  options: FleetCommandOptions,
-  secret: JoinSecret | undefined,
-): Promise<void> {
-  if (options.dryRun && planned(fleet, member, 'join')) return;
-  const { host, facts } = member;
-  // A node finds its cluster again by its own kubeconfig; no token is needed.
-  const config =
-    facts.isNode || !secret
-      ? joinByFileDocuments(host, facts, kubeconfigPaths.kubelet, plan.given)
-      : joinDocuments(host, facts, secret, plan.given);
-  await fleet.run(member, { command: 'join', arguments: argumentsOf(options), config });
-}
-
-async function secretFor(fleet: Fleet, controlPlane: Member, signal: AbortSignal): Promise<JoinSecret> {
-  let secret: JoinSecret | undefined;
-  await fleet.step(controlPlane.name, 'token', 'Create a token for joining', async () => {
-    secret = await createJoinSecret(controlPlane.connection, signal);
-    return { changed: true };
-  });
-  return secret as unknown as JoinSecret;
-}
-
-/** `kinit init --inventory`: makes the control plane. */
+/** `kinit init --inventory`: makes the first control plane. */
 export async function initFleet(options: FleetCommandOptions): Promise<FleetResult> {
   const plan = await planOf(options);
   const host = controlPlaneOf(plan);
   return inFleet([host], options, async (fleet) => {
+    ensureEndpoint(fleet, plan);
     const { failures } = await fleet.all(fleet.members, async (member) => {
       if (!options.dryRun) await fleet.supply(member);
       await initOn(fleet, member, plan, options);
@@ -138,70 +101,57 @@ export async function initFleet(options: FleetCommandOptions): Promise<FleetResu
   });
 }
 
-/** `kinit join --inventory`: joins the workers to the control plane of the inventory, or to the one that is named. */
+/** `kinit join --inventory`: joins the others to the first control plane of the inventory, or workers to the one that is named. */
 export async function joinFleet(options: JoinOptions): Promise<FleetResult> {
   const plan = await planOf(options);
-  const workers = plan.hosts.filter((host) => !isControlPlane(host));
-  if (workers.length === 0) throw new KinitError('Usage', `there is no worker to join in ${plan.inventory.path}`);
+  const first = controlPlaneOf(plan);
+  const hosts = plan.hosts.filter((host) => (options.secret ? !isControlPlane(host) : host !== first));
+  if (hosts.length === 0) throw new KinitError('Usage', `there is no host to join in ${plan.inventory.path}`);
   const asks = options.secret === undefined && !options.dryRun;
-  const controlPlane = asks ? controlPlaneOf(plan) : undefined;
-  return inFleet([...(controlPlane ? [controlPlane] : []), ...workers], options, async (fleet) => {
-    const members = fleet.members.filter(({ host }) => !isControlPlane(host));
-    let secret = options.secret;
-    if (controlPlane && members.some(({ facts }) => !facts.isNode)) {
-      const member = fleet.member(controlPlane.name);
-      if (!member.facts.isControlPlane) {
-        throw new KinitError('Preflight', 'this host is no control plane yet', {
-          host: member.name,
-          advice: 'run kinit init --inventory first, or kinit up; nothing was changed',
-        });
-      }
-      secret = await secretFor(fleet, member, options.signal);
+  return inFleet([...(asks ? [first] : []), ...hosts], options, async (fleet) => {
+    const { secret, signal } = options;
+    const founder = asks ? founderOf(fleet, plan) : undefined;
+    const members = fleet.members.filter((member) => member !== founder && hosts.includes(member.host));
+    if (founder && !founder.facts.isControlPlane && members.some((member) => !isMember(member))) {
+      throw new KinitError('Preflight', 'this host is no control plane yet', {
+        host: founder.name,
+        advice: 'run kinit init --inventory first, or kinit up; nothing was changed',
+      });
     }
-    const { done, failures } = await fleet.all(members, async (member) => {
-      if (!options.dryRun) await fleet.supply(member);
-      await joinOn(fleet, member, plan, options, secret);
+    const { joined, failures } = await joinAll({
+      fleet,
+      plan,
+      options,
+      members,
+      secret: async () => (founder ? secretFor(fleet, founder, members, plan, signal) : secret),
     });
-    if (failures.length) throw fleetError(failures, others(fleet, failures, [...done.keys()]));
+    if (failures.length) throw fleetError(failures, others(fleet, failures, joined));
     return [];
   });
 }
 
-/** `kinit up`: a control plane, workers, all Ready, and a kubeconfig; again and again with the same result. */
+/** `kinit up`: control planes, workers, all Ready, and a kubeconfig; again and again with the same result. */
 export async function upFleet(options: UpOptions): Promise<FleetResult> {
   const plan = await planOf(options);
-  const controlPlane = controlPlaneOf(plan);
-  const hosts = plan.hosts.includes(controlPlane) ? plan.hosts : [controlPlane, ...plan.hosts];
+  const first = controlPlaneOf(plan);
+  const hosts = plan.hosts.includes(first) ? plan.hosts : [first, ...plan.hosts];
   return inFleet(hosts, options, async (fleet) => {
     const { signal, dryRun } = options;
-    const first = fleet.member(controlPlane.name);
-    const needsToken = fleet.members.some(({ facts, host }) => !facts.isNode && !isControlPlane(host));
-    const ready = Promise.withResolvers<JoinSecret | undefined>();
-    ready.promise.catch(() => undefined);
-    const notMade = new KinitError('Command', 'the control plane was not made');
-    const waitsInVain = new Set<string>();
-    const outcomes = await fleet.all(fleet.members, async (member) => {
-      if (member === first) {
-        try {
-          if (!dryRun) await fleet.supply(member);
-          await initOn(fleet, member, plan, options);
-          ready.resolve(needsToken && !dryRun ? await secretFor(fleet, member, signal) : undefined);
-        } catch (error) {
-          ready.reject(notMade);
-          throw error;
-        }
-        return;
-      }
-      if (!dryRun) await fleet.supply(member);
-      const secret = await ready.promise.catch(() => {
-        waitsInVain.add(member.name);
-      });
-      if (!waitsInVain.has(member.name)) await joinOn(fleet, member, plan, options, secret as JoinSecret | undefined);
-    });
-    const joined = [...outcomes.done.keys()].filter((name) => !waitsInVain.has(name));
-    if (outcomes.failures.length) throw fleetError(outcomes.failures, others(fleet, outcomes.failures, joined));
+    ensureEndpoint(fleet, plan);
+    const founder = founderOf(fleet, plan);
+    const members = fleet.members.filter((member) => member !== founder);
+    const makeFounder = async () => {
+      if (!dryRun) await fleet.supply(founder);
+      // A control plane that has joined and outlived the first one is one like any other.
+      if (founder.facts.isControlPlane && !founder.facts.isFounder)
+        await joinOn(fleet, founder, plan, options, undefined);
+      else await initOn(fleet, founder, plan, options);
+      return dryRun ? undefined : secretFor(fleet, founder, members, plan, signal);
+    };
+    const { joined, failures } = await joinAll({ fleet, plan, options, members, founder, secret: makeFounder });
+    if (failures.length) throw fleetError(failures, others(fleet, failures, joined));
     if (dryRun) return [];
-    return finishUp(fleet, first, plan, options);
+    return finishUp(fleet, founder, plan, options);
   });
 }
 
@@ -225,7 +175,7 @@ async function finishUp(fleet: Fleet, first: Member, plan: Plan, options: UpOpti
   return nodes;
 }
 
-/** `kinit reset --inventory`: workers first, then the control plane. */
+/** `kinit reset --inventory`: workers first, then the control planes, one after the other and the first one last. */
 export async function resetFleet(options: FleetCommandOptions): Promise<FleetResult> {
   const plan = await planOf(options);
   return inFleet(
@@ -239,7 +189,10 @@ export async function resetFleet(options: FleetCommandOptions): Promise<FleetRes
       const done: string[] = [];
       for (const group of [
         fleet.members.filter(({ host }) => !isControlPlane(host)),
-        fleet.members.filter(({ host }) => isControlPlane(host)),
+        ...fleet.members
+          .filter(({ host }) => isControlPlane(host))
+          .reverse()
+          .map((member) => [member]),
       ]) {
         const outcome = await fleet.all(group, reset);
         done.push(...outcome.done.keys());

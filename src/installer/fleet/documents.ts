@@ -16,6 +16,8 @@ export interface JoinSecret {
   token: string;
   apiServerEndpoint: string;
   caCertHashes: string[];
+  /** For control planes that join. */
+  certificateKey?: string;
 }
 
 /** The inventory's address, when it is one that the host itself has: then it is the node's, on hosts with several. */
@@ -96,18 +98,43 @@ export function initDocuments(
   });
 }
 
-/** For `kinit join` on the host. Holds the token. */
+/** What makes a joining host a control plane. */
+function controlPlanePart(
+  host: InventoryHost,
+  facts: HostFacts,
+  given: GivenDocuments,
+  certificateKey: string | undefined,
+): Pick<Untyped<'JoinConfiguration'>, 'controlPlane'> {
+  if (!host.roles.includes('control-plane')) return {};
+  const { controlPlane } = given.JoinConfiguration ?? {};
+  const address = ownAddress(host, facts);
+  return {
+    controlPlane: {
+      ...controlPlane,
+      localAPIEndpoint: { ...(address ? { advertiseAddress: address } : {}), ...controlPlane?.localAPIEndpoint },
+      ...(certificateKey ? { certificateKey } : {}),
+    },
+  };
+}
+
+/** For `kinit join` on the host. Holds the token and the certificate key. */
 export function joinDocuments(
   host: InventoryHost,
   facts: HostFacts,
-  secret: JoinSecret,
+  { certificateKey, ...bootstrapToken }: JoinSecret,
   given: GivenDocuments,
 ): string {
   return textOf({
     JoinConfiguration: {
       ...given.JoinConfiguration,
-      nodeRegistration: nodeRegistration(host, facts, given.JoinConfiguration?.nodeRegistration, false),
-      discovery: { ...given.JoinConfiguration?.discovery, bootstrapToken: secret },
+      nodeRegistration: nodeRegistration(
+        host,
+        facts,
+        given.JoinConfiguration?.nodeRegistration,
+        host.roles.includes('control-plane'),
+      ),
+      ...controlPlanePart(host, facts, given, certificateKey),
+      discovery: { ...given.JoinConfiguration?.discovery, bootstrapToken },
     },
     HostConfiguration: { ...given.HostConfiguration, ...host.settings },
     ...passedOn(given),
@@ -124,7 +151,13 @@ export function joinByFileDocuments(
   return textOf({
     JoinConfiguration: {
       ...given.JoinConfiguration,
-      nodeRegistration: nodeRegistration(host, facts, given.JoinConfiguration?.nodeRegistration, false),
+      nodeRegistration: nodeRegistration(
+        host,
+        facts,
+        given.JoinConfiguration?.nodeRegistration,
+        host.roles.includes('control-plane'),
+      ),
+      ...controlPlanePart(host, facts, given, undefined),
       discovery: { file: { kubeConfigPath } },
     },
     HostConfiguration: { ...given.HostConfiguration, ...host.settings },

@@ -1,6 +1,6 @@
 /** What is known of a host after one round trip. */
 import { bundlePrefix, type RunFileInfo, transferFolder } from '../bundle/run-file.ts';
-import { kubeconfigPaths } from '../config/paths.ts';
+import { kubeconfigPaths, manifestsDir } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { stateFolder } from '../host/journal.ts';
 import type { InventoryHost } from '../inventory/types.ts';
@@ -24,6 +24,8 @@ export interface HostFacts {
   freeForBundle: number;
   isNode: boolean;
   isControlPlane: boolean;
+  /** `kinit init` ran there. */
+  isFounder: boolean;
   /** kinit has changed this host. */
   hasJournal: boolean;
 }
@@ -46,7 +48,8 @@ echo freeForTransfer=$(free /var/tmp)
 d=/opt; [ -d $d ] || d=/
 echo freeForBundle=$(free $d)
 [ -e ${kubeconfigPaths.kubelet} ] && echo isNode=1
-[ -e ${kubeconfigPaths.admin} ] && echo isControlPlane=1
+[ -e ${manifestsDir}/kube-apiserver.yaml ] && echo isControlPlane=1
+[ -e ${kubeconfigPaths.superAdmin} ] && echo isFounder=1
 [ -e ${stateFolder} ] && echo hasJournal=1
 echo end=1
 `;
@@ -84,6 +87,7 @@ export async function gatherFacts(
     freeForBundle: number('freeForBundle'),
     isNode: values.has('isNode'),
     isControlPlane: values.has('isControlPlane'),
+    isFounder: values.has('isFounder'),
     hasJournal: values.has('hasJournal'),
   };
 }

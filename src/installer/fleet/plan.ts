@@ -46,15 +46,14 @@ export async function planOf(options: FleetCommandOptions): Promise<Plan> {
 
 export const isControlPlane = ({ roles }: InventoryHost) => roles.includes('control-plane');
 
-/** The one control plane of the inventory, whether limited to or not. */
-export function controlPlaneOf({ inventory }: Plan): InventoryHost {
-  const found = inventory.hosts.filter(isControlPlane);
-  if (found.length === 1) return found[0]!;
-  throw new KinitError(
-    'Validation',
-    `${inventory.path}: ${found.map(({ name }) => name).join(' and ')} have the role control-plane; this release makes one`,
-    { advice: 'give the role to one host' },
-  );
+/** In the inventory's order, whether limited to or not. */
+export const controlPlanesOf = ({ inventory }: Plan): InventoryHost[] => inventory.hosts.filter(isControlPlane);
+
+/** The first control plane of the inventory, whether limited to or not. */
+export function controlPlaneOf(plan: Plan): InventoryHost {
+  const [first] = controlPlanesOf(plan);
+  if (first) return first;
+  throw new KinitError('Validation', `${plan.inventory.path}: no host has the role control-plane`);
 }
 
 /** The API server as the workstation reaches it: by the inventory's address when the host does not know that one itself. */

@@ -26,6 +26,7 @@ const facts = (more: Partial<HostFacts> = {}): HostFacts => ({
   freeForBundle: 10 << 20,
   isNode: false,
   isControlPlane: false,
+  isFounder: false,
   hasJournal: false,
   ...more,
 });

@@ -1,0 +1,50 @@
+/** Several control planes in an inventory: the one that others join, the endpoint that they share, and the order. */
+import { joinHostPort } from '../config/cidr.ts';
+import { defaultBindPort } from '../config/defaults.ts';
+import { bundlePaths } from '../config/paths.ts';
+import { KinitError } from '../errors.ts';
+import { parseEvent } from '../phases/events.ts';
+import { type Connection, quote } from './connection.ts';
+import { ownAddress } from './documents.ts';
+import type { Fleet, Member } from './fleet.ts';
+import { controlPlanesOf, isControlPlane, type Plan } from './plan.ts';
+
+/** The control plane that is there already; on a new cluster the inventory's first. */
+export function founderOf(fleet: Fleet, plan: Plan): Member {
+  const members = fleet.members.filter(({ host }) => isControlPlane(host));
+  const found =
+    members.find(({ facts }) => facts.isControlPlane && facts.isFounder) ??
+    members.find(({ facts }) => facts.isControlPlane);
+  return found ?? fleet.member(controlPlanesOf(plan)[0]!.name);
+}
+
+/**
+ * Control planes need an address that all of them share. When neither inventory nor configuration names one, it is the
+ * address of the inventory's first control plane; the plan has it from then on.
+ */
+export function ensureEndpoint(fleet: Fleet, plan: Plan): void {
+  const { inventory, given } = plan;
+  const [first, second] = controlPlanesOf(plan);
+  if (!first || !second) return;
+  if (inventory.cluster.controlPlaneEndpoint ?? given.ClusterConfiguration?.controlPlaneEndpoint) return;
+  const { facts } = fleet.member(first.name);
+  const { advertiseAddress, bindPort = defaultBindPort } = given.InitConfiguration?.localAPIEndpoint ?? {};
+  const endpoint = joinHostPort(advertiseAddress ?? ownAddress(first, facts) ?? first.address, bindPort);
+  plan.inventory = { ...inventory, cluster: { ...inventory.cluster, controlPlaneEndpoint: endpoint } };
+  const message = `no controlPlaneEndpoint is named: all nodes use ${endpoint}, the address of ${first.name}; the cluster outlives its loss only with a load balancer or a DNS name`;
+  fleet.emit({ type: 'warning', host: first.name, message });
+}
+
+/** Uploads the certificates that control planes share. @returns the key that decrypts them */
+export async function uploadCertificates(connection: Connection, plan: Plan, signal: AbortSignal): Promise<string> {
+  const { inventory, given } = plan;
+  const folder = inventory.cluster.certificatesDir ?? given.ClusterConfiguration?.certificatesDir;
+  const words = ['init', 'phase', 'upload-certs', '--upload-certs', ...(folder ? ['--cert-dir', folder] : [])];
+  const command = `${bundlePaths.bin}/kinit ${words.map(quote).join(' ')} --output json`;
+  const output = await connection.must('uploading the certificates', command, { signal, timeoutMs: 120_000 });
+  for (const line of output.split('\n')) {
+    const event = parseEvent(line);
+    if (event?.type === 'ended' && event.ok && event.certificateKey) return event.certificateKey;
+  }
+  throw new KinitError('Command', 'kinit init phase upload-certs printed no key', { host: connection.host });
+}

@@ -1,0 +1,125 @@
+/** Hosts that become nodes of a cluster: workers at once, control planes one after the other. */
+import { kubeconfigPaths } from '../config/paths.ts';
+import { createJoinSecret } from './cluster.ts';
+import { uploadCertificates } from './control-planes.ts';
+import { type JoinSecret, joinByFileDocuments, joinDocuments } from './documents.ts';
+import type { HostFailure } from './failures.ts';
+import type { Fleet, Member } from './fleet.ts';
+import { type FleetCommandOptions, isControlPlane, type Plan } from './plan.ts';
+import { hasBundle } from './ship.ts';
+
+export const argumentsOf = ({ arguments: given = [], dryRun }: FleetCommandOptions) => [
+  ...given,
+  ...(dryRun ? ['--dry-run'] : []),
+];
+
+/** A dry run changes nothing, not even by copying the bundle: without it there is only this to say. */
+export function planned(fleet: Fleet, { name, facts }: Member, command: string): boolean {
+  if (hasBundle(facts, fleet.bundle)) return false;
+  const what = `the bundle to the host, and run kinit ${command}`;
+  fleet.emit({ type: 'planned', host: name, action: 'copy', what });
+  return true;
+}
+
+export async function joinOn(
+  fleet: Fleet,
+  member: Member,
+  plan: Plan,
+  options: FleetCommandOptions,
+  secret: JoinSecret | undefined,
+): Promise<void> {
+  if (options.dryRun && planned(fleet, member, 'join')) return;
+  const { host, facts } = member;
+  // A node finds its cluster again by its own kubeconfig; no token is needed.
+  const config =
+    isMember(member) || !secret
+      ? joinByFileDocuments(host, facts, kubeconfigPaths.kubelet, plan.given)
+      : joinDocuments(host, facts, secret, plan.given);
+  await fleet.run(member, { command: 'join', arguments: argumentsOf(options), config });
+}
+
+/** A control plane is one only when it has come to its API server. */
+export const isMember = ({ host, facts }: Member) => (isControlPlane(host) ? facts.isControlPlane : facts.isNode);
+
+/** A token, and a certificate key when any of those who join becomes a control plane; undefined when nobody needs them. */
+export async function secretFor(
+  fleet: Fleet,
+  founder: Member,
+  joining: readonly Member[],
+  plan: Plan,
+  signal: AbortSignal,
+): Promise<JoinSecret | undefined> {
+  const newcomers = joining.filter((member) => !isMember(member));
+  if (!newcomers.length) return undefined;
+  const secret: { found?: JoinSecret } = {};
+  await fleet.step(founder.name, 'token', 'Create a token for joining', async () => {
+    secret.found = await createJoinSecret(founder.connection, signal);
+    return { changed: true };
+  });
+  if (newcomers.some(({ host }) => isControlPlane(host))) {
+    await fleet.step(founder.name, 'certificates', 'Upload the certificates of the control plane', async () => {
+      secret.found = { ...secret.found!, certificateKey: await uploadCertificates(founder.connection, plan, signal) };
+      return { changed: true };
+    });
+  }
+  return secret.found;
+}
+
+/** Nothing is wrong with this host: another one failed before. */
+class WaitedInVain extends Error {}
+
+const inVain = (): never => {
+  throw new WaitedInVain();
+};
+
+export interface Joining {
+  joined: string[];
+  failures: HostFailure[];
+}
+
+export interface JoinPlan {
+  fleet: Fleet;
+  plan: Plan;
+  options: FleetCommandOptions;
+  members: readonly Member[];
+  /** Made in the same run; the bundle goes to the others meanwhile. */
+  founder?: Member;
+  /** Makes sure of the cluster, and says how to join it. */
+  secret(): Promise<JoinSecret | undefined>;
+}
+
+export async function joinAll({ fleet, plan, options, members, founder, secret }: JoinPlan): Promise<Joining> {
+  const ready = Promise.withResolvers<JoinSecret | undefined>();
+  ready.promise.catch(() => undefined);
+  const waitedInVain = new Set<string>();
+  let before: Promise<unknown> = Promise.resolve();
+  const joinOne = async (member: Member, turn: Promise<unknown>) => {
+    if (!options.dryRun) await fleet.supply(member);
+    const found = await ready.promise.catch(inVain);
+    await turn.catch(inVain);
+    await joinOn(fleet, member, plan, options, found);
+  };
+  const queued = (member: Member) => {
+    if (!isControlPlane(member.host)) return joinOne(member, Promise.resolve());
+    const joining = joinOne(member, before);
+    before = joining;
+    return joining;
+  };
+  const found = async () => {
+    try {
+      ready.resolve(await secret());
+    } catch (error) {
+      ready.reject(error);
+      throw error;
+    }
+  };
+  if (!founder) await found();
+  const { done, failures } = await fleet.all(founder ? [founder, ...members] : members, async (member) => {
+    if (member === founder) return found();
+    return queued(member).catch((error: unknown) => {
+      if (!(error instanceof WaitedInVain)) throw error;
+      waitedInVain.add(member.name);
+    });
+  });
+  return { joined: [...done.keys()].filter((name) => !waitedInVain.has(name)), failures };
+}
