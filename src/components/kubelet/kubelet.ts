@@ -31,6 +31,7 @@ import { parseResolvConf } from './pods/dns.ts';
 import { fullName } from './pods/identity.ts';
 import { isRunning, observePods } from './pods/observed.ts';
 import { createPodTable, type PodTable } from './pods/pod-table.ts';
+import { nodeResources } from './pods/resources.ts';
 import { createProber } from './probes/prober.ts';
 import { serve } from './serve.ts';
 import { isStaticPod } from './static-pods/defaults.ts';
@@ -162,7 +163,15 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
     objects,
     prober,
     events,
-    cgroups: createPodCgroups({ driver, root: configuration.cgroupRoot, version: hierarchy, log }),
+    cgroups: createPodCgroups({
+      driver,
+      root: configuration.cgroupRoot,
+      version: hierarchy,
+      allPods: configuration.enforceNodeAllocatable.includes('pods')
+        ? nodeResources(allocatableOf(capacity, { ...configuration, evictionHard: {} }))
+        : undefined,
+      log,
+    }),
     log,
     sandbox: {
       podLogsDir: configuration.podLogsDir,

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { registryMatches } from '../../../src/components/kubelet/images/credentials.ts';
 import { normalizeImage } from '../../../src/components/kubelet/images/reference.ts';
-import { cgroupParent, sharesToWeight } from '../../../src/components/kubelet/pods/cgroups.ts';
+import { cgroupParent } from '../../../src/components/kubelet/pods/cgroups.ts';
 import { parseResolvConf, podDns } from '../../../src/components/kubelet/pods/dns.ts';
-import { containerResources } from '../../../src/components/kubelet/pods/resources.ts';
+import { containerResources, nodeResources, sharesToWeight } from '../../../src/components/kubelet/pods/resources.ts';
 import { sandboxConfig } from '../../../src/components/kubelet/pods/sandbox-config.ts';
 import { nonRootProblem } from '../../../src/components/kubelet/pods/security.ts';
+import { limitProperties } from '../../../src/components/kubelet/pods/slices.ts';
+import { parseQuantity } from '../../../src/machinery/api/quantity.ts';
 import { pod } from './fixtures.ts';
 
 const host = parseResolvConf('# x\nnameserver 192.0.2.53\nsearch lan. example\noptions timeout:1 ndots:2\n');
@@ -64,6 +66,19 @@ describe('control groups', () => {
   });
   it('turns shares into weights', () => {
     expect([2, 1024, 262_144].map(sharesToWeight)).toEqual([1, 39, 10_000]);
+  });
+  it.each([
+    [2, { cpuShares: 1024 }, ['CPUWeight 39']],
+    [1, { cpuShares: 1024, memoryLimitInBytes: 4096 }, ['CPUShares 1024', 'MemoryLimit 4096']],
+    [2, { cpuQuota: 12_345, cpuPeriod: 100_000 }, ['CPUQuotaPerSecUSec 130000']],
+    [2, { cpuQuota: -1, memoryLimitInBytes: 1 << 20 }, ['MemoryMax 1048576']],
+    [2, {}, []],
+  ] as const)('names limits as the service manager does: version %i, %j', (version, resources, expected) => {
+    expect(limitProperties(resources, version).map(([name, , value]) => `${name} ${value}`)).toEqual(expected);
+  });
+  it('gives all pods what the node can allocate', () => {
+    const allocatable = { cpu: parseQuantity('1500m'), memory: parseQuantity('1Gi'), pods: parseQuantity('110') };
+    expect(nodeResources(allocatable)).toEqual({ cpuShares: 1536, memoryLimitInBytes: 1 << 30 });
   });
 });
 

@@ -10,6 +10,8 @@ import type { Pod } from '../../../machinery/api/types.ts';
 import type { Logger } from '../../../machinery/logging/logger.ts';
 import { run } from '../../../machinery/process/run.ts';
 import type { LinuxContainerResources } from '../cri/types.ts';
+import { sharesToWeight } from './resources.ts';
+import { setSlice } from './slices.ts';
 
 export type CgroupDriver = 'cgroupfs' | 'systemd';
 const cgroupRoot = '/sys/fs/cgroup';
@@ -36,10 +38,8 @@ export interface PodCgroups {
   parent(pod: Pod): string;
   /** Counts the pod: burstable pods together get the CPU that they asked for together. Safe to repeat. */
   account(pod: Pod, resources: LinuxContainerResources): Promise<void>;
-  /** Makes the pod's group, where that is not the service manager's work, and sets its shares and limits. */
+  /** Makes the pod's group and sets its shares and limits. */
   prepare(pod: Pod, resources: LinuxContainerResources): Promise<void>;
-  /** After the sandbox runs: what only works once the service manager has made the slice. */
-  settle(pod: Pod, resources: LinuxContainerResources): Promise<void>;
   /** Removes the group of a pod that has ended. */
   remove(uid: string): Promise<void>;
 }
@@ -48,9 +48,11 @@ export function createPodCgroups(options: {
   driver: CgroupDriver;
   root: string;
   version: 1 | 2;
+  /** What all pods together may use; absent: what there is. */
+  allPods?: LinuxContainerResources | undefined;
   log: Logger;
 }): PodCgroups {
-  const { driver, version, log } = options;
+  const { driver, version, allPods, log } = options;
   const root = options.root.replace(/^\/|\/$/g, '');
 
   /** Folders of the group, one per controller that is set here (version 1) or the one (version 2). */
@@ -103,33 +105,56 @@ export function createPodCgroups(options: {
       }
     }
   };
+  const set = async (path: string[], resources: LinuxContainerResources) => {
+    if (driver === 'cgroupfs') {
+      await make(path);
+      await applyLimits(path, resources);
+      return;
+    }
+    try {
+      await setSlice(path.at(-1) as string, resources, version);
+    } catch (error) {
+      // As above: the runtime makes a slice that is missing, without limits of its own.
+      log.warn((error as Error).message);
+    }
+  };
+  let whole: Promise<void> | undefined;
+  const setWhole = () => {
+    whole ??= allPods ? set(names('', 'Guaranteed', driver).slice(0, 1), allPods) : Promise.resolve();
+    return whole;
+  };
+
   /** Uid → CPU shares, of burstable pods. */
   const burstable = new Map<string, number>();
   let burstableShares = 0;
-  const applyQos = async () => {
-    const sum = Math.max(
-      2,
-      [...burstable.values()].reduce((a, b) => a + b, 0),
-    );
-    if (sum === burstableShares) return;
-    burstableShares = sum;
-    await applyLimits(names('', 'Burstable', driver).slice(0, 2), { cpuShares: sum });
-    await applyLimits(names('', 'BestEffort', driver).slice(0, 2), { cpuShares: 2 });
+  let applying: Promise<void> | undefined;
+  /** Brings the classes' shares up to date; what changes meanwhile is taken along. */
+  const applyQos = (): Promise<void> => {
+    applying ??= (async () => {
+      for (;;) {
+        let sum = 0;
+        for (const shares of burstable.values()) sum += shares;
+        sum = Math.max(2, sum);
+        if (sum === burstableShares) return;
+        burstableShares = sum;
+        await set(names('', 'Burstable', driver).slice(0, 2), { cpuShares: sum });
+        await set(names('', 'BestEffort', driver).slice(0, 2), { cpuShares: 2 });
+      }
+    })().finally(() => {
+      applying = undefined;
+    });
+    return applying;
   };
   const pathOf = (pod: Pod) => names(pod.metadata?.uid as string, qosClassOf(pod), driver);
 
   return {
     parent: (pod) => cgroupParent(pod.metadata?.uid as string, qosClassOf(pod), driver, options.root),
     async prepare(pod, resources) {
-      if (driver === 'systemd') return;
-      const path = pathOf(pod);
-      await make(path);
-      await applyLimits(path, resources);
-    },
-    async settle(pod, resources) {
-      if (driver === 'systemd') await applyLimits(pathOf(pod), resources);
+      await setWhole();
+      await set(pathOf(pod), resources);
     },
     async account(pod, { cpuShares = 2 }) {
+      await setWhole();
       const uid = pod.metadata?.uid ?? '';
       if (qosClassOf(pod) !== 'Burstable' || burstable.get(uid) === cpuShares) return;
       burstable.set(uid, cpuShares);
@@ -168,6 +193,3 @@ async function removeGroup(folder: string): Promise<void> {
     if (entry.isDirectory()) await removeGroup(join(folder, entry.name));
   await rmdir(folder);
 }
-
-/** 2…262144 of version 1 → 1…10000 of version 2. */
-export const sharesToWeight = (shares: number): number => 1 + Math.floor(((shares - 2) * 9999) / 262_142);

@@ -1,7 +1,13 @@
 /** Requests and limits → what the kernel is told: CPU shares and quota, memory limit, OOM score. */
 
 import { isSidecar, podLimits, podPriority, podRequests, qosClassOf } from '../../../machinery/api/pod-resources.ts';
-import { parseQuantity, quantityMilliValue, quantityValue, tryParseQuantity } from '../../../machinery/api/quantity.ts';
+import {
+  parseQuantity,
+  type Quantity,
+  quantityMilliValue,
+  quantityValue,
+  tryParseQuantity,
+} from '../../../machinery/api/quantity.ts';
 import type { Container, Pod } from '../../../machinery/api/types.ts';
 import type { LinuxContainerResources } from '../cri/types.ts';
 
@@ -98,3 +104,15 @@ export function podCgroupResources(pod: Pod, settings: ResourceSettings): LinuxC
     ...(limited('memory') && limits['memory'] ? { memoryLimitInBytes: quantityValue(limits['memory']) } : {}),
   };
 }
+
+/** What all pods of a node together may use. Eviction acts before that, so what it keeps free is theirs too. */
+export function nodeResources(allocatable: Record<string, Quantity>): LinuxContainerResources {
+  const { cpu, memory } = allocatable;
+  return {
+    ...(cpu ? { cpuShares: milliCpuToShares(quantityMilliValue(cpu)) } : {}),
+    ...(memory ? { memoryLimitInBytes: quantityValue(memory) } : {}),
+  };
+}
+
+/** 2…262144 of version 1 → 1…10000 of version 2. */
+export const sharesToWeight = (shares: number): number => 1 + Math.floor(((shares - 2) * 9999) / 262_142);

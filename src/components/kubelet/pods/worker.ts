@@ -244,7 +244,6 @@ export class PodWorker {
           );
         throw error;
       }
-      await context.cgroups.settle(pod, resources);
       current = await this.observe();
       // The address is worth telling before images are pulled.
       this.report(current, false);
