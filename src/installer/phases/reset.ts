@@ -17,6 +17,7 @@ import {
   unmountAll,
 } from '../runtime/stop-containers.ts';
 import type { Phase, PhaseContext } from './engine.ts';
+import { removeEtcdMember } from './remove-etcd-member.ts';
 
 export interface ResetContext extends PhaseContext {
   kind: 'reset';
@@ -41,6 +42,7 @@ async function stopUnit(host: Host, unit: string): Promise<boolean> {
 }
 
 export const resetPhases: readonly Phase<ResetContext>[] = [
+  removeEtcdMember,
   {
     name: 'cleanup-node/kubelet',
     title: 'Stop the kubelet',
