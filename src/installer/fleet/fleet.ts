@@ -3,6 +3,7 @@ import { type RunFileInfo, readRunFile } from '../bundle/run-file.ts';
 import { KinitError } from '../errors.ts';
 import type { InventoryHost } from '../inventory/types.ts';
 import type { EventError } from '../phases/events.ts';
+import { waitWhileBusy } from './busy.ts';
 import { type Connection, connectionOver } from './connection.ts';
 import type { FleetEvent, FleetSink, FleetStep } from './events.ts';
 import { gatherFacts, type HostFacts } from './facts.ts';
@@ -73,6 +74,10 @@ export class Fleet {
         fleet.step(host.name, 'connect', 'Connect', async () => {
           const connection = await fleet.#connect(host);
           try {
+            await waitWhileBusy(connection, options.signal, (what) => {
+              const message = `kinit is at work on this host already; waiting until it has ended (${what})`;
+              fleet.emit({ type: 'warning', host: host.name, message });
+            });
             const facts = await gatherFacts(connection, host, bundle, options.signal);
             members.push({ name: host.name, host, connection, facts });
             if (needsRoom) checkRoom(host.name, facts, bundle, connection.local);

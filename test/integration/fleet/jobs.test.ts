@@ -75,6 +75,21 @@ const eventually = async (command: string): Promise<string> =>
   host.must(`for i in $(seq 200); do ${command} && exit 0; sleep 0.05; done; exit 1`);
 
 describe('a job', () => {
+  it('of a workstation that went away is waited for by the next one', async () => {
+    await install(
+      'echo $$ > /run/kinit.lock; touch /run/began; until_there go; rm -f /run/kinit.lock; say warning "mine is $$"; end',
+    );
+    const first = start();
+    await eventually('test -e /run/began');
+    const second = start();
+    await expect.poll(() => second.messages.join(), { timeout: 20_000 }).toContain('kinit is at work on this host');
+    expect(await host.must('ls /var/lib/kinit/jobs | wc -l')).toBe('1\n');
+    await host.must('touch /run/go');
+    await expect(first.ended).resolves.toMatchObject({ ok: true });
+    await expect(second.ended).resolves.toMatchObject({ ok: true });
+    expect(await host.must('ls /var/lib/kinit/jobs | wc -l')).toBe('2\n');
+  });
+
   it('gets its configuration by a file that only root can read, and that is gone afterwards', async () => {
     await install('say warning "$(stat -c %a $7) $(cat $7)"; say warning "$*"; end');
     const { messages, ended } = start();
