@@ -1,12 +1,16 @@
 /** Clusters on fresh lab hosts, and how long each step takes; phases come from the event logs on the hosts. */
+import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { type PhaseEvent, parseEvent } from '../src/installer/phases/events.ts';
 import { createLab, type Lab, type LabHost } from '../test/lab/lab.ts';
+import { cgroupOf } from '../test/lab/state.ts';
 
 export interface Run {
   seconds: number;
+  /** CPU time of the host meanwhile: hardly depends on what else the machine does. */
+  cpuSeconds?: number;
   phases: { name: string; ms: number }[];
 }
 
@@ -20,6 +24,15 @@ export const freshLab = (name: string, network: number): Promise<Lab> =>
     ],
   });
 
+/** CPU time that everything on a host has taken, from its control group. */
+function hostCpuSeconds(lab: Lab, host: LabHost): number {
+  const group = join('kinit-lab', cgroupOf(lab.state, host.name));
+  const separate = join('/sys/fs/cgroup/cpuacct', group, 'cpuacct.usage');
+  if (existsSync(separate)) return Number(readFileSync(separate, 'utf8')) / 1e9;
+  const unified = readFileSync(join('/sys/fs/cgroup', group, 'cpu.stat'), 'utf8');
+  return Number(/^usage_usec (\d+)/m.exec(unified)?.[1]) / 1e6;
+}
+
 function runOf(text: string): Run & { joinCommand?: string } {
   const events = text.split('\n').flatMap((line) => parseEvent(line) ?? []);
   const ended = events.find((event): event is Extract<PhaseEvent, { type: 'ended' }> => event.type === 'ended');
@@ -31,12 +44,13 @@ function runOf(text: string): Run & { joinCommand?: string } {
   return { seconds: ended.ms / 1000, phases, ...(ended.joinCommand ? { joinCommand: ended.joinCommand } : {}) };
 }
 
-async function timed(host: LabHost, command: string): Promise<Run & { joinCommand?: string }> {
+async function timed(lab: Lab, host: LabHost, command: string): Promise<Run & { joinCommand?: string }> {
+  const before = hostCpuSeconds(lab, host);
   const started = performance.now();
   const { code, stdout, stderr } = await host.exec(`${command} --output json`, { timeoutMs: 600_000 });
   const seconds = (performance.now() - started) / 1000;
   if (code !== 0 && !stdout) throw new Error(`${host.name}: ${command}: ${stderr}`);
-  return { ...runOf(stdout), seconds };
+  return { ...runOf(stdout), seconds, cpuSeconds: hostCpuSeconds(lab, host) - before };
 }
 
 /** The bundle lies on the hosts: unpack, init, join, each by hand. */
@@ -49,9 +63,9 @@ export async function byHand(lab: Lab, bundle: string): Promise<{ unpack: Run; i
     await host.must('sh /var/tmp/kinit.run --quiet', { timeoutMs: 600_000 });
     unpackSeconds = (performance.now() - started) / 1000;
   }
-  const init = await timed(control, '/opt/kinit/current/bin/kinit init');
+  const init = await timed(lab, control, '/opt/kinit/current/bin/kinit init');
   if (!init.joinCommand) throw new Error('kinit init has not told how to join');
-  const join = await timed(worker, init.joinCommand.replace(/^kinit /, '/opt/kinit/current/bin/kinit '));
+  const join = await timed(lab, worker, init.joinCommand.replace(/^kinit /, '/opt/kinit/current/bin/kinit '));
   return { unpack: { seconds: unpackSeconds, phases: [] }, init, join };
 }
 

@@ -86,7 +86,9 @@ try {
   figures.push(
     { what: 'unpack the bundle', value: unpack.seconds, unit: 's' },
     { what: 'init to node Ready, bundle on the host', value: init.seconds, unit: 's', budget: 8 },
+    { what: 'CPU time of the host meanwhile, init', value: init.cpuSeconds ?? Number.NaN, unit: 's' },
     { what: 'join to node Ready, bundle on the host', value: joined.seconds, unit: 's', budget: 2 },
+    { what: 'CPU time of the host meanwhile, join', value: joined.cpuSeconds ?? Number.NaN, unit: 's' },
   );
   phases['init, bundle on the host'] = init.phases;
   phases['join, bundle on the host'] = joined.phases;
