@@ -82,12 +82,6 @@ async function runValidate({ inventory: path }: { inventory: string }): Promise<
   const { hosts } = await read(path);
   const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`;
   const controlPlanes = hosts.filter(({ roles }) => roles.includes('control-plane'));
-  if (controlPlanes.length > 1) {
-    const names = controlPlanes.map(({ name }) => name).join(' and ');
-    throw new KinitError('Validation', `${path}: ${names} have the role control-plane; this release makes one`, {
-      advice: 'give the role to one host',
-    });
-  }
   const workers = hosts.filter(({ roles }) => roles.includes('worker')).length;
   process.stdout.write(
     `${path}: ${count(hosts.length, 'host')} (${count(controlPlanes.length, 'control plane')}, ${count(workers, 'worker')}), no mistakes\n`,

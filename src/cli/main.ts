@@ -2,9 +2,11 @@
 import { Command, CommanderError } from 'commander';
 import { asKinitError, describeError } from '../installer/errors.ts';
 import { kinitVersion } from '../machinery/version.ts';
+import { addBundleCommand } from './bundle.ts';
 import { addCertsCommand } from './certs.ts';
 import { addCompletionCommand } from './completion.ts';
 import { addConfigCommand } from './config.ts';
+import { addImagesCommand } from './images.ts';
 import { addInitCommand } from './init.ts';
 import { addInventoryCommand } from './inventory.ts';
 import { addJoinCommand } from './join.ts';
@@ -27,6 +29,8 @@ function buildProgram(): Command {
   addUpCommand(program);
   addResetCommand(program);
   addInventoryCommand(program);
+  addBundleCommand(program);
+  addImagesCommand(program);
   addTokenCommand(program);
   addCertsCommand(program);
   addConfigCommand(program);

@@ -11,6 +11,7 @@ import { pack } from 'tar-stream';
 import { type ArchiveEntry, type WrittenLayer, writeLayer } from './layer.ts';
 
 const manifestType = 'application/vnd.oci.image.manifest.v1+json';
+const indexType = 'application/vnd.oci.image.index.v1+json';
 const configType = 'application/vnd.oci.image.config.v1+json';
 const layerType = 'application/vnd.oci.image.layer.v1.tar';
 
@@ -102,15 +103,25 @@ async function readIndex(layout: string): Promise<Index> {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-  return text
-    ? (JSON.parse(text) as Index)
-    : { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [] };
+  return text ? (JSON.parse(text) as Index) : { schemaVersion: 2, mediaType: indexType, manifests: [] };
 }
 
 async function writeIndex(layout: string, index: Index): Promise<void> {
   const path = join(layout, 'index.json');
   await writeFile(`${path}.draft`, `${JSON.stringify(index)}\n`);
   await rename(`${path}.draft`, path);
+}
+
+/** Makes images, whose blobs are in the layout already, its index. */
+export async function indexOf(
+  layout: string,
+  images: readonly { reference: string; digest: string; size: number; mediaType: string }[],
+): Promise<void> {
+  const manifests = images.map(({ reference, ...descriptor }) => ({
+    ...descriptor,
+    annotations: { 'io.containerd.image.name': reference },
+  }));
+  await writeIndex(layout, { schemaVersion: 2, mediaType: indexType, manifests });
 }
 
 /** The images of a layout with the digests of their manifests. */

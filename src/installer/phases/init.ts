@@ -9,7 +9,7 @@ import { hostPhases } from './host.ts';
 import { kubeconfigPhases } from './kubeconfig.ts';
 import { kubeletFinalize, kubeletStart } from './kubelet.ts';
 import { checkSettings, preflight } from './preflight.ts';
-import { imagePhase, runtimePhases } from './runtime.ts';
+import { addedImages, imagePhase, runtimePhases } from './runtime.ts';
 import { uploadCerts } from './upload-certs.ts';
 
 const preflightPhase: Phase<InitContext> = {
@@ -51,6 +51,7 @@ export const initPhases: readonly Phase<InitContext>[] = [
     nodeImages.filter((name) => name !== 'pause'),
     ['images/control-plane'],
   ),
+  addedImages,
   ...certificatePhases,
   ...kubeconfigPhases,
   kubeletStart,

@@ -1,9 +1,11 @@
 /** Container runtime and images; both go on beside certificates and kubeconfigs. */
 import { type ImageName, nodeImages, startImages } from '../bundle/image-names.ts';
+import { listImages } from '../bundle/oci-layout.ts';
 import { bundlePaths, linkDir } from '../config/paths.ts';
 import { exists } from '../host/host.ts';
 import { chooseSnapshotter, installContainerd, makeRoot } from '../runtime/containerd.ts';
 import { loadImages } from '../runtime/images.ts';
+import { loadFromLayout } from '../runtime/load-images.ts';
 import type { NodeContext } from './context.ts';
 import type { Phase } from './engine.ts';
 
@@ -59,6 +61,19 @@ export function imagePhase(
   };
 }
 
+/** Nothing waits for these: they may be large. */
+export const addedImages: Phase<NodeContext> = {
+  name: 'images/added',
+  title: 'Load the images that were added to the bundle',
+  background: true,
+  after: ['runtime/install', 'images/load'],
+  needed: async ({ host }) => !host.dryRun && (await listImages(bundlePaths.images)).some(({ added }) => added),
+  async run({ host }) {
+    const loaded = await loadFromLayout(host, bundlePaths.images, ({ added }) => added === true);
+    return loaded.some(({ present }) => !present);
+  },
+};
+
 /** What makes a node Ready comes before the kubelet starts: it would report images that are not there, and try later. */
 export const workerImages: Phase<NodeContext>[] = [
   imagePhase('images/node', 'Load the images that make a node ready', startImages, []),
@@ -68,4 +83,5 @@ export const workerImages: Phase<NodeContext>[] = [
     nodeImages.filter((name) => !startImages.includes(name)),
     ['images/node'],
   ),
+  addedImages,
 ];

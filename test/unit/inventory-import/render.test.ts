@@ -33,7 +33,7 @@ describe('roles', () => {
     ['server beside agent', [host('a', 'agent'), host('b', 'server')], { a: 'worker', b: 'control-plane' }],
     ['the first, when none is named so', [host('a'), host('b')], { a: 'control-plane', b: 'worker' }],
     ['the only host is both', [host('a')], { a: 'control-plane+worker' }],
-    ['one control plane at most', [host('cp1'), host('cp2')], { cp1: 'control-plane', cp2: 'worker' }],
+    ['several control planes', [host('cp1'), host('cp2')], { cp1: 'control-plane', cp2: 'control-plane' }],
     [
       'no part of a word',
       [host('cpu1'), host('webmaster2'), host('m')],

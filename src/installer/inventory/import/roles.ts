@@ -53,26 +53,16 @@ export function guessRoles(hosts: readonly ImportedHost[], chosen: readonly stri
       guess.left.push({ host, because: `no node: ${other}` });
     else guess.nodes.push({ host, guess: found });
   }
-  return { ...guess, nodes: oneControlPlane(guess.nodes) };
+  return { ...guess, nodes: withControlPlane(guess.nodes) };
 }
 
-/** This release makes one control plane: the first; and there must be one. */
-function oneControlPlane(nodes: Guess['nodes']): Guess['nodes'] {
-  const first = nodes.findIndex(({ guess }) => guess.roles.includes('control-plane'));
-  return nodes.map(({ host, guess }, index) => {
-    if (nodes.length === 1) {
-      return { host, guess: { roles: ['control-plane', 'worker'], because: 'the only host' } };
-    }
-    if (first < 0 && index === 0) {
-      return {
-        host,
-        guess: { roles: ['control-plane'], because: 'the first host: none is a control plane by its name' },
-      };
-    }
-    if (index > first && guess.roles.includes('control-plane')) {
-      const why = 'a control plane too, but this release makes one';
-      return { host, guess: { roles: ['worker'], because: `${guess.because}: ${why}`.replace(/^: /, '') } };
-    }
-    return { host, guess };
-  });
+/** There must be a control plane; a host that is alone is everything. */
+function withControlPlane(nodes: Guess['nodes']): Guess['nodes'] {
+  const [first, ...others] = nodes;
+  if (!first) return nodes;
+  if (!others.length)
+    return [{ host: first.host, guess: { roles: ['control-plane', 'worker'], because: 'the only host' } }];
+  if (nodes.some(({ guess }) => guess.roles.includes('control-plane'))) return nodes;
+  const because = 'the first host: none is a control plane by its name';
+  return [{ host: first.host, guess: { roles: ['control-plane'], because } }, ...others];
 }
