@@ -60,7 +60,7 @@ async function runJoinCommand(endpoint: string | undefined, flags: Flags, comman
   }
   const { runJoin } = await import('../installer/phases/run.ts');
   const ended = await drawSession(flags, (options) => runJoin({ ...flags, endpoint }, flags.config, options));
-  if (!ended?.ok || flags.output === 'json' || flags.dryRun) return;
+  if (!ended?.ok || flags.output === 'json' || ended.dryRun) return;
   process.stdout.write(
     flags.controlPlane
       ? controlPlaneText

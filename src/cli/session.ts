@@ -1,4 +1,5 @@
 /** Runs a command of the installer for the command line: signals, drawing, exit. */
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { KinitError } from '../installer/errors.ts';
 import { type Host, localHost } from '../installer/host/host.ts';
@@ -9,6 +10,7 @@ import { createRenderer } from './render/renderer.ts';
 export interface OutputFlags {
   output: string;
   dryRun?: boolean;
+  dryRunDir?: string;
 }
 
 export type EndedEvent = Extract<PhaseEvent, { type: 'ended' }>;
@@ -61,7 +63,8 @@ export async function drawSession(
   try {
     await run({
       host,
-      dryRun: flags.dryRun ?? false,
+      dryRun: flags.dryRun === true || flags.dryRunDir !== undefined,
+      ...(flags.dryRunDir ? { dryRunFolder: resolve(flags.dryRunDir) } : {}),
       signal: interruptSignal(),
       events: (event) => {
         if (event.type === 'ended') ended = event;
@@ -70,6 +73,9 @@ export async function drawSession(
     });
   } finally {
     await renderer.finish();
+  }
+  if (flags.dryRunDir && ended?.ok && flags.output !== 'json') {
+    process.stdout.write(`The files that would be written are in ${resolve(flags.dryRunDir)}\n`);
   }
   return ended;
 }

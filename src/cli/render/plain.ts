@@ -3,6 +3,10 @@ import type { PhaseEvent } from '../../installer/phases/events.ts';
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
 
+/** What a dry run would write, set off from the line that names the file. */
+export const differenceLines = (difference: string | undefined): string[] =>
+  (difference?.split('\n') ?? []).map((line) => `    ${line}`);
+
 /** undefined: nothing to print. */
 export function plainLine(event: PhaseEvent): string | undefined {
   const prefix = `[${event.host}]`;
@@ -17,7 +21,7 @@ export function plainLine(event: PhaseEvent): string | undefined {
     case 'warning':
       return `${prefix} warning: ${event.message}`;
     case 'planned':
-      return `${prefix} would ${event.action} ${event.what}`;
+      return [`${prefix} would ${event.action} ${event.what}`, ...differenceLines(event.difference)].join('\n');
     case 'ended':
       if (!event.ok) return `${prefix} failed after ${seconds(event.ms)}`;
       return `${prefix} ${event.changed ? 'done' : 'nothing had to be changed'} (${seconds(event.ms)})`;

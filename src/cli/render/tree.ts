@@ -1,6 +1,7 @@
 /** Events as a list on a terminal, one line per group of phases, drawn by listr2. */
 import { type DefaultRenderer, Listr, type ListrTaskWrapper, type SimpleRenderer } from 'listr2';
 import type { EventSink, PhaseEvent } from '../../installer/phases/events.ts';
+import { differenceLines } from './plain.ts';
 
 type Wrapper = ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof SimpleRenderer>;
 
@@ -97,8 +98,9 @@ export function treeRenderer(print: (line: string) => void): TreeRenderer {
         if (group?.task) group.task.output = [...group.running.values()].join(', ');
       } else if (event.type === 'phase-ended') phaseEnded(event);
       else if (event.type === 'warning') later.push(`warning: ${event.message}`);
-      else if (event.type === 'planned') later.push(`would ${event.action} ${event.what}`);
-      else for (const group of groups.values()) group.settle.resolve();
+      else if (event.type === 'planned') {
+        later.push(`would ${event.action} ${event.what}`, ...differenceLines(event.difference));
+      } else for (const group of groups.values()) group.settle.resolve();
     },
     async finish() {
       await drawing;

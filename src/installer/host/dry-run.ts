@@ -1,5 +1,6 @@
 /** A host that keeps writes in memory and runs only commands that look: what a dry run and `--dry-run` output are made of. */
 import { basename, dirname } from 'node:path';
+import type { WrittenFile } from './differences.ts';
 import type { FileFacts, Host } from './host.ts';
 
 export interface PlannedChange {
@@ -9,6 +10,8 @@ export interface PlannedChange {
 
 export interface DryRunHost extends Host {
   readonly planned: PlannedChange[];
+  /** Files that would be there with another content. */
+  written(): Promise<WrittenFile[]>;
 }
 
 type Overlay = { facts: FileFacts; content?: Buffer } | 'removed';
@@ -27,6 +30,16 @@ export function dryRunHost(real: Host): DryRunHost {
   return {
     dryRun: true,
     planned,
+    async written() {
+      const paths = [...new Set(planned.filter(({ action }) => action === 'write').map(({ what }) => what))];
+      const files: WrittenFile[] = [];
+      for (const path of paths) {
+        const entry = overlay.get(path);
+        if (!entry || entry === 'removed' || !entry.content) continue;
+        files.push({ path, before: await real.readFile(path), after: entry.content, mode: entry.facts.mode });
+      }
+      return files;
+    },
     async readFile(path) {
       const found = overlay.get(path);
       if (found && found !== 'removed') return found.content;

@@ -36,8 +36,14 @@ export type PhaseEvent =
     })
   | (EventBase & { type: 'warning'; message: string })
   /** What a dry run would do. */
-  | (EventBase & { type: 'planned'; action: string; what: string })
-  | (EventBase & { type: 'ended'; ok: true; changed: boolean; ms: number } & Outcome)
+  | (EventBase & { type: 'planned'; action: string; what: string; difference?: string })
+  | (EventBase & {
+      type: 'ended';
+      ok: true;
+      dryRun?: boolean;
+      changed: boolean;
+      ms: number;
+    } & Outcome)
   | (EventBase & { type: 'ended'; ok: false; changed: boolean; ms: number; error: EventError });
 
 /** A KinitError as it travels. */

@@ -69,6 +69,20 @@ async function withoutNote(base: PhaseContext, { phases }: PhaseFlags): Promise<
 const needsCluster = (name: string, _index: number, all: readonly string[]) =>
   !all.includes('preflight') && !/^(host|runtime|images)\//.test(name);
 
+/** `dryRun: true` in a configuration file counts like the flag. What is wrong with the file is told by the session. */
+async function withFileDryRun(
+  options: SessionOptions,
+  path: string | undefined,
+  kind: 'InitConfiguration' | 'JoinConfiguration',
+): Promise<SessionOptions> {
+  if (options.dryRun || path === undefined) return options;
+  const file = await readConfigFile(path).catch((error: unknown) => {
+    if (error instanceof KinitError) return noConfig;
+    throw error;
+  });
+  return { ...options, dryRun: file.documents[kind]?.dryRun ?? false };
+}
+
 /** Given by the user: on the machine where kinit runs. */
 const patchesOf = (folder: string | undefined) =>
   folder === undefined ? [] : readPatches(localHost(), resolve(folder));
@@ -80,7 +94,7 @@ export async function runInit(
 ): Promise<SessionResult> {
   return runSession<InitContext>(
     'init',
-    options,
+    await withFileDryRun(options, configPath, 'InitConfiguration'),
     async (base) => {
       const { facts, host } = base;
       const file = await readConfig(configPath);
@@ -121,7 +135,8 @@ export async function runJoin(
   configPath: string | undefined,
   options: SessionOptions,
 ): Promise<SessionResult> {
-  return runSession<JoinContext>('join', options, async (base) => {
+  const session = await withFileDryRun(options, configPath, 'JoinConfiguration');
+  return runSession<JoinContext>('join', session, async (base) => {
     const { facts } = base;
     const file = await readConfig(configPath);
     const config = resolveJoin(flags, file, facts, selectableNames('join', allJoinPhases));

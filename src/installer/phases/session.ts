@@ -2,7 +2,8 @@
 import { hostname } from 'node:os';
 import { asKinitError, type KinitError } from '../errors.ts';
 import { createChanges } from '../host/changes.ts';
-import { dryRunHost } from '../host/dry-run.ts';
+import { differenceOf, saveFiles } from '../host/differences.ts';
+import { type DryRunHost, dryRunHost } from '../host/dry-run.ts';
 import { observeHost } from '../host/facts.ts';
 import type { Host } from '../host/host.ts';
 import { openJournal } from '../host/journal.ts';
@@ -13,6 +14,8 @@ import { type EventBody, type EventError, type EventSink, eventOf, type Outcome 
 export interface SessionOptions {
   host: Host;
   dryRun: boolean;
+  /** Where a dry run leaves the files that it would have written. */
+  dryRunFolder?: string;
   events: EventSink;
   /** Ctrl-C, SIGTERM. */
   signal: AbortSignal;
@@ -42,6 +45,18 @@ function eventError(error: KinitError): EventError {
     ...(seen ? { seen } : {}),
     ...(advice ? { advice } : {}),
   };
+}
+
+async function tellPlan(dry: DryRunHost, { dryRunFolder }: SessionOptions, emit: (body: EventBody) => void) {
+  const files = await dry.written();
+  const differences = new Map(files.map((file) => [file.path, differenceOf(file)]));
+  for (const { action, what } of dry.planned) {
+    const difference = action === 'write' ? differences.get(what) : undefined;
+    // Written twice: the last content is told, once.
+    if (action === 'write') differences.delete(what);
+    emit({ type: 'planned', action, what, ...(difference ? { difference } : {}) });
+  }
+  if (dryRunFolder) await saveFiles(files, dryRunFolder);
 }
 
 /**
@@ -88,9 +103,9 @@ export async function runSession<C extends PhaseContext>(
         },
       },
     });
-    for (const { action, what } of dry?.planned ?? []) emit({ type: 'planned', action, what });
+    if (dry) await tellPlan(dry, options, emit);
     const changed = anyChanged(results);
-    emit({ type: 'ended', ok: true, changed, ms: ms(), ...outcome(context) });
+    emit({ type: 'ended', ok: true, ...(dry ? { dryRun: true } : {}), changed, ms: ms(), ...outcome(context) });
     return { changed, phases: results };
   } catch (thrown) {
     const error = asKinitError(thrown, { host: name });
