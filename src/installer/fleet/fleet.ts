@@ -74,10 +74,7 @@ export class Fleet {
         fleet.step(host.name, 'connect', 'Connect', async () => {
           const connection = await fleet.#connect(host);
           try {
-            await waitWhileBusy(connection, options.signal, (what) => {
-              const message = `kinit is at work on this host already; waiting until it has ended (${what})`;
-              fleet.emit({ type: 'warning', host: host.name, message });
-            });
+            await fleet.#waitWhileBusy(host.name, connection);
             const facts = await gatherFacts(connection, host, bundle, options.signal);
             members.push({ name: host.name, host, connection, facts });
             if (needsRoom) checkRoom(host.name, facts, bundle, connection.local);
@@ -194,6 +191,12 @@ export class Fleet {
     });
     if (isPassing(spec)) await forgetJob(member.connection, job);
     if (ended.ok) return ended;
+    if (ended.error.code === 'Locked') {
+      // Somebody else was faster; what they did need not be done again.
+      await this.#waitWhileBusy(name, member.connection);
+      signal.throwIfAborted();
+      return this.run(member, spec);
+    }
     const { code, message, phase, seen, advice } = ended.error;
     throw new KinitError(code, message, {
       host: name,
@@ -205,6 +208,13 @@ export class Fleet {
 
   close(): void {
     for (const { connection } of this.members) connection.close();
+  }
+
+  #waitWhileBusy(host: string, connection: Connection): Promise<void> {
+    return waitWhileBusy(connection, this.#options.signal, (what) => {
+      const message = `kinit is at work on this host already; waiting until it has ended (${what})`;
+      this.emit({ type: 'warning', host, message });
+    });
   }
 
   #failed({ host, error }: HostFailure): void {

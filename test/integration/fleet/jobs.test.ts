@@ -75,6 +75,15 @@ const eventually = async (command: string): Promise<string> =>
   host.must(`for i in $(seq 200); do ${command} && exit 0; sleep 0.05; done; exit 1`);
 
 describe('a job', () => {
+  it('that finds the host locked is run again when it is free', async () => {
+    await install(`[ -e /run/tried ] && end
+touch /run/tried
+echo '{"time":"t","host":"h","type":"ended","ok":false,"changed":false,"ms":1,"error":{"code":"Locked","exitCode":11,"message":"another kinit"}}'
+exit 11`);
+    await expect(start().ended).resolves.toMatchObject({ ok: true });
+    await host.must('rm /run/tried');
+  });
+
   it('of a workstation that went away is waited for by the next one', async () => {
     await install(
       'echo $$ > /run/kinit.lock; touch /run/began; until_there go; rm -f /run/kinit.lock; say warning "mine is $$"; end',
