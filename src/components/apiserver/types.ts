@@ -52,6 +52,8 @@ export interface ResourceDescriptor {
 export interface CustomKind {
   /** The rules of its schema. */
   validate(object: UnknownObject, old: UnknownObject | undefined, subresource: string): FieldError[];
+  /** What can be asked for; discovery tells less of a resource that is to go. */
+  verbs: string[];
   /** JSON paths of the scale subresource. */
   scale?: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath?: string };
   /** Fields that can be selected by, as `spec.color`. */

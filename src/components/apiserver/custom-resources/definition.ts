@@ -100,4 +100,4 @@ export const isTrue = (definition: Definition, type: string): boolean =>
   conditionOf(definition, type)?.status === 'True';
 
 export const storageVersion = ({ spec }: Definition): string =>
-  spec.versions.find(({ storage }) => storage)?.name ?? '';
+  (spec.versions ?? []).find(({ storage }) => storage)?.name ?? '';

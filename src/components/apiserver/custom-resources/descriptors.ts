@@ -26,6 +26,7 @@ function descriptorOf(definition: Definition, version: DefinitionVersion): Custo
   const openApi: Schema = version.schema?.openAPIV3Schema ?? {};
   let schema: TypeSchema | undefined;
   let validation: CustomKind['validate'] | undefined;
+  const terminating = isTrue(definition, 'Terminating');
   const { scale } = version.subresources ?? {};
   return {
     group,
@@ -37,7 +38,7 @@ function descriptorOf(definition: Definition, version: DefinitionVersion): Custo
     namespaced: scope === 'Namespaced',
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
-    verbs: isTrue(definition, 'Terminating') ? verbsOfTerminating : verbs,
+    verbs: terminating ? verbsOfTerminating : verbs,
     subresources: subresourcesOf(definition, version),
     virtual: false,
     storage: { group, version: storageVersion(definition), prefix: customStoragePrefix(group, plural) },
@@ -52,6 +53,7 @@ function descriptorOf(definition: Definition, version: DefinitionVersion): Custo
         validation ??= createObjectValidation(openApi);
         return validation(object, old, subresource);
       },
+      verbs: terminating ? verbs.filter((verb) => verb !== 'create') : verbs,
       ...(scale ? { scale } : {}),
       selectableFields: (version.selectableFields ?? []).map(({ jsonPath }) => jsonPath.replace(/^\./, '')),
       converted: versions.length > 1,

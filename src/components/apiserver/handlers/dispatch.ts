@@ -33,6 +33,7 @@ export function createDispatcher(deps: DispatchDeps): (ctx: RequestContext) => P
   return async (ctx) => {
     const { info } = ctx;
     const descriptor = deps.registry.find(info.apiGroup, info.apiVersion, info.resource);
+    if (descriptor?.custom?.deprecation) ctx.warn(descriptor.custom.deprecation);
     if (!descriptor || (descriptor.namespaced && needsNamespace(ctx))) throw unknownPath();
     const found = key(info.apiGroup, info.resource, info.subresource);
     const custom = handlers.get(found);
@@ -48,7 +49,8 @@ export function createDispatcher(deps: DispatchDeps): (ctx: RequestContext) => P
     };
     if (info.subresource) return subresource(deps, ctx, object);
     if (found === '/bindings/') return postBinding(deps, ctx, { ...object, descriptor: podsOf(deps) });
-    if (!descriptor.verbs.includes(info.verb)) throw methodNotSupported(info.apiGroup, info.resource, info.verb);
+    if (!(descriptor.custom?.verbs ?? descriptor.verbs).includes(info.verb))
+      throw methodNotSupported(info.apiGroup, info.resource, info.verb);
     return verb(deps, ctx, object);
   };
 }

@@ -2,7 +2,7 @@
 import { formatSelector, labelSelectorOf } from '../../../machinery/api/selectors.ts';
 import type { LabelSelector, UnknownObject } from '../../../machinery/api/types.ts';
 import { normalize } from '../codec/decode.ts';
-import { conflict, notFound } from '../errors.ts';
+import { conflict, internalError, notFound } from '../errors.ts';
 import { typeTable } from '../registry/type-facts.ts';
 import type { ObjectKey } from '../rest/deps.ts';
 import { updateObject } from '../rest/update.ts';
@@ -16,7 +16,8 @@ import { decodedBody, fieldValidation, writeContext } from './write-options.ts';
 function scaleDescriptor(descriptor: ResourceDescriptor): ResourceDescriptor {
   const schema = typeTable().kind('autoscaling', 'v1', 'Scale');
   if (!schema) throw new Error('no type for autoscaling/v1 Scale');
-  return { ...descriptor, group: 'autoscaling', version: 'v1', kind: 'Scale', schema };
+  const { custom: _custom, ...base } = descriptor;
+  return { ...base, group: 'autoscaling', version: 'v1', kind: 'Scale', schema };
 }
 
 /** How the object looks as a Scale. */
@@ -40,14 +41,54 @@ export function scaleOf(object: UnknownObject): UnknownObject {
   };
 }
 
+type Fields = Record<string, unknown>;
+
+/** Follows a path like `.spec.replicas`. */
+function valueAt(object: UnknownObject, path: string): unknown {
+  let value: unknown = object;
+  for (const name of path.split('.').slice(1))
+    value = typeof value === 'object' && value !== null ? (value as Fields)[name] : undefined;
+  return value;
+}
+
+function setAt(object: UnknownObject, path: string, value: unknown): void {
+  const names = path.split('.').slice(1);
+  let parent: Fields = object;
+  for (const name of names.slice(0, -1)) {
+    parent[name] ??= {};
+    parent = parent[name] as Fields;
+  }
+  parent[names.at(-1) ?? ''] = value;
+}
+
+type ScalePaths = NonNullable<NonNullable<ResourceDescriptor['custom']>['scale']>;
+
+/** A custom object's replicas and selector lie where its definition says. Throws 500 when there are none to scale. */
+function customScaleOf(object: UnknownObject, paths: ScalePaths, strict: boolean): UnknownObject {
+  const replicas = valueAt(object, paths.specReplicasPath);
+  if (strict && typeof replicas !== 'number')
+    throw internalError(`the spec replicas field ${JSON.stringify(paths.specReplicasPath)} does not exist`);
+  const selector = paths.labelSelectorPath ? valueAt(object, paths.labelSelectorPath) : undefined;
+  return {
+    ...scaleOf({ ...object, spec: { replicas: typeof replicas === 'number' ? replicas : 0 } }),
+    status: {
+      replicas: Number(valueAt(object, paths.statusReplicasPath) ?? 0),
+      ...(typeof selector === 'string' && selector ? { selector } : {}),
+    },
+  };
+}
+
 export async function handleScale(deps: ReadDeps, ctx: RequestContext, key: ObjectKey): Promise<void> {
   const { descriptor, namespace, name } = key;
   const scaled = scaleDescriptor(descriptor);
+  const paths = descriptor.custom?.scale;
+  const asScale = (object: UnknownObject, strict = false) =>
+    paths ? customScaleOf(object, paths, strict) : scaleOf(object);
   if (ctx.info.verb === 'get') {
     const cache = deps.caches.of(descriptor);
     const stored = await deps.store.get(cache.key(namespace, name), cache.get(namespace, name));
     if (!stored) throw notFound(descriptor.group, descriptor.resource, name);
-    return answerObject(ctx, scaled, 200, scaleOf(stored.object));
+    return answerObject(ctx, scaled, 200, asScale(stored.object, true));
   }
   const patching = ctx.info.verb === 'patch';
   const context = writeContext(ctx, patching ? 'PatchOptions' : 'UpdateOptions', 'scale');
@@ -66,7 +107,7 @@ export async function handleScale(deps: ReadDeps, ctx: RequestContext, key: Obje
     change = () => body;
   }
   const next = (current: UnknownObject) => {
-    const wanted = change(scaleOf(current));
+    const wanted = change(asScale(current));
     const { resourceVersion, uid } = wanted.metadata ?? {};
     if (resourceVersion && resourceVersion !== current.metadata?.resourceVersion)
       throw conflict(descriptor.group, descriptor.resource, name);
@@ -79,13 +120,14 @@ export async function handleScale(deps: ReadDeps, ctx: RequestContext, key: Obje
       );
     const object = structuredClone(current);
     const { replicas = 0 } = (wanted['spec'] ?? {}) as { replicas?: number };
-    object['spec'] = { ...(object['spec'] as object), replicas };
+    if (paths) setAt(object, paths.specReplicasPath, replicas);
+    else object['spec'] = { ...(object['spec'] as object), replicas };
     return object;
   };
   return answerObject(
     ctx,
     scaled,
     200,
-    scaleOf(await updateObject(deps, { ...key, subresource: 'scale', next }, context)),
+    asScale(await updateObject(deps, { ...key, subresource: 'scale', next }, context)),
   );
 }

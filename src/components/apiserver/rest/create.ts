@@ -63,7 +63,7 @@ async function createOnce(
   const now = context.manager?.now ?? new Date();
   initMetadata(object, strategy.generation ?? false, now);
   nameObject(object);
-  const strategyContext = { user: context.user, now, cache: deps.reader, dryRun: context.dryRun };
+  const strategyContext = { user: context.user, now, cache: deps.reader, dryRun: context.dryRun, warn: context.warn };
   if (strategy.prepareForCreate) strategy.prepareForCreate(object, strategyContext);
   else if (hasStatus(descriptor)) clearStatus(descriptor, object);
   const errors = validate(descriptor, object, undefined, '');

@@ -51,6 +51,7 @@ export async function updateObject(
       now: new Date(),
       cache: deps.reader,
       dryRun: false,
+      warn: context.warn,
     });
     return { write: toStored(descriptor, next), also };
   };
@@ -97,7 +98,13 @@ async function nextObject(
   if (context.admit) await deps.admission.admit(attributes);
   const now = context.manager?.now ?? new Date();
   carryMetadata(next, old);
-  prepare(request, strategy, next, old, { user: context.user, now, cache: deps.reader, dryRun: context.dryRun });
+  prepare(request, strategy, next, old, {
+    user: context.user,
+    now,
+    cache: deps.reader,
+    dryRun: context.dryRun,
+    warn: context.warn,
+  });
   if (strategy.generation && subresource !== 'binding' && specChanged(next, old, isDeepStrictEqual)) {
     const metadata = metadataOf(next);
     metadata.generation = (old.metadata?.generation ?? 0) + 1;

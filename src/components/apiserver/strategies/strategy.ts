@@ -8,6 +8,8 @@ export interface StrategyContext {
   now: Date;
   cache: CacheReader;
   dryRun: boolean;
+  /** A Warning header of the answer. */
+  warn(text: string): void;
 }
 
 export interface DeleteRequestOptions {

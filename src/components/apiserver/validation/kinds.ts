@@ -7,6 +7,7 @@ import {
   pathSegmentErrors,
 } from '../../../machinery/api/names.ts';
 import type { UnknownObject } from '../../../machinery/api/types.ts';
+import { definitionErrors, definitionUpdateErrors } from '../custom-resources/definition-validation.ts';
 import type { ResourceDescriptor } from '../types.ts';
 import * as core from './core.ts';
 import type { FieldError } from './field-errors.ts';
@@ -86,6 +87,7 @@ const table: Record<string, KindRules> = {
     policy.certificateRequestUpdateErrors,
     { approval: policy.certificateRequestUpdateErrors, status: policy.certificateRequestUpdateErrors },
   ),
+  'apiextensions.k8s.io/customresourcedefinitions': rules(subdomain, definitionErrors, definitionUpdateErrors),
   'rbac.authorization.k8s.io/roles': rules(pathSegmentErrors, rbac.roleErrors),
   'rbac.authorization.k8s.io/clusterroles': rules(pathSegmentErrors, rbac.clusterRoleErrors),
   'rbac.authorization.k8s.io/rolebindings': rules(

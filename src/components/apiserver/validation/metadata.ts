@@ -42,7 +42,8 @@ export function metadataErrors(
   errors.push(...labelErrors(metadata.labels, `${path}.labels`));
   errors.push(...annotationErrors(metadata.annotations, `${path}.annotations`));
   errors.push(...ownerErrors(metadata.ownerReferences ?? [], `${path}.ownerReferences`));
-  errors.push(...finalizerErrors(metadata.finalizers ?? [], `${path}.finalizers`));
+  const extensions = descriptor.custom !== undefined || descriptor.group === 'apiextensions.k8s.io';
+  errors.push(...finalizerErrors(metadata.finalizers ?? [], `${path}.finalizers`, extensions));
   return errors;
 }
 
@@ -92,10 +93,11 @@ function ownerErrors(owners: OwnerReference[], field: string): FieldError[] {
 
 const shortFinalizers = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
 
-export function finalizerErrors(finalizers: string[], field: string): FieldError[] {
+/** `unqualified`: names need no domain (custom resources and their definitions). */
+export function finalizerErrors(finalizers: string[], field: string, unqualified = false): FieldError[] {
   const errors = finalizers.flatMap((name, i) => [
     ...eachInvalid(at(field, i), name, qualifiedNameErrors(name)),
-    ...(name.includes('/') || shortFinalizers.has(name) || qualifiedNameErrors(name).length
+    ...(unqualified || name.includes('/') || shortFinalizers.has(name) || qualifiedNameErrors(name).length
       ? []
       : [invalidValue(at(field, i), name, 'name is neither a standard finalizer name nor is it fully qualified')]),
   ]);
