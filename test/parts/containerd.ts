@@ -14,6 +14,8 @@ const repository = join(import.meta.dirname, '../..');
 export interface TestContainerd {
   dir: string;
   socket: string;
+  /** Path of the bundle's ctr. */
+  program: string;
   /** Where CNI configurations are looked for; empty at first. */
   cniFolder: string;
   ctr(...args: string[]): Promise<string>;
@@ -91,6 +93,7 @@ state = "${dir}/state"
   return {
     dir,
     socket,
+    program: join(bin, 'ctr'),
     cniFolder: join(dir, 'cni'),
     ctr,
     async stop() {

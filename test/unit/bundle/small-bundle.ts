@@ -52,10 +52,16 @@ export async function runFileOf(folder: string, at: string): Promise<string> {
 
 export const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex');
 
-const config = JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [] } });
+const configOf = (layer: Buffer) =>
+  JSON.stringify({
+    architecture: 'amd64',
+    os: 'linux',
+    rootfs: { type: 'layers', diff_ids: [`sha256:${sha256(layer)}`] },
+  });
 
 /** As docker save wrote it before version 25: layers as tars, names in manifest.json. */
 export async function dockerArchive(tags: string[] | null, layer: Buffer): Promise<Buffer> {
+  const config = configOf(layer);
   return tarOf({
     [`${sha256(config)}.json`]: config,
     'abc/layer.tar': layer,
@@ -83,7 +89,7 @@ export async function ociArchive(layer: Buffer, { annotations, platforms, withou
   if (without === 'layer') delete blobs[`blobs/sha256/${sha256(layer)}`];
   const manifest = blob(
     type('manifest.v1+json'),
-    JSON.stringify({ schemaVersion: 2, config: blob(type('config.v1+json'), config), layers: [layerBlob] }),
+    JSON.stringify({ schemaVersion: 2, config: blob(type('config.v1+json'), configOf(layer)), layers: [layerBlob] }),
   );
   const top = platforms
     ? blob(

@@ -1,0 +1,82 @@
+/** Images in a real containerd: loaded from archives and layouts, listed with their users, pruned. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundlePaths, containerdPaths } from '../../../src/installer/config/paths.ts';
+import { type Host, localHost } from '../../../src/installer/host/host.ts';
+import { removeImages, storedImages, unneededImages } from '../../../src/installer/runtime/image-store.ts';
+import { loadArchive } from '../../../src/installer/runtime/load-images.ts';
+import { pauseImage } from '../../images/build.ts';
+import { startContainerd, type TestContainerd } from '../../parts/containerd.ts';
+import { dockerArchive, ociArchive, tarOf } from '../../unit/bundle/small-bundle.ts';
+
+let dir: string;
+let containerd: TestContainerd;
+let host: Host;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'kinit-img-'));
+  containerd = await startContainerd(dir);
+  const here = localHost();
+  const places: Record<string, string> = {
+    [`${bundlePaths.bin}/ctr`]: containerd.program,
+    [containerdPaths.socket]: containerd.socket,
+  };
+  // The same machine, with containerd in another place.
+  const at = (word: string) => places[word] ?? word;
+  host = {
+    ...here,
+    stat: (path) => here.stat(at(path)),
+    run: (command, args, options) => here.run(at(command), args.map(at), options),
+  };
+});
+afterAll(async () => {
+  await containerd?.stop();
+  await rm(dir, { recursive: true, force: true });
+});
+
+const archive = async (content: Buffer) => {
+  await writeFile(join(dir, 'image.tar'), content);
+  return join(dir, 'image.tar');
+};
+const references = async () => (await storedImages(host)).flatMap((image) => image.references);
+
+describe('images of a node', () => {
+  it('are loaded from what docker save writes, once', async () => {
+    const path = await archive(await dockerArchive(['app:1', 'example.com/app:1'], await tarOf({ hello: 'world' })));
+    const first = await loadArchive(host, path);
+    expect(first.map(({ reference, present }) => [reference, present])).toEqual([
+      ['docker.io/library/app:1', false],
+      ['example.com/app:1', false],
+    ]);
+    expect((await loadArchive(host, path)).every(({ present }) => present)).toBe(true);
+    expect(await references()).toEqual(expect.arrayContaining(['docker.io/library/app:1', 'example.com/app:1']));
+    // The runtime that pods are started with has it too: its layers are unpacked.
+    expect(await containerd.ctr('images', 'check', 'name==docker.io/library/app:1')).toMatch(/complete .* true/);
+  });
+
+  it('are loaded from an OCI layout for several platforms', async () => {
+    const annotations = { 'io.containerd.image.name': 'example.com/multi:1' };
+    const layer = await tarOf({ hello: 'many' });
+    await loadArchive(host, await archive(await ociArchive(layer, { annotations, platforms: ['arm64', 'amd64'] })));
+    expect(await references()).toContain('example.com/multi:1');
+  });
+
+  it('go away when no container is made of them', async () => {
+    await containerd.ctr('containers', 'create', '--snapshotter', 'native', pauseImage, 'uses-pause');
+    const images = await storedImages(host);
+    const pause = images.find((image) => image.references.includes(pauseImage));
+    expect(pause?.containers).toBe(1);
+    const unneeded = unneededImages(images, false);
+    expect(unneeded.flatMap((image) => image.references)).toContain('example.com/app:1');
+    expect(unneeded).not.toContain(pause);
+    await removeImages(host, unneeded);
+    expect(await references()).toEqual(pause?.references);
+  });
+
+  it('cannot be listed where no containerd runs', async () => {
+    const bare: Host = { ...host, stat: async () => undefined };
+    await expect(storedImages(bare)).rejects.toMatchObject({ code: 'Validation' });
+  });
+});
