@@ -88,6 +88,9 @@ async function makeMachine(root: string, host: HostState): Promise<void> {
   // These would only take processor time.
   const needless = ['apt-daily.timer', 'apt-daily-upgrade.timer', 'e2scrub_reap.service', 'e2scrub_all.timer'];
   await execa('chroot', [root, 'systemctl', 'mask', '--quiet', ...needless]);
+  // Else each connection starts a service manager for root, and ends it afterwards.
+  await mkdir(join(root, 'var/lib/systemd/linger'), { recursive: true });
+  await writeFile(join(root, 'var/lib/systemd/linger/root'), '');
   const fstab = join(root, 'etc/fstab');
   const lines = readFileSync(fstab, 'utf8');
   await writeFile(fstab, '/dev/vda / ext4 defaults 0 1\n');
