@@ -40,15 +40,21 @@ export async function discoverByToken(
   const parsed = parseToken(token);
   if (!parsed) throw new KinitError('Validation', 'the token has not the form [a-z0-9]{6}.[a-z0-9]{16}');
   const deadline = Date.now() + timeoutMs;
-  const first = await retryUntil(deadline, signal, () => fetchClusterInfo(endpoint, undefined, signal));
-  const signature = first.data?.[`${jwsPrefix}${parsed.id}`];
+  const field = `${jwsPrefix}${parsed.id}`;
+  const ask = () => retryUntil(deadline, signal, () => fetchClusterInfo(endpoint, undefined, signal));
+  let first = await ask();
+  while (!first.data?.[field] && Date.now() < deadline && (await isTokenValid(discovery, first, signal))) {
+    await pause(500, signal);
+    first = await ask();
+  }
+  const signature = first.data?.[field];
   const kubeconfig = first.data?.['kubeconfig'] ?? '';
   if (!signature) {
     throw new KinitError(
       'Discovery',
       `the cluster at ${endpoint} does not know the token "${parsed.id}.…" (expired, deleted, or mistyped)`,
       {
-        seen: `cluster-info has no ${jwsPrefix}${parsed.id}`,
+        seen: `cluster-info has no ${field}`,
         advice: 'on the control plane, run: kinit token create --print-join-command',
       },
     );
@@ -70,6 +76,20 @@ export async function discoverByToken(
     }
   }
   return found;
+}
+
+/**
+ * A new token is signed a moment later, and up to half a minute later while another controller manager takes over.
+ * Whether there is something to wait for, only the server whose CA is pinned may be asked.
+ */
+async function isTokenValid(discovery: TokenDiscovery, info: ConfigMap, signal: AbortSignal): Promise<boolean> {
+  const { token, apiServerEndpoint, caCertHashes } = discovery;
+  if (!caCertHashes.length) return false;
+  const { caPem } = clusterOf(parseKubeconfig(info.data?.['kubeconfig'] ?? '', 'cluster-info'));
+  checkPins(caPem, caCertHashes);
+  const url = `https://${apiServerEndpoint}/version`;
+  const { status } = await fetchOverTls(url, { caPem, token, signal, timeoutMs: 10_000 });
+  return status !== 401;
 }
 
 export async function discoverByFile(path: string): Promise<DiscoveredCluster & { kubeconfig: Kubeconfig }> {

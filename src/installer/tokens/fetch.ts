@@ -7,6 +7,8 @@ export interface TlsRequest {
   caPem?: string;
   certPem?: string;
   keyPem?: string;
+  /** Bearer token; only with `caPem`, so that nobody else gets it. */
+  token?: string;
   signal?: AbortSignal;
   timeoutMs: number;
 }
@@ -30,11 +32,12 @@ const reasons: Record<string, string> = {
 };
 
 export function fetchOverTls(url: string, options: TlsRequest): Promise<TlsAnswer> {
-  const { caPem, certPem, keyPem, signal, timeoutMs } = options;
+  const { caPem, certPem, keyPem, token, signal, timeoutMs } = options;
+  const headers = token && caPem ? { authorization: `Bearer ${token}` } : {};
   return new Promise((resolve, reject) => {
     const call = request(
       url,
-      { ca: caPem, cert: certPem, key: keyPem, rejectUnauthorized: caPem !== undefined, signal, agent: false },
+      { ca: caPem, cert: certPem, key: keyPem, rejectUnauthorized: caPem !== undefined, signal, agent: false, headers },
       (response) => {
         const chunks: Buffer[] = [];
         const localAddress = response.socket.localAddress;

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -87,7 +88,7 @@ describe('discovery', () => {
   let server: ReturnType<typeof createServer>;
   let endpoint = '';
   let pin = '';
-  let answer: () => { status: number; body: string };
+  let answer: (request: IncomingMessage) => { status: number; body: string };
   let signed: Record<string, string> = {};
 
   beforeAll(async () => {
@@ -101,8 +102,8 @@ describe('discovery', () => {
       { certificate: ca, key: caKey },
     );
     pin = publicKeyPin(ca);
-    server = createServer({ key: privateKeyPem(key), cert: certificatePem(leaf) }, (_, response) => {
-      const { status, body } = answer();
+    server = createServer({ key: privateKeyPem(key), cert: certificatePem(leaf) }, (request, response) => {
+      const { status, body } = answer(request);
       response.writeHead(status).end(body);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -122,15 +123,31 @@ describe('discovery', () => {
     server.close();
   });
 
-  const discover = (more: object = {}) =>
+  const discover = (more: object = {}, timeoutMs = 0) =>
     discoverByToken(
       { token, apiServerEndpoint: endpoint, caCertHashes: [pin], unsafeSkipCAVerification: false, ...more },
-      0,
+      timeoutMs,
       signal,
     ).catch((error: unknown) => error as KinitError);
 
   it('finds the API server and its CA', async () => {
     expect(await discover()).toMatchObject({ server: `https://${endpoint}` });
+  });
+  it.each([
+    ['waits for the signature when the token is valid', 200, { server: expect.stringMatching(/^https:/) }],
+    ['does not wait for the signature of a token that the API server refuses', 401, { code: 'Discovery' }],
+  ])('%s', async (_, status, outcome) => {
+    const usual = answer;
+    const { kubeconfig } = signed;
+    let asked = 0;
+    answer = (request) => {
+      if (request.url === '/version' && request.headers.authorization === `Bearer ${token}`)
+        return { status, body: '' };
+      return asked++ ? usual(request) : { status: 200, body: JSON.stringify({ data: { kubeconfig } }) };
+    };
+    const found = await discover({}, 5_000);
+    answer = usual;
+    expect(found).toMatchObject(outcome);
   });
   it('works without a pin when that is asked for', async () => {
     expect(await discover({ caCertHashes: [], unsafeSkipCAVerification: true })).toMatchObject({
@@ -160,8 +177,8 @@ describe('discovery', () => {
   it('fails when the verified answer differs from the first', async () => {
     const before = answer;
     let calls = 0;
-    answer = () =>
-      calls++ ? { status: 200, body: JSON.stringify({ data: { ...signed, kubeconfig: 'x' } }) } : before();
+    answer = (request) =>
+      calls++ ? { status: 200, body: JSON.stringify({ data: { ...signed, kubeconfig: 'x' } }) } : before(request);
     expect(await discover()).toMatchObject({
       code: 'Discovery',
       message: expect.stringContaining('answered differently'),
