@@ -32,6 +32,7 @@ const ownFlags = new Set([
   'force',
   'kubeconfigOut',
   'timings',
+  'yes',
 ]);
 const perHostFlags: Record<string, string> = {
   controlPlane: 'the roles of the inventory say which hosts are control planes',

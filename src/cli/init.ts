@@ -38,10 +38,22 @@ export function addInitCommand(program: Command): void {
     .option('--token <token>', 'bootstrap token with which nodes join (default: a new one)')
     .option('--token-ttl <duration>', 'how long the token is valid; 0 for ever (default 24h)')
     .option('--upload-certs', 'upload the certificates that other control planes need, for two hours')
+    .option('-y, --yes', 'on a terminal: take the defaults instead of asking')
     .action(runInitCommand);
 }
 
-async function runInitCommand(flags: Flags, command: Command): Promise<void> {
+async function runInitCommand(given: Flags, command: Command): Promise<void> {
+  const { runWizard, wantsWizard } = await import('./wizard.ts');
+  let flags = given;
+  if (wantsWizard(command)) {
+    const outcome = await runWizard();
+    if (!outcome?.start) return;
+    if (outcome.target === 'fleet') {
+      const { makeCluster } = await import('./up.ts');
+      return makeCluster({ ...given, inventory: outcome.path, kubeconfigOut: 'kubeconfig' }, []);
+    }
+    flags = { ...given, config: outcome.path };
+  }
   if (flags.inventory) {
     const { drawFleet, hostArguments } = await import('./fleet-session.ts');
     const { initFleet } = await import('../installer/fleet/commands.ts');

@@ -22,10 +22,15 @@ export function addUpCommand(program: Command): void {
   addFleetOptions(outputOption(command)).action(runUpCommand);
 }
 
-async function runUpCommand(flags: Flags, command: Command): Promise<void> {
+function runUpCommand(flags: Flags, command: Command): Promise<void> {
+  return makeCluster(flags, hostArguments(command));
+}
+
+/** @param hostFlags flags that kinit gets on the hosts */
+export async function makeCluster(flags: Flags, hostFlags: string[]): Promise<void> {
   const { upFleet } = await import('../installer/fleet/commands.ts');
   const kubeconfigOut = resolve(flags.kubeconfigOut);
-  const result = await drawFleet(flags, hostArguments(command), (options) => upFleet({ ...options, kubeconfigOut }));
+  const result = await drawFleet(flags, hostFlags, (options) => upFleet({ ...options, kubeconfigOut }));
   if (flags.output === 'json' || flags.dryRun) return;
   process.stdout.write(`\n${nodeTable(result.nodes)}`);
   const shown = isAbsolute(flags.kubeconfigOut) ? kubeconfigOut : flags.kubeconfigOut;
