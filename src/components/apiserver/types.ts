@@ -157,6 +157,8 @@ export interface AdmissionAttributes {
   options: Record<string, unknown>;
   dryRun: boolean;
   user: UserInfo;
+  /** Set when a webhook has patched the object: the mutating plugins see it again. */
+  changedByWebhook?: boolean;
   warn(text: string): void;
 }
 

@@ -29,6 +29,7 @@ import {
 } from './plugins/small-defaults.ts';
 import { defaultStorageClass, persistentVolumeClaimResize, storageObjectInUseProtection } from './plugins/storage.ts';
 import { taintNodesByCondition } from './plugins/taint-nodes.ts';
+import { mutatingWebhooks, validatingWebhooks } from './webhooks/webhooks.ts';
 
 export type { AdmissionDeps } from './plugin.ts';
 
@@ -79,9 +80,9 @@ const ordered: [name: string, onByDefault: boolean, factory?: PluginFactory<Admi
   ['DenyServiceExternalIPs', false, denyServiceExternalIPs],
   ['PodTopologyLabels', true, podTopologyLabels],
   ['MutatingAdmissionPolicy', true],
-  ['MutatingAdmissionWebhook', true],
+  ['MutatingAdmissionWebhook', true, mutatingWebhooks],
   ['ValidatingAdmissionPolicy', true],
-  ['ValidatingAdmissionWebhook', true],
+  ['ValidatingAdmissionWebhook', true, validatingWebhooks],
   ['ResourceQuota', true, resourceQuota],
   ['AlwaysDeny', false, alwaysDeny],
 ];
@@ -103,7 +104,12 @@ export function createAdmissionChain(options: AdmissionOptions, deps: AdmissionD
   const validating = plugins.filter(({ validate }) => validate);
   return {
     async admit(attributes) {
-      for (const plugin of mutating) if (plugin.handles(attributes.operation)) await plugin.admit?.(attributes);
+      const all = async () => {
+        for (const plugin of mutating) if (plugin.handles(attributes.operation)) await plugin.admit?.(attributes);
+      };
+      await all();
+      // What webhooks added gets what the server itself adds, once.
+      if (attributes.changedByWebhook) await all();
     },
     async validate(attributes) {
       for (const plugin of validating) if (plugin.handles(attributes.operation)) await plugin.validate?.(attributes);

@@ -49,16 +49,23 @@ function isCidr(text: string): boolean {
   return family !== 0 && /^\d+$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32);
 }
 
-let environment: Environment | undefined;
+/** What expressions speak about: an object of a custom kind, or a request. */
+export type Subject = 'object' | 'request';
 
-function rulesEnvironment(): Environment {
-  environment ??= new Environment({
+const variables: Record<Subject, string[]> = {
+  object: ['self', 'oldSelf'],
+  request: ['object', 'oldObject', 'request'],
+};
+const environments = new Map<Subject, Environment>();
+
+function environmentOf(subject: Subject): Environment {
+  let environment = environments.get(subject);
+  if (environment) return environment;
+  environment = new Environment({
     unlistedVariablesAreDyn: false,
     homogeneousAggregateLiterals: false,
     enableOptionalTypes: true,
   })
-    .registerVariable('self', 'dyn')
-    .registerVariable('oldSelf', 'dyn')
     .registerFunction('list.sum(): dyn', sum)
     .registerFunction('list.min(): dyn', (list: Order[]) => best(list, less))
     .registerFunction('list.max(): dyn', (list: Order[]) => best(list, (a, b) => less(b, a)))
@@ -83,12 +90,14 @@ function rulesEnvironment(): Environment {
     .registerFunction('isIP(string): bool', (text: string) => isIP(text) !== 0)
     .registerFunction('isCIDR(string): bool', isCidr)
     .registerFunction('isQuantity(string): bool', isQuantity);
+  for (const name of variables[subject]) environment.registerVariable(name, 'dyn');
+  environments.set(subject, environment);
   return environment;
 }
 
 /** Throws for an expression that cannot be read or has unknown variables or functions. */
-export function compileExpression(expression: string): Evaluate {
-  const parsed = rulesEnvironment().parse(expression);
+export function compileExpression(expression: string, subject: Subject = 'object'): Evaluate {
+  const parsed = environmentOf(subject).parse(expression);
   const { valid, error } = parsed.check();
   if (!valid) throw error ?? new Error('the expression cannot be checked');
   return (context) => parsed(context);
@@ -96,3 +105,11 @@ export function compileExpression(expression: string): Evaluate {
 
 /** The first line of what the CEL library says. */
 export const celProblem = (error: unknown): string => (error as Error).message.split('\n')[0] ?? '';
+
+/** JSON without a schema as CEL's values. */
+export function untypedValue(value: unknown): unknown {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (Array.isArray(value)) return value.map(untypedValue);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, untypedValue(member)]));
+}

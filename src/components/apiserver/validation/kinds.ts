@@ -20,6 +20,7 @@ import * as quotas from './quotas.ts';
 import * as rbac from './rbac.ts';
 import { serviceErrors, serviceUpdateErrors } from './services.ts';
 import * as volumes from './volumes.ts';
+import { webhookConfigurationErrors } from './webhooks.ts';
 import * as workloads from './workloads.ts';
 
 type Create = (object: UnknownObject) => FieldError[];
@@ -87,6 +88,8 @@ const table: Record<string, KindRules> = {
     policy.certificateRequestUpdateErrors,
     { approval: policy.certificateRequestUpdateErrors, status: policy.certificateRequestUpdateErrors },
   ),
+  'admissionregistration.k8s.io/mutatingwebhookconfigurations': rules(subdomain, webhookConfigurationErrors),
+  'admissionregistration.k8s.io/validatingwebhookconfigurations': rules(subdomain, webhookConfigurationErrors),
   'apiextensions.k8s.io/customresourcedefinitions': rules(subdomain, definitionErrors, definitionUpdateErrors),
   'rbac.authorization.k8s.io/roles': rules(pathSegmentErrors, rbac.roleErrors),
   'rbac.authorization.k8s.io/clusterroles': rules(pathSegmentErrors, rbac.clusterRoleErrors),
