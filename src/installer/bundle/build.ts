@@ -1,7 +1,7 @@
 /** `kinit bundle build`: everything a cluster needs, in one file. */
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
 import { execa } from 'execa';
 import { kinitVersion } from '../../machinery/version.ts';
 import { buildImages, programImages } from './catalog.ts';
@@ -88,26 +88,36 @@ async function sweepWork(cache: string): Promise<void> {
 async function compress(root: DebianRoot, folder: string, to: string, level: number): Promise<void> {
   const libraries = join(root.path, 'usr/lib', architecture.triplet);
   const zstd = `${join(libraries, architecture.loader)} --library-path ${libraries} ${join(root.path, 'usr/bin/zstd')}`;
-  // --long finds the copies of Node and the C library that lie far apart in the archive.
-  await tar(`${zstd} -q -${level} --long=27 -T2`, folder, to);
+  await tar(`${zstd} -q -${level} --long=${windowBits} -T2`, folder, to, await filesToPack(folder));
 }
 
-/** A deterministic tar of a folder through a compressor. */
-async function tar(compressor: string, folder: string, to: string): Promise<void> {
+/** How far back zstd looks for what it has seen: 128 MB, which is also the memory that unpacking takes. */
+const windowBits = 27;
+const large = 1 << 26;
+
+/**
+ * All paths of a folder by name, but the large ones first and by size: that brings the two copies of Node, on the host and in
+ * the images' layer, so close together that the second one costs nothing.
+ */
+export async function filesToPack(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const found = await Promise.all(
+    entries.map(async (entry) => {
+      const path = join(entry.parentPath, entry.name);
+      const size = entry.isFile() ? (await stat(path)).size : 0;
+      return { path: `./${relative(folder, path)}`, size: size >= large ? size : Number.POSITIVE_INFINITY };
+    }),
+  );
+  found.sort((a, b) => (a.size === b.size ? (a.path < b.path ? -1 : 1) : a.size - b.size));
+  return ['.', ...found.map(({ path }) => path)];
+}
+
+/** A deterministic tar of a folder, or of the named files in it, through a compressor. */
+async function tar(compressor: string, folder: string, to: string, files?: string[]): Promise<void> {
   const owner = ['--owner=0', '--group=0', '--numeric-owner'];
-  await execa('tar', [
-    '--sort=name',
-    '--mtime=@0',
-    ...owner,
-    '--format=gnu',
-    '-I',
-    compressor,
-    '-cf',
-    to,
-    '-C',
-    folder,
-    '.',
-  ]);
+  const options = ['--sort=name', '--mtime=@0', ...owner, '--format=gnu', '-I', compressor, '-cf', to, '-C', folder];
+  const what = files ? ['--no-recursion', '--verbatim-files-from', '--files-from=-'] : ['.'];
+  await execa('tar', [...options, ...what], files ? { input: `${files.join('\n')}\n` } : {});
 }
 
 /** zstd with its loader and libraries, for hosts that have none. */
