@@ -29,6 +29,8 @@ export interface PodSources {
 export function createPodTable(context: PodContext, sources: PodSources): PodTable {
   const workers = new Map<string, PodWorker>();
   const ending = new Set<string>();
+  /** Static pods that end because their manifest was taken away: it may come back before they have ended. */
+  const withdrawn = new Set<string>();
   let cleaning = false;
 
   /** A static pod whose manifest changed starts when the one before it is gone. */
@@ -50,17 +52,24 @@ export function createPodTable(context: PodContext, sources: PodSources): PodTab
       if (worker.state === 'terminated') {
         worker.close();
         workers.delete(worker.uid);
+        withdrawn.delete(worker.uid);
         void cleanUp();
-      } else worker.terminate();
+      } else {
+        if (source === sources.static) withdrawn.add(worker.uid);
+        worker.terminate();
+      }
     }
     for (const [uid, pod] of wanted) {
       const worker = workers.get(uid);
-      if (worker) {
+      const returned = worker?.state === 'terminated' && withdrawn.delete(uid);
+      if (returned) worker.close();
+      else if (worker) {
         if (worker.pod !== pod) worker.update(pod);
         continue;
       }
       if (blocked(pod)) continue;
-      const fresh = new PodWorker(pod, context);
+      // How the withdrawn one ended says nothing of the one that has come back.
+      const fresh = new PodWorker(pod, context, returned ? undefined : context.knownStatus(pod));
       workers.set(uid, fresh);
       fresh.update(pod);
     }

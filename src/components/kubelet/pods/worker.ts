@@ -38,11 +38,12 @@ export class PodWorker {
   private deadline: NodeJS.Timeout | undefined;
   private step = new AbortController();
 
-  constructor(pod: Pod, context: PodContext) {
+  /** @param status what is known of the pod's status from before */
+  constructor(pod: Pod, context: PodContext, status: PodStatus | undefined) {
     this.pod = pod;
     this.uid = pod.metadata?.uid ?? '';
     this.context = context;
-    this.status = context.knownStatus(pod);
+    this.status = status;
     this.waits = new ContainerWaits(context, () => this.trigger());
   }
 
