@@ -64,7 +64,9 @@ async function runInitCommand(given: Flags, command: Command): Promise<void> {
   const ended = await drawSession(flags, (options) => runInit(flags, flags.config, options));
   if (!ended?.ok || flags.output === 'json') return;
   if (ended.joinCommand)
-    process.stdout.write(closingText(ended.joinCommand, ended.certificateKey ?? flags.certificateKey));
+    process.stdout.write(
+      closingText(ended.joinCommand, flags.uploadCerts ? (ended.certificateKey ?? flags.certificateKey) : undefined),
+    );
 }
 
 function controlPlaneText(lines: string, certificateKey: string): string {

@@ -8,7 +8,7 @@ import { renderObjects } from '../config/templates.ts';
 import { KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
 import type { Host } from '../host/host.ts';
-import { decryptShared, encryptShared, secretField, sharedFiles } from '../pki/transfer.ts';
+import { decryptShared, encryptShared, type SharedFile, secretField, sharedFiles } from '../pki/transfer.ts';
 import { generateToken } from '../tokens/format.ts';
 import { buildTokenSecret, tokenNamespace } from '../tokens/secret.ts';
 
@@ -92,14 +92,15 @@ async function removeOwner(client: Client, secret: Secret, call: CallOptions): P
     });
 }
 
-/** Writes those of the shared files that are missing. @returns whether any was written */
-export async function downloadSharedCertificates(
+/**
+ * The shared files by name; those that were uploaded empty are left out.
+ * @throws KinitError when they are not there, or the key is another one
+ */
+export async function fetchSharedCertificates(
   client: Client,
-  changes: Changes,
-  certificatesDir: string,
   certificateKey: string,
   call: CallOptions = {},
-): Promise<boolean> {
+): Promise<Map<SharedFile, Buffer>> {
   const secret = await client
     .resource(secrets)
     .get({ name, namespace }, call)
@@ -111,16 +112,27 @@ export async function downloadSharedCertificates(
         cause: error,
       });
     });
-  let changed = false;
+  const found = new Map<SharedFile, Buffer>();
   for (const file of sharedFiles) {
     const text = secret.data?.[secretField(file)];
     if (text === undefined) {
       throw new KinitError('Validation', `the Secret ${name} does not hold ${file}`, { advice: uploadAgain });
     }
-    if (text === '') continue;
-    const content = decryptShared(Buffer.from(text, 'base64'), certificateKey);
+    if (text !== '') found.set(file, decryptShared(Buffer.from(text, 'base64'), certificateKey));
+  }
+  return found;
+}
+
+/** @returns whether any file was missing or different */
+export async function writeSharedCertificates(
+  changes: Changes,
+  certificatesDir: string,
+  files: ReadonlyMap<SharedFile, Buffer>,
+): Promise<boolean> {
+  let changed = false;
+  for (const [file, content] of files) {
     const mode = file.endsWith('.crt') ? 0o644 : 0o600;
-    if (await changes.file(`${certificatesDir}/${file}`, content.toString(), { mode })) changed = true;
+    if (await changes.file(`${certificatesDir}/${file}`, content, { mode })) changed = true;
   }
   return changed;
 }

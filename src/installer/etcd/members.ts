@@ -157,6 +157,8 @@ export class EtcdMembers {
     const pool: ConnectionPool = new Pool({
       hosts: [endpoint],
       credentials: this.#options.credentials,
+      // Endpoints are addresses, which are no server names in TLS; every member's certificate has this name.
+      grpcOptions: { 'grpc.ssl_target_name_override': 'localhost' },
       faultHandling: { global: passThrough as never, host: () => passThrough as never },
     });
     try {

@@ -53,6 +53,14 @@ export async function controlPlaneConfiguration(context: JoinContext, client: Cl
   return made;
 }
 
+/** Whether a key was given, and any of the shared files is missing. */
+export async function downloadsCertificates({ host, controlPlane }: JoinContext): Promise<boolean> {
+  const { cluster, certificateKey } = controlPlane!;
+  if (!certificateKey) return false;
+  const present = await Promise.all(sharedFiles.map((file) => exists(host, `${cluster.certificatesDir}/${file}`)));
+  return present.includes(false);
+}
+
 async function assertCanHost({ host }: JoinContext, { cluster, certificateKey }: InitConfiguration): Promise<void> {
   const reasons: string[] = [];
   if (!cluster.controlPlaneEndpoint) {

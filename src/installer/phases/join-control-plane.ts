@@ -5,15 +5,14 @@ import { controlPlaneImages, nodeImages } from '../bundle/image-names.ts';
 import { parseDuration } from '../config/duration.ts';
 import { overlay } from '../config/overlay.ts';
 import { defaultCertificatesDir, kubernetesDir, manifestsDir } from '../config/paths.ts';
-import { downloadSharedCertificates } from '../control-plane/shared-certificates.ts';
+import { fetchSharedCertificates, writeSharedCertificates } from '../control-plane/shared-certificates.ts';
 import { EtcdMembers, etcdCredentials, initialClusterOf } from '../etcd/members.ts';
 import { clientUrl, etcdManifest, peerUrl } from '../etcd/static-pod.ts';
-import { exists, readText } from '../host/host.ts';
+import { readText } from '../host/host.ts';
 import { ensureKubeconfig, kubeconfigIdentities } from '../kubeconfig/kubeconfig.ts';
 import { patchText } from '../patches/patches.ts';
 import { authorities, leafCertificates } from '../pki/catalog.ts';
 import { ensureLeaf, ensureServiceAccountKey, loadAuthority } from '../pki/ensure.ts';
-import { sharedFiles } from '../pki/transfer.ts';
 import { instanceKubeletConfig, kubeletFlags, startKubelet } from '../runtime/kubelet.ts';
 import { clusterPhases } from './cluster.ts';
 import type { InitContext, JoinContext } from './context.ts';
@@ -21,7 +20,7 @@ import { controlPlanePhases } from './control-plane.ts';
 import type { Phase } from './engine.ts';
 import { hostPhases } from './host.ts';
 import { bootstrapClient, downloadKubeletConfig, preflightPhase, waitNode } from './join.ts';
-import { adminClient } from './join-configuration.ts';
+import { adminClient, downloadsCertificates } from './join-configuration.ts';
 import { kubeletFinalize } from './kubelet.ts';
 import { imagePhase, runtimePhases } from './runtime.ts';
 
@@ -51,16 +50,10 @@ function ofInit(phases: readonly Phase<InitContext>[], name: string, as: string,
   };
 }
 
-async function sharedFilesMissing(context: JoinContext): Promise<boolean> {
-  const { certificatesDir } = context.controlPlane!.cluster;
-  const present = await Promise.all(sharedFiles.map((file) => exists(context.host, `${certificatesDir}/${file}`)));
-  return present.includes(false);
-}
-
 const downloadCertificates: Phase<JoinContext> = {
   name: 'control-plane-prepare/download-certs',
   title: 'Download the certificates that control planes share',
-  needed: async (context) => context.controlPlane!.certificateKey !== '' && (await sharedFilesMissing(context)),
+  needed: downloadsCertificates,
   async run(context) {
     const { changes, signal } = context;
     const { cluster, certificateKey } = context.controlPlane!;
@@ -68,7 +61,8 @@ const downloadCertificates: Phase<JoinContext> = {
     if (cluster.certificatesDir !== defaultCertificatesDir) await changes.folder(cluster.certificatesDir);
     const client = bootstrapClient(context);
     try {
-      return await downloadSharedCertificates(client, changes, cluster.certificatesDir, certificateKey, { signal });
+      const files = await fetchSharedCertificates(client, certificateKey, { signal });
+      return await writeSharedCertificates(changes, cluster.certificatesDir, files);
     } finally {
       client.close();
     }

@@ -7,6 +7,7 @@ import { parseDuration } from '../config/duration.ts';
 import { overlay } from '../config/overlay.ts';
 import { kubeconfigPaths, kubernetesDir, manifestsDir } from '../config/paths.ts';
 import { waitForNode, waitForReady } from '../control-plane/node.ts';
+import { fetchSharedCertificates } from '../control-plane/shared-certificates.ts';
 import { KinitError } from '../errors.ts';
 import { exists, readText } from '../host/host.ts';
 import { waitUntil } from '../host/wait.ts';
@@ -17,7 +18,7 @@ import { fetchOverTls } from '../tokens/fetch.ts';
 import type { JoinContext } from './context.ts';
 import type { Phase } from './engine.ts';
 import { hostPhases } from './host.ts';
-import { adminClient, controlPlaneConfiguration } from './join-configuration.ts';
+import { adminClient, controlPlaneConfiguration, downloadsCertificates } from './join-configuration.ts';
 import { checkSettings, preflight } from './preflight.ts';
 import { runtimePhases, workerImages } from './runtime.ts';
 
@@ -58,6 +59,9 @@ export async function readCluster(context: JoinContext): Promise<void> {
     context.controlPlane = config;
     context.imageRepository = config.cluster.imageRepository;
     context.podCidr = config.cluster.networking.podSubnet;
+    // A wrong key, or certificates that are gone, are found before anything changes.
+    const { signal } = context;
+    if (await downloadsCertificates(context)) await fetchSharedCertificates(client, config.certificateKey, { signal });
   } finally {
     client.close();
   }
