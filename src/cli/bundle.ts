@@ -130,7 +130,7 @@ export function inspection(
     images.map(({ reference, digest, contents, added }) => [
       reference,
       digest.replace('sha256:', '').slice(0, 12),
-      added ? 'added' : contents ? `${contents.length} packages` : 'kinit',
+      added ? 'added' : contents ? `${contents.length} ${contents.length === 1 ? 'package' : 'packages'}` : 'kinit',
     ]),
   );
   const fileTable = withFiles

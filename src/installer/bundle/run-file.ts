@@ -42,6 +42,14 @@ target='${bundlePrefix}'
 quiet=\${1:-}
 say() { [ "$quiet" = --quiet ] || echo "$@"; }
 fail() { echo "kinit bundle: $*" >&2; exit 1; }
+case "$quiet" in
+  ''|--quiet) ;;
+  -h|--help)
+    echo "kinit $version: unpacks itself to $target and links kinit into /usr/local/bin. Run it as root."
+    echo "Usage: sh $0 [--quiet]"
+    exit 0 ;;
+  *) fail "unknown option $quiet (see: sh $0 --help)" ;;
+esac
 [ "$(id -u)" = 0 ] || fail "must run as root to write $target (try: sudo sh $0)"
 link() {
   ln -sfn "$target" /opt/kinit/current

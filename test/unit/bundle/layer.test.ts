@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { completeEntries, directory, file, symlink, writeLayer } from '../../../src/installer/bundle/layer.ts';
 import {
@@ -61,5 +62,17 @@ describe('a run file', () => {
     expect((await readFile(path)).subarray(0, 9).toString()).toBe('#!/bin/sh');
     await expect(readRunFile(part)).rejects.toThrow('is not a kinit bundle');
     await expect(readRunFile(join(folder, 'none'))).rejects.toThrow('cannot open the bundle');
+  });
+
+  it('says how it is used, and refuses what it does not know', async () => {
+    const part = join(folder, 'part');
+    await writeFile(part, 'payload');
+    const path = join(folder, 'bundle.run');
+    await writeRunFile(path, part, part);
+    const help = await execa('sh', [path, '--help']);
+    expect(help.stdout).toContain(`Usage: sh ${path} [--quiet]`);
+    const unknown = await execa('sh', [path, '--elsewhere'], { reject: false });
+    expect(unknown.exitCode).toBe(1);
+    expect(unknown.stderr).toBe(`kinit bundle: unknown option --elsewhere (see: sh ${path} --help)`);
   });
 });
