@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { architecture, type DebianRoot } from './debian-root.ts';
 import { libraryClosure } from './elf-closure.ts';
+import { trimmedElf } from './elf-trim.ts';
 import { type ImageName, imageReference } from './image-names.ts';
 import { type ArchiveEntry, directory, file, folderEntries, symlink } from './layer.ts';
 import { addImage, addLayer, createLayout, type ImageConfig, type ImageSummary } from './oci-layout.ts';
@@ -142,7 +143,7 @@ export async function systemEntries(root: DebianRoot): Promise<ArchiveEntry[]> {
 export async function nodeEntries(root: DebianRoot, node: string): Promise<ArchiveEntry[]> {
   const libraries = await libraryClosure(root, [node]);
   return [
-    file('usr/local/bin/node', node, 0o755),
+    file('usr/local/bin/node', trimmedElf(await readFile(node)), 0o755),
     ...libraries.map((library) => file(library, join(root.path, library), 0o755)),
   ];
 }

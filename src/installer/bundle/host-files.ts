@@ -2,10 +2,11 @@
  * The programs that run on a host itself: Debian's binaries with interpreter and library path set into the bundle's own
  * folder, so that they run on any glibc distribution, and launchers for the programs that are ours.
  */
-import { chmod, copyFile, cp, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { architecture, type DebianRoot } from './debian-root.ts';
 import { libraryClosure } from './elf-closure.ts';
+import { trimmedElf } from './elf-trim.ts';
 
 /** Path below the bundle → path below the Debian root. */
 export const hostBinaries: Record<string, string> = {
@@ -69,6 +70,8 @@ export async function layHostFiles(target: string, prefix: string, { root, node,
     await root.run('usr/bin/patchelf', ['--force-rpath', '--set-rpath', `${prefix}/lib`, to]);
     await root.run('usr/bin/patchelf', ['--set-interpreter', `${prefix}/lib/${architecture.loader}`, to]);
   }
+  const ownNode = join(target, 'bin/node');
+  await writeFile(ownNode, trimmedElf(await readFile(ownNode)));
   for (const [name, { program, flags }] of Object.entries(hostPrograms)) {
     await cp(join(dist, program), join(target, 'dist', program), { recursive: true });
     const launcher = `#!/bin/sh\nMALLOC_ARENA_MAX=2 exec ${prefix}/bin/node ${flags}${prefix}/dist/${program}/main.mjs "$@"\n`;
