@@ -22,7 +22,7 @@ const { values } = parseArgs({
     lab: { type: 'string', default: 'bench' },
     bundle: { type: 'string' },
     idle: { type: 'string', default: '60' },
-    /** The reports of a release are kept in the repository: this one becomes that. */
+    /** The repository has one report as a sample: this one becomes that. */
     keep: { type: 'boolean', default: false },
   },
 });
