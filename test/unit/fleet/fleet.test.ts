@@ -6,10 +6,18 @@ import { parseConfig } from '../../../src/installer/config/read-config.ts';
 import { describeError, KinitError } from '../../../src/installer/errors.ts';
 import { parseJoinCommand } from '../../../src/installer/fleet/cluster.ts';
 import { asRoot, quote } from '../../../src/installer/fleet/connection.ts';
-import { initDocuments, joinDocuments, kubeletMaySet } from '../../../src/installer/fleet/documents.ts';
+import { ensureEndpoint, founderOf } from '../../../src/installer/fleet/control-planes.ts';
+import {
+  initDocuments,
+  joinByFileDocuments,
+  joinDocuments,
+  kubeletMaySet,
+} from '../../../src/installer/fleet/documents.ts';
 import type { HostFacts } from '../../../src/installer/fleet/facts.ts';
 import { fleetError } from '../../../src/installer/fleet/failures.ts';
+import type { Fleet } from '../../../src/installer/fleet/fleet.ts';
 import { eventReader } from '../../../src/installer/fleet/job.ts';
+import type { Plan } from '../../../src/installer/fleet/plan.ts';
 import { checkRoom } from '../../../src/installer/fleet/ship.ts';
 import { parseInventory } from '../../../src/installer/inventory/read-inventory.ts';
 import type { PhaseEvent } from '../../../src/installer/phases/events.ts';
@@ -104,6 +112,21 @@ hosts:
     });
   });
 
+  it('makes a host with that role a control plane when it joins; the key stands only in its file', () => {
+    const secret = { token: 'abcdef.0123456789abcdef', apiServerEndpoint: '10.0.0.1:6443', caCertHashes: ['sha256:x'] };
+    const text = joinDocuments(cp1, facts(), { ...secret, certificateKey: 'ab12' }, {});
+    expect(parseConfig(text, 'config.yaml').documents.JoinConfiguration).toMatchObject({
+      controlPlane: { certificateKey: 'ab12', localAPIEndpoint: { advertiseAddress: '10.0.0.1' } },
+      nodeRegistration: { taints: [{ key: 'node-role.kubernetes.io/control-plane' }] },
+    });
+    const worker = joinDocuments(w1, facts(), { ...secret, certificateKey: 'ab12' }, {});
+    expect(worker).not.toContain('ab12');
+    const again = joinByFileDocuments(cp1, facts(), '/etc/kubernetes/kubelet.conf', {});
+    expect(parseConfig(again, 'config.yaml').documents.JoinConfiguration?.controlPlane).toEqual({
+      localAPIEndpoint: { advertiseAddress: '10.0.0.1' },
+    });
+  });
+
   it.each([
     ['disk', true],
     ['example.com/disk', true],
@@ -121,6 +144,51 @@ hosts:
       token: 'abcdef.0123456789abcdef',
       caCertHashes: ['sha256:12ab'],
     });
+  });
+});
+
+describe('several control planes', () => {
+  const planOf = (cluster: string, hosts: string[]): Plan => {
+    const lines = hosts.map((name, i) => `- { name: ${name}, address: 10.0.0.${i + 1}, roles: [control-plane] }`);
+    const text = `apiVersion: kinit.local/v1alpha1\nkind: Inventory\ncluster: ${cluster}\nhosts:\n${lines.join('\n')}\n`;
+    const inventory = parseInventory(text, 'i.yaml');
+    return { inventory, hosts: inventory.hosts, given: {} };
+  };
+  const fleetOf = (plan: Plan, known: Record<string, Partial<HostFacts>> = {}) => {
+    const warnings: unknown[] = [];
+    const members = plan.hosts.map((host, i) => ({
+      name: host.name,
+      host,
+      facts: facts({ addresses: [`10.0.0.${i + 1}`], ...known[host.name] }),
+    }));
+    const fleet = {
+      members,
+      member: (name: string) => members.find((member) => member.name === name),
+      emit: (event: unknown) => warnings.push(event),
+    } as unknown as Fleet;
+    return { fleet, warnings };
+  };
+
+  it.each([
+    ['one has no endpoint', '{}', ['a'], undefined, 0],
+    ['two use the first one, with a warning', '{}', ['a', 'b'], '10.0.0.1:6443', 1],
+    ['a named endpoint stays', '{ controlPlaneEndpoint: api.test }', ['a', 'b'], 'api.test', 0],
+  ])('%s', (_, cluster, names, endpoint, warned) => {
+    const plan = planOf(cluster, names);
+    const { fleet, warnings } = fleetOf(plan);
+    ensureEndpoint(fleet, plan);
+    expect(plan.inventory.cluster.controlPlaneEndpoint).toBe(endpoint);
+    expect(warnings).toHaveLength(warned);
+  });
+
+  it.each([
+    ['a new cluster begins on the first', {}, 'a'],
+    ['others join where init ran', { b: { isControlPlane: true, isFounder: true } }, 'b'],
+    ['others join one that has joined, when the first is gone', { c: { isControlPlane: true } }, 'c'],
+    ['a half-made one is nobody to join', { a: { isNode: true }, b: { isControlPlane: true } }, 'b'],
+  ])('%s', (_, known, founder) => {
+    const plan = planOf('{}', ['a', 'b', 'c']);
+    expect(founderOf(fleetOf(plan, known).fleet, plan).name).toBe(founder);
   });
 });
 
