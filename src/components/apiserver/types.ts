@@ -58,8 +58,8 @@ export interface CustomKind {
   scale?: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath?: string };
   /** Fields that can be selected by, as `spec.color`. */
   selectableFields: string[];
-  /** etcd may hold objects in another version: their apiVersion is written anew. */
-  converted: boolean;
+  /** What lies in etcd may be of another version or lack defaults: it is completed before it is served. */
+  completed: boolean;
   /** The warning that every request of a deprecated version gets. */
   deprecation?: string;
 }

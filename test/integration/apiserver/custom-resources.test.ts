@@ -280,6 +280,23 @@ describe('a definition', () => {
     await kubectl(['delete', 'crd', `gaugers.${group}`]);
   });
 
+  it('that gets a default gives it to the objects that are there', async () => {
+    const given = definition('growing', 'Growing', []);
+    await define(given);
+    await kubectl(['create', '-f', '-'], { ...cronTab('early'), kind: 'Growing' });
+    expect((await kubectl(['get', 'growing', 'early', '-o', 'jsonpath={.kind}{.extra}'])).out).toBe('Growing');
+    const grown = structuredClone(given) as ReturnType<typeof definition>;
+    for (const version of grown.spec.versions)
+      Object.assign(version.schema.openAPIV3Schema.properties, { extra: { type: 'string', default: 'new' } });
+    await kubectl(['apply', '-f', '-'], grown);
+    await waitFor(
+      'the default',
+      async () => (await kubectl(['get', 'growing', 'early', '-o', 'jsonpath={.extra}'])).out === 'new',
+    );
+    const list = await kubectl(['get', 'growing', '-o', 'jsonpath={.items[*].kind}/{.items[*].extra}']);
+    expect(list.out).toBe('Growing/new');
+  });
+
   it('that is no good is refused', async () => {
     const bad = definition('bad', 'Bad', []);
     bad.spec.versions[1]!.storage = true;

@@ -152,6 +152,7 @@ function anyValue(
       if (typeof value === 'string' || (typeof value === 'number' && Number.isInteger(value))) return value;
       return mismatch(value, typeof value === 'number' ? 'int32' : 'intstr.IntOrString', owner, plain, walk);
     case 'object':
+      if (walk.custom && path === 'metadata') return customMetadata(field, value, owner, walk);
       if (!isStruct(value)) return mismatch(value, goType(field, owner), owner, plain, walk);
       return struct(field.schema!, value, path, plain, walk);
     case 'array':
@@ -161,6 +162,16 @@ function anyValue(
     default:
       walk.keys += countKeys(value);
       return value;
+  }
+}
+
+/** The metadata of custom resources is a Go struct all the same. */
+function customMetadata(field: FieldSchema, value: unknown, owner: TypeSchema, walk: Walk): unknown {
+  walk.custom = false;
+  try {
+    return anyValue(field, value, owner, 'metadata', 'metadata', walk);
+  } finally {
+    walk.custom = true;
   }
 }
 

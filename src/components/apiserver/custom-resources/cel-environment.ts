@@ -49,6 +49,33 @@ function isCidr(text: string): boolean {
   return family !== 0 && /^\d+$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32);
 }
 
+class CelQuantity {
+  readonly nano: bigint;
+  constructor(text: string) {
+    this.nano = parseQuantity(text).nano;
+  }
+}
+
+const compareQuantities = (a: CelQuantity, b: CelQuantity): bigint =>
+  a.nano < b.nano ? -1n : a.nano > b.nano ? 1n : 0n;
+
+class CelUrl {
+  readonly url: URL;
+  constructor(text: string) {
+    this.url = text.startsWith('/') ? new URL(text, 'http://localhost') : new URL(text);
+  }
+}
+
+/** `%s`, `%d` and `%%` of the strings extension. */
+function formatted(text: string, values: unknown[]): string {
+  let next = 0;
+  return text.replace(/%(%|s|d)/g, (_, verb: string) => {
+    if (verb === '%') return '%';
+    const value = values[next++];
+    return typeof value === 'object' ? key(value) : String(value);
+  });
+}
+
 /** What expressions speak about: an object of a custom kind, or a request. */
 export type Subject = 'object' | 'request';
 
@@ -86,6 +113,28 @@ function environmentOf(subject: Subject): Environment {
     .registerFunction('string.findAll(string): list<string>', (text: string, pattern: string) => [
       ...(text.match(new RegExp(goPattern(pattern), 'g')) ?? []),
     ])
+    .registerFunction('string.matchesPattern(string): bool', (text: string, pattern: string) =>
+      goPattern(pattern).test(text),
+    )
+    .registerFunction('string.format(list): string', formatted)
+    .registerType('kubernetes.Quantity', CelQuantity)
+    .registerFunction('quantity(string): kubernetes.Quantity', (text: string) => new CelQuantity(text))
+    .registerFunction('kubernetes.Quantity.compareTo(kubernetes.Quantity): int', compareQuantities)
+    .registerFunction(
+      'kubernetes.Quantity.isGreaterThan(kubernetes.Quantity): bool',
+      (a: CelQuantity, b: CelQuantity) => compareQuantities(a, b) > 0n,
+    )
+    .registerFunction(
+      'kubernetes.Quantity.isLessThan(kubernetes.Quantity): bool',
+      (a: CelQuantity, b: CelQuantity) => compareQuantities(a, b) < 0n,
+    )
+    .registerType('kubernetes.URL', CelUrl)
+    .registerFunction('url(string): kubernetes.URL', (text: string) => new CelUrl(text))
+    .registerFunction('kubernetes.URL.getScheme(): string', ({ url }: CelUrl) => url.protocol.slice(0, -1))
+    .registerFunction('kubernetes.URL.getHost(): string', ({ url }: CelUrl) => url.host)
+    .registerFunction('kubernetes.URL.getHostname(): string', ({ url }: CelUrl) => url.hostname)
+    .registerFunction('kubernetes.URL.getPort(): string', ({ url }: CelUrl) => url.port)
+    .registerFunction('kubernetes.URL.getEscapedPath(): string', ({ url }: CelUrl) => url.pathname)
     .registerFunction('isURL(string): bool', isUrl)
     .registerFunction('isIP(string): bool', (text: string) => isIP(text) !== 0)
     .registerFunction('isCIDR(string): bool', isCidr)
@@ -97,7 +146,8 @@ function environmentOf(subject: Subject): Environment {
 
 /** Throws for an expression that cannot be read or has unknown variables or functions. */
 export function compileExpression(expression: string, subject: Subject = 'object'): Evaluate {
-  const parsed = environmentOf(subject).parse(expression);
+  // Patterns are Go's, not the library's.
+  const parsed = environmentOf(subject).parse(expression.replace(/\.matches\s*\(/g, '.matchesPattern('));
   const { valid, error } = parsed.check();
   if (!valid) throw error ?? new Error('the expression cannot be checked');
   return (context) => parsed(context);

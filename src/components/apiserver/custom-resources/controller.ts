@@ -2,6 +2,7 @@
  * Follows the CustomResourceDefinitions: accepts their names, establishes them, serves their versions, and empties those
  * that are to go.
  */
+import { createHash } from 'node:crypto';
 import type { Logger } from '../../../machinery/logging/logger.ts';
 import { createWorkQueue } from '../../../machinery/workqueue/queue.ts';
 import { StatusError } from '../errors.ts';
@@ -29,6 +30,9 @@ export interface CustomResources {
 
 const retryMs = 1_000;
 
+/** Definitions are large: only a hash of what was served is kept. */
+const factsOf = (facts: unknown): string => createHash('sha256').update(JSON.stringify(facts)).digest('base64');
+
 export function createCustomResources({ rest, loopback, watchers, log }: CustomResourcesDeps): CustomResources {
   const { registry, reader, caches } = rest;
   /** What is served of each definition, and the facts that it was made from. */
@@ -47,7 +51,7 @@ export function createCustomResources({ rest, loopback, watchers, log }: CustomR
   async function serve(name: string, definition: Definition): Promise<void> {
     const { spec } = definition;
     const names = { ...spec.names, ...definition.status?.acceptedNames };
-    const facts = JSON.stringify([spec, names, isTrue(definition, 'Terminating')]);
+    const facts = factsOf([spec, names, isTrue(definition, 'Terminating')]);
     const before = served.get(name);
     if (before?.facts === facts) return;
     const descriptors = customDescriptors({ ...definition, spec: { ...spec, names } });

@@ -56,7 +56,7 @@ function descriptorOf(definition: Definition, version: DefinitionVersion): Custo
       verbs: terminating ? verbs.filter((verb) => verb !== 'create') : verbs,
       ...(scale ? { scale } : {}),
       selectableFields: (version.selectableFields ?? []).map(({ jsonPath }) => jsonPath.replace(/^\./, '')),
-      converted: versions.length > 1,
+      completed: versions.length > 1 || hasDefaults(openApi),
       ...(version.deprecated ? { deprecation: deprecationOf(definition, version) } : {}),
     },
   };
@@ -82,3 +82,10 @@ function subresourcesOf({ spec }: Definition, { name, subresources = {} }: Defin
 
 const deprecationOf = ({ spec }: Definition, { name, deprecationWarning }: DefinitionVersion): string =>
   deprecationWarning ?? `${spec.group}/${name} ${spec.names.kind} is deprecated`;
+
+/** Whether the schema or a part of it has a default. */
+const hasDefaults = ({ default: own, properties, items, additionalProperties }: Schema): boolean =>
+  own !== undefined ||
+  [...Object.values(properties ?? {}), items, additionalProperties].some(
+    (part) => typeof part === 'object' && hasDefaults(part),
+  );

@@ -53,10 +53,24 @@ export function encodeOne(descriptor: ResourceDescriptor, object: UnknownObject,
   return encodeObject(shapeObject(descriptor, object, form, { includeObject: includeObject(url) }), form);
 }
 
+const schemas = new WeakMap<ResourceDescriptor, number>();
+let schemaCount = 0;
+
+/** Tells the encodings of a custom object by one schema from those by its next. */
+function schemaOf(descriptor: ResourceDescriptor): string {
+  if (!descriptor.custom?.completed) return '';
+  let number = schemas.get(descriptor);
+  if (number === undefined) {
+    number = ++schemaCount;
+    schemas.set(descriptor, number);
+  }
+  return `#${number}`;
+}
+
 /** A stored object's bytes, remembered with it for others who want the same. */
 export function encodeStored(descriptor: ResourceDescriptor, stored: StoredObject, form: Negotiated): Buffer {
   const plainJson = !form.as && form.mediaType === 'application/json' && !form.pretty;
-  const name = `${descriptor.group}/${descriptor.version} ${form.mediaType} ${form.as ?? ''} ${form.asVersion} ${form.pretty}`;
+  const name = `${descriptor.group}/${descriptor.version}${schemaOf(descriptor)} ${form.mediaType} ${form.as ?? ''} ${form.asVersion} ${form.pretty}`;
   return stored.encoding(name, () => {
     if (plainJson && servedAsStored(descriptor)) return Buffer.from(`${stored.json}\n`);
     return encodeObject(shapeObject(descriptor, toServed(descriptor, stored.object), form, {}), form);
