@@ -1,4 +1,5 @@
 /** `kinit inventory list | validate | import` */
+import { existsSync } from 'node:fs';
 import { text as readText } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { KinitError } from '../installer/errors.ts';
@@ -79,7 +80,11 @@ async function runList(flags: { inventory: string; limit?: string[]; output: str
 }
 
 async function runValidate({ inventory: path }: { inventory: string }): Promise<void> {
-  const { hosts } = await read(path);
+  const inventory = await read(path);
+  const { hosts } = inventory;
+  const { inventoryWarnings } = await import('../installer/inventory/warnings.ts');
+  const warnings = inventoryWarnings(inventory, process.env, existsSync);
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
   const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`;
   const controlPlanes = hosts.filter(({ roles }) => roles.includes('control-plane'));
   const workers = hosts.filter(({ roles }) => roles.includes('worker')).length;

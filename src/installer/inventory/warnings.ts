@@ -1,0 +1,36 @@
+/** What is not wrong in an inventory, but will stop kinit on this machine: keys that are not there, secrets that are not set. */
+import type { Inventory, SshTarget } from './types.ts';
+
+/**
+ * One line each, naming every host that it is about.
+ * @param exists whether a path is there
+ */
+export function inventoryWarnings(
+  { hosts }: Inventory,
+  env: NodeJS.ProcessEnv,
+  exists: (path: string) => boolean,
+): string[] {
+  const found = new Map<string, string[]>();
+  const warn = (text: string, host: string) => found.set(text, [...new Set([...(found.get(text) ?? []), host])]);
+  const needsVariable = (name: string | undefined, what: string, host: string) => {
+    if (name && !env[name]) warn(`the environment variable ${name} (${what}) is not set`, host);
+  };
+  const check = (target: SshTarget, host: string) => {
+    const { identityFile, passphraseFromEnv, passwordFromEnv, bastion, knownHosts, hostKeys, acceptHostKeys } = target;
+    if (identityFile && !exists(identityFile)) warn(`there is no key ${identityFile}`, host);
+    needsVariable(passphraseFromEnv, 'the passphrase of the key', host);
+    needsVariable(passwordFromEnv, 'the password of the login', host);
+    if (!hostKeys.length && !acceptHostKeys && !knownHosts.some(exists))
+      warn(`there is no ${knownHosts.join(' and no ')} to know host keys from`, host);
+    if (bastion) check(bastion, host);
+  };
+  for (const host of hosts) {
+    if (typeof host.sudo === 'object') needsVariable(host.sudo.passwordFromEnv, 'the password of sudo', host.name);
+    if (host.connection === 'ssh') check(host, host.name);
+  }
+  const controlPlanes = hosts.filter(({ roles }) => roles.includes('control-plane'));
+  if (controlPlanes.length === 2) {
+    warn('two control planes have no majority when one fails: one or three are better', controlPlanes[0]!.name);
+  }
+  return [...found].map(([text, names]) => `${names.join(', ')}: ${text}`);
+}
