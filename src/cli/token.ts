@@ -6,6 +6,7 @@ import { kubeconfigPaths } from '../installer/config/paths.ts';
 import { describeBadToken } from '../installer/config/validate.ts';
 import { KinitError } from '../installer/errors.ts';
 import { localHost } from '../installer/host/host.ts';
+import { badCertificateKey, isCertificateKey } from '../installer/pki/transfer.ts';
 import { generateToken, tokenPattern } from '../installer/tokens/format.ts';
 import type { Client } from '../machinery/client/types.ts';
 import { list } from './session.ts';
@@ -17,6 +18,7 @@ interface CreateFlags {
   usages?: string[];
   groups?: string[];
   printJoinCommand?: boolean;
+  certificateKey?: string;
 }
 
 export function addTokenCommand(program: Command): void {
@@ -32,6 +34,7 @@ export function addTokenCommand(program: Command): void {
     .option('--usages <usages>', 'signing, authentication', list)
     .option('--groups <groups>', 'groups of those who authenticate with it: system:bootstrappers:…', list)
     .option('--print-join-command', 'print the whole line that joins a node')
+    .option('--certificate-key <key>', 'with --print-join-command: print the line that joins a control plane')
     .action((text: string | undefined, flags: CreateFlags) =>
       withClient(kubeconfig(), (client) => create(client, text, flags)),
     );
@@ -76,6 +79,7 @@ async function create(client: Client, text: string | undefined, flags: CreateFla
   if ((parseDuration(flags.ttl) ?? -1) < 0) {
     throw new KinitError('Validation', `--ttl is "${flags.ttl}"; it takes a duration like 24h, or 0`);
   }
+  if (flags.certificateKey && !isCertificateKey(flags.certificateKey)) throw new KinitError('Usage', badCertificateKey);
   const unknown = flags.usages?.find((usage) => !tokenUsages.includes(usage));
   if (unknown) throw new KinitError('Validation', `--usages has "${unknown}"; it takes ${tokenUsages.join(' and ')}`);
   const { createToken } = await import('../installer/tokens/store.ts');
@@ -88,7 +92,7 @@ async function create(client: Client, text: string | undefined, flags: CreateFla
   }
   const { caData } = client.config;
   if (!caData) throw new KinitError('Validation', 'the kubeconfig does not carry the CA of the cluster');
-  process.stdout.write(`${joinCommand(client.config.server, token, caData)}\n`);
+  process.stdout.write(`${joinCommand(client.config.server, token, caData, flags.certificateKey)}\n`);
 }
 
 async function listAll(client: Client, output: string): Promise<void> {

@@ -2,8 +2,12 @@
 import { X509Certificate } from 'node:crypto';
 import { publicKeyPin } from '../pki/x509.ts';
 
-/** @param server `https://host:port` */
-export function joinCommand(server: string, token: string, caPem: string | Buffer): string {
+/**
+ * @param server `https://host:port`
+ * @param certificateKey given: the line for a control plane
+ */
+export function joinCommand(server: string, token: string, caPem: string | Buffer, certificateKey?: string): string {
   const pin = publicKeyPin(new X509Certificate(caPem));
-  return `kinit join ${server.replace('https://', '')} --token ${token} --discovery-token-ca-cert-hash ${pin}`;
+  const line = `kinit join ${server.replace('https://', '')} --token ${token} --discovery-token-ca-cert-hash ${pin}`;
+  return certificateKey ? `${line} --control-plane --certificate-key ${certificateKey}` : line;
 }

@@ -10,6 +10,7 @@ import { makeKey, privateKeyPem } from '../../../src/installer/pki/keys.ts';
 import { certificatePem, issueCertificate, publicKeyPin } from '../../../src/installer/pki/x509.ts';
 import { discoverByToken } from '../../../src/installer/tokens/discovery.ts';
 import { generateToken, parseToken } from '../../../src/installer/tokens/format.ts';
+import { joinCommand } from '../../../src/installer/tokens/join-command.ts';
 import { isSignatureValid, signDetached } from '../../../src/installer/tokens/jws.ts';
 import { buildTokenSecret, isExpired, readTokenSecret } from '../../../src/installer/tokens/secret.ts';
 
@@ -185,4 +186,14 @@ describe('discovery', () => {
     });
     answer = before;
   });
+});
+
+it('the command for joining pins the CA, and names the certificate key for a control plane', async () => {
+  const dates = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) };
+  const ca = issueCertificate({ commonName: 'kubernetes', isCa: true, ...dates }, await makeKey('ECDSA-P256'));
+  const worker = `kinit join api.test:6443 --token ${token} --discovery-token-ca-cert-hash ${publicKeyPin(ca)}`;
+  expect(joinCommand('https://api.test:6443', token, certificatePem(ca))).toBe(worker);
+  expect(joinCommand('https://api.test:6443', token, certificatePem(ca), 'ab')).toBe(
+    `${worker} --control-plane --certificate-key ab`,
+  );
 });
