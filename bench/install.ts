@@ -3,7 +3,7 @@
  * memory and CPU time of idle components; each with its budget, and as a ratio to a reference of the same run.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
@@ -60,7 +60,7 @@ function idleFigures(host: string, components: IdleComponent[]): Figure[] {
 
 run('scripts/prepare-machine.ts');
 if (!values.bundle) {
-  if (!existsSync(join(root, 'dist/kinit/main.mjs'))) run('scripts/build.ts');
+  run('scripts/build.ts');
   run('scripts/bundle.ts');
 }
 const bundle = bundlePath();

@@ -158,6 +158,12 @@ export function createChanges(host: Host, journal: Journal): Changes {
       if (isEnabled === enabled && before.active === active) return false;
       await journal.record({ kind: 'unit', unit: name, ...before });
       if (before.enablement === 'masked') await runOrFail(host, 'systemctl', ['unmask', name]);
+      if (!isEnabled && !before.active && enabled && active) {
+        await runOrFail(host, 'systemctl', ['enable', '--now', name], {
+          advice: `look at: journalctl -u ${name} -n 50`,
+        });
+        return true;
+      }
       if (isEnabled !== enabled) await runOrFail(host, 'systemctl', [enabled ? 'enable' : 'disable', name]);
       if (before.active !== active) {
         await runOrFail(host, 'systemctl', [active ? 'start' : 'stop', name], {

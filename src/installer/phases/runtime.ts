@@ -5,6 +5,7 @@ import { bundlePaths, linkDir } from '../config/paths.ts';
 import { exists } from '../host/host.ts';
 import { chooseSnapshotter, installContainerd, makeRoot } from '../runtime/containerd.ts';
 import { loadImages } from '../runtime/images.ts';
+import { installKubeletUnit } from '../runtime/kubelet.ts';
 import { loadFromLayout } from '../runtime/load-images.ts';
 import type { NodeContext } from './context.ts';
 import type { Phase } from './engine.ts';
@@ -41,6 +42,11 @@ export const runtimePhases: Phase<NodeContext>[] = [
       }
       return changed;
     },
+  },
+  {
+    name: 'runtime/kubelet',
+    title: "Install the kubelet's unit",
+    run: ({ changes, facts }) => installKubeletUnit(changes, facts),
   },
 ];
 

@@ -159,7 +159,8 @@ export async function startKubelet(changes: Changes, files: KubeletFiles): Promi
   return made || units || settings || state;
 }
 
-async function installKubeletUnit(changes: Changes, facts: HostFacts): Promise<boolean> {
+/** The unit alone, so that systemd has read it when the kubelet is to start. */
+export async function installKubeletUnit(changes: Changes, facts: HostFacts): Promise<boolean> {
   const kubelet = `${bundlePaths.bin}/kubelet`;
   const extraArgsFile = facts.os.family === 'redhat' ? '/etc/sysconfig/kubelet' : '/etc/default/kubelet';
   const unit = await changes.file(kubeletPaths.unit, renderTemplate('systemd/kubelet.service', { kubelet }));
