@@ -4,6 +4,7 @@ import { Optional } from '@marcbachmann/cel-js';
 import { at, type FieldError } from '../validation/field-errors.ts';
 import { celProblem, compileExpression, type Evaluate } from './cel-environment.ts';
 import type { Schema, ValidationRule } from './definition.ts';
+import { goPattern } from './formats.ts';
 import { correlated, isObject, jsonType, memberPath } from './value-validation.ts';
 
 interface CompiledRule {
@@ -54,9 +55,20 @@ function compileOrNothing(expression: string): Evaluate | undefined {
   }
 }
 
-/** What the writer of a definition is told about rules that are not evaluated. */
+function isPattern(pattern: string): boolean {
+  try {
+    goPattern(pattern);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What the writer of a definition is told about rules and patterns that are not evaluated. */
 export function rulesNotEvaluated(schema: Schema, path: string): string[] {
-  if (!hasRules(schema)) return [];
+  const { pattern } = schema;
+  const unread = pattern !== undefined && !isPattern(pattern);
+  const patterns = unread ? [`${path}.pattern: the pattern is accepted and values are not checked against it`] : [];
   const own = (schema['x-kubernetes-validations'] ?? []).flatMap(({ rule }, index) => {
     try {
       compileExpression(rule);
@@ -69,6 +81,7 @@ export function rulesNotEvaluated(schema: Schema, path: string): string[] {
   });
   const { items, additionalProperties } = schema;
   return [
+    ...patterns,
     ...own,
     ...Object.entries(schema.properties ?? {}).flatMap(([name, part]) =>
       rulesNotEvaluated(part, `${path}.properties[${name}]`),

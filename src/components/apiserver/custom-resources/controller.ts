@@ -191,10 +191,11 @@ export function createCustomResources({ rest, loopback, watchers, log }: CustomR
   return {
     async start(signal) {
       // Those that were served before are served when the first request comes.
-      for (const object of reader.list(definitions)) {
-        const definition = asDefinition(object);
-        if (isTrue(definition, 'Established')) await serve(definition.metadata.name ?? '', definition);
-      }
+      const established = reader
+        .list(definitions)
+        .map(asDefinition)
+        .filter((found) => isTrue(found, 'Established'));
+      await Promise.all(established.map((found) => serve(found.metadata.name ?? '', found)));
       reader.onChange(definitions, (type, object) => {
         queue.add(object.metadata?.name ?? '');
         if (type !== 'DELETED') return;

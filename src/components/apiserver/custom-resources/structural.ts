@@ -1,7 +1,6 @@
 /** Whether a schema is structural: every field's type is told once, outside of allOf, anyOf, oneOf and not. */
 import { type FieldError, forbiddenField, invalidValue, required } from '../validation/field-errors.ts';
 import type { Schema } from './definition.ts';
-import { goPattern } from './formats.ts';
 
 const scalars = new Set(['string', 'integer', 'number', 'boolean']);
 const types = new Set([...scalars, 'object', 'array']);
@@ -77,33 +76,13 @@ function levelErrors(schema: Schema, path: string, level: Level): FieldError[] {
       ),
     );
   if (type === 'array' && !items) errors.push(required(`${path}.items`, 'must be specified'));
-  errors.push(
-    ...patternErrors(schema, path),
-    ...listErrors(schema, path),
-    ...junctorErrors(schema, path, intOrString === true),
-  );
+  errors.push(...listErrors(schema, path), ...junctorErrors(schema, path, intOrString === true));
   for (const [name, part] of Object.entries(properties ?? {}))
     errors.push(...levelErrors(part, `${path}.properties[${name}]`, 'field'));
   if (items) errors.push(...levelErrors(items, `${path}.items`, 'item'));
   if (typeof additionalProperties === 'object')
     errors.push(...levelErrors(additionalProperties, `${path}.additionalProperties`, 'field'));
   return errors;
-}
-
-function patternErrors({ pattern }: Schema, path: string): FieldError[] {
-  if (pattern === undefined) return [];
-  try {
-    goPattern(pattern);
-    return [];
-  } catch (error) {
-    return [
-      invalidValue(
-        `${path}.pattern`,
-        pattern,
-        `must be a valid regular expression, but isn't: ${(error as Error).message}`,
-      ),
-    ];
-  }
 }
 
 function listErrors(schema: Schema, path: string): FieldError[] {

@@ -46,10 +46,27 @@ function serviceSpec(service: UnknownObject) {
 }
 
 /** Posts JSON and answers the body of a 200. Throws Errors worded as Go's HTTP client words them. */
-export function post(
+export async function post(address: Address, body: string, options: CallOptions): Promise<string> {
+  try {
+    return await postOnce(address, body, options);
+  } catch (error) {
+    // The webhook has closed a connection that was kept for it.
+    if (error instanceof StaleConnectionError) return postOnce(address, body, options);
+    throw error;
+  }
+}
+
+interface CallOptions {
+  caBundle?: string;
+  timeoutSeconds: number;
+}
+
+class StaleConnectionError extends Error {}
+
+function postOnce(
   { url, host, port, serverName }: Address,
   body: string,
-  { caBundle, timeoutSeconds }: { caBundle?: string; timeoutSeconds: number },
+  { caBundle, timeoutSeconds }: CallOptions,
 ): Promise<string> {
   url.searchParams.set('timeout', `${timeoutSeconds}s`);
   const failed = (why: string) => new Error(`failed to call webhook: Post ${JSON.stringify(url.href)}: ${why}`);
@@ -94,7 +111,8 @@ export function post(
       },
     );
     req.once('error', (error: NodeJS.ErrnoException) => {
-      if (deadline.aborted) reject(failed('context deadline exceeded'));
+      if (req.reusedSocket && error.code === 'ECONNRESET') reject(new StaleConnectionError(error.message));
+      else if (deadline.aborted) reject(failed('context deadline exceeded'));
       else if (error.code === 'ECONNREFUSED')
         reject(failed(`dial tcp ${host ?? url.hostname}:${port ?? (url.port || 443)}: connect: connection refused`));
       else reject(failed(error.message));
