@@ -50,13 +50,21 @@ function clientCache(host: Host) {
   return { open, close };
 }
 
-const readConfig = (path: string | undefined): Promise<ReadConfig> =>
-  path === undefined ? Promise.resolve(noConfig) : readConfigFile(path);
+/** Read once, since it may be a pipe; what is wrong with it is told when it is awaited. */
+function readConfig(path: string | undefined): Promise<ReadConfig> {
+  const reading = path === undefined ? Promise.resolve(noConfig) : readConfigFile(path);
+  reading.catch(() => undefined);
+  return reading;
+}
 
 /** `kinit init phase …`: only these. */
 export interface PhaseFlags {
   phases?: readonly string[];
 }
+
+/** A phase that is named itself runs, whatever the configuration file leaves out. */
+const skippedBy = (flags: PhaseFlags & { skipPhases?: string[] }, config: { skipPhases: string[] }) =>
+  flags.phases ? (flags.skipPhases ?? []) : config.skipPhases;
 
 /** A preflight on its own only looks: what it notes in the journal is forgotten. */
 async function withoutNote(base: PhaseContext, { phases }: PhaseFlags): Promise<PhaseContext> {
@@ -72,11 +80,11 @@ const needsCluster = (name: string, _index: number, all: readonly string[]) =>
 /** `dryRun: true` in a configuration file counts like the flag. What is wrong with the file is told by the session. */
 async function withFileDryRun(
   options: SessionOptions,
-  path: string | undefined,
+  reading: Promise<ReadConfig>,
   kind: 'InitConfiguration' | 'JoinConfiguration',
 ): Promise<SessionOptions> {
-  if (options.dryRun || path === undefined) return options;
-  const file = await readConfigFile(path).catch((error: unknown) => {
+  if (options.dryRun) return options;
+  const file = await reading.catch((error: unknown) => {
     if (error instanceof KinitError) return noConfig;
     throw error;
   });
@@ -92,12 +100,13 @@ export async function runInit(
   configPath: string | undefined,
   options: SessionOptions,
 ): Promise<SessionResult> {
+  const reading = readConfig(configPath);
   return runSession<InitContext>(
     'init',
-    await withFileDryRun(options, configPath, 'InitConfiguration'),
+    await withFileDryRun(options, reading, 'InitConfiguration'),
     async (base) => {
       const { facts, host } = base;
-      const file = await readConfig(configPath);
+      const file = await reading;
       const config = resolveInit(flags, file, facts, selectableNames('init', initPhases));
       const cgroupDriver = chooseCgroupDriver(config.host.cgroupDriver, facts);
       const { open, close } = clientCache(host);
@@ -117,7 +126,7 @@ export async function runInit(
         superAdmin: () => open(kubeconfigPaths.superAdmin),
         kubeletConfig: clusterKubeletConfig(config.cluster, cgroupDriver, config.kubelet),
       };
-      const skip = config.skipPhases.flatMap((name) => phasesOf('init', name, initPhases) ?? [name]);
+      const skip = skippedBy(flags, config).flatMap((name) => phasesOf('init', name, initPhases) ?? [name]);
       return { phases: selectPhases(initPhases, flags.phases), context, skip, close };
     },
     ({ joinCommand, certificateKey, config }) => ({
@@ -135,10 +144,11 @@ export async function runJoin(
   configPath: string | undefined,
   options: SessionOptions,
 ): Promise<SessionResult> {
-  const session = await withFileDryRun(options, configPath, 'JoinConfiguration');
+  const reading = readConfig(configPath);
+  const session = await withFileDryRun(options, reading, 'JoinConfiguration');
   return runSession<JoinContext>('join', session, async (base) => {
     const { facts } = base;
-    const file = await readConfig(configPath);
+    const file = await reading;
     const config = resolveJoin(flags, file, facts, selectableNames('join', allJoinPhases));
     const list = config.controlPlane ? joinControlPlanePhases : joinPhases;
     const context: JoinContext = {
@@ -158,7 +168,7 @@ export async function runJoin(
       await findCluster(context);
       if (config.controlPlane) await readCluster(context);
     }
-    const skip = config.skipPhases.flatMap((name) => phasesOf('join', name, list) ?? [name]);
+    const skip = skippedBy(flags, config).flatMap((name) => phasesOf('join', name, list) ?? [name]);
     return { phases: selectPhases(list, flags.phases), context, skip };
   });
 }
