@@ -1,9 +1,8 @@
 /** HTTP requests to an API server: one keep-alive agent per set of credentials, deadlines, streams for watches. */
-import { createHash } from 'node:crypto';
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Socket } from 'node:net';
-import { Credentials } from './credentials.ts';
+import { Credentials, type TlsMaterial } from './credentials.ts';
 import type { RestConfig } from './types.ts';
 
 export interface TransportRequest {
@@ -24,7 +23,8 @@ export class Transport {
   readonly #credentials: Credentials;
   readonly #server: URL;
   #agent: HttpAgent | HttpsAgent | undefined;
-  #agentKey = '';
+  /** What the agent was made with. */
+  #material: TlsMaterial = {};
 
   constructor(config: RestConfig) {
     this.#config = config;
@@ -84,10 +84,10 @@ export class Transport {
       return this.#agent;
     }
     const material = this.#credentials.tls();
-    const key = createHash('sha256').update(JSON.stringify(material)).digest('hex');
-    if (this.#agent && key === this.#agentKey) return this.#agent;
+    const { ca, cert, key } = this.#material;
+    if (this.#agent && material.ca === ca && material.cert === cert && material.key === key) return this.#agent;
     this.#agent?.destroy();
-    this.#agentKey = key;
+    this.#material = material;
     this.#agent = new HttpsAgent({
       ...options,
       ...material,

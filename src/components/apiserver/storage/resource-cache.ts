@@ -155,7 +155,7 @@ export class ResourceCache {
 
   #tell(event: CacheEvent): void {
     for (const listener of this.#listeners) listener(event);
-    event.previous?.trim();
+    event.previous?.retire();
     event.object.trim();
   }
 

@@ -73,4 +73,10 @@ export class StoredObject {
   trim(): void {
     this.#encodings = undefined;
   }
+
+  /** Called when a later state has taken its place: only watches that start in the past will look inside again. */
+  retire(): void {
+    this.#encodings = undefined;
+    this.#object = undefined;
+  }
 }
