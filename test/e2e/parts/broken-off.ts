@@ -57,8 +57,9 @@ grep -c '"type":"ended"' ${events} || true`,
     };
 
     it.each([
-      ...phases.map((phase) => [`${phase} begins`, begins(phase)] as const),
-      ['the unit of containerd is there', 'test -e /etc/systemd/system/containerd.service'] as const,
+      ['the unit of containerd is there', 'test -e /etc/systemd/system/containerd.service'],
+      ['the kubelet is to be started', begins('kubelet-start')],
+      ['the API server is waited for', begins('wait-control-plane')],
     ])('when %s is forgotten after a reset', async (_, condition) => {
       await unpack();
       await killWhen('init', condition);
