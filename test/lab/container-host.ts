@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mountHostRoot } from './host-root.ts';
 import { connectHost, namespaceOf } from './network.ts';
-import { type HostState, hostFolder, type LabState } from './state.ts';
+import { cgroupOf, type HostState, hostFolder, type LabState } from './state.ts';
 
 /** A program that is the host as long as it runs. */
 export interface HostProgram {
@@ -27,7 +27,9 @@ export async function prepareContainer(lab: LabState, host: HostState): Promise<
     '--boot',
     '--quiet',
     `--directory=${root}`,
-    `--machine=${host.name}`,
+    // Names of machines are the whole machine's; two labs may have hosts of the same name.
+    `--machine=${cgroupOf(lab, host.name)}`,
+    `--hostname=${host.name}`,
     '--register=no',
     '--keep-unit',
     `--network-namespace-path=/run/netns/${namespaceOf(lab.network, host.name)}`,

@@ -1,6 +1,6 @@
 /** Labs of real hosts on one machine: create, use, reboot, cut off, take down. */
 import { spawn } from 'node:child_process';
-import { openSync } from 'node:fs';
+import { existsSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -91,7 +91,7 @@ export async function createLab(spec: LabSpec): Promise<Lab> {
   await removeLab(spec.name);
   if (spec.hosts.some((host) => host.kind === 'vm')) await installQemu(spec.log);
   for (const host of spec.hosts) await flavourLayers(host.flavour, host.kind, spec.log);
-  const network = await claimNetwork(spec.network);
+  const network = await claimNetwork(labFolder(spec.name), spec.network);
   const owner = spec.keep ? undefined : identityOf(process.pid);
   const state: LabState = {
     name: spec.name,
@@ -139,18 +139,24 @@ export async function removeLab(name: string): Promise<boolean> {
   try {
     await control(state, { op: 'down' });
   } catch {
-    // No supervisor answers: end it, and clean up here.
-    const pid = state.supervisorPid;
-    const identity = pid ? identityOf(pid) : undefined;
-    if (pid && identity && isAlive(identity) && (await isSupervisor(pid))) process.kill(pid, 'SIGKILL');
-    await takeDown(state);
+    // No supervisor answers. It may be taking the lab down already, as the owner has ended.
+    await supervisorEnd(state);
+    if (existsSync(state.folder)) await takeDown(state);
   }
   return true;
 }
 
-async function isSupervisor(pid: number): Promise<boolean> {
-  const { stdout } = await execa('cat', [`/proc/${pid}/cmdline`], { reject: false });
-  return stdout.includes('lab/supervisor.ts');
+/** Waits until the lab's supervisor has ended, and ends it when that takes too long. */
+async function supervisorEnd({ supervisorPid, name }: LabState): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  const isSupervisor = async () => {
+    const words = await readFile(`/proc/${supervisorPid}/cmdline`, 'utf8').catch(() => '');
+    return words.includes(`lab/supervisor.ts\0${name}\0`);
+  };
+  while (supervisorPid && (await isSupervisor())) {
+    if (Date.now() > deadline) process.kill(supervisorPid, 'SIGKILL');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 /** Removes labs whose owner has died with their supervisor. */

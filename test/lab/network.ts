@@ -29,28 +29,30 @@ const firstNumbered = 100;
 /**
  * Takes the wanted network, or the first one whose bridge does not exist. The bridge is the lock: making it fails for all but one.
  */
-export async function claimNetwork(wanted?: number): Promise<LabNetwork> {
+export async function claimNetwork(owner: string, wanted?: number): Promise<LabNetwork> {
   for (let index = wanted ?? 1; index <= (wanted ?? firstNumbered - 1); index++) {
     const network = labNetwork(index);
     if (existsSync(`/sys/class/net/${network.bridge}`)) continue;
     const made = await execa('ip', ['link', 'add', network.bridge, 'type', 'bridge'], { reject: false });
-    if (made.exitCode === 0) return network;
+    if (made.exitCode !== 0) continue;
+    // The bridge says whose it is: a lab's number may be another lab's by the time that the first one is swept.
+    await ip('link', 'set', network.bridge, 'alias', owner);
+    return network;
   }
   if (wanted) throw new Error(`network 10.77.${wanted}.0/24 is in use by another lab; see: npm run lab -- list`);
   throw new Error('all lab networks are in use; remove old labs with: npm run lab -- down --all');
 }
 
-/** Makes a claimed network usable. The bridge says whose it is: folders of labs outlive a machine's reboot, bridges do not. */
-export async function openNetwork(network: LabNetwork, owner: string): Promise<void> {
-  await ip('link', 'set', network.bridge, 'alias', owner);
+/** Makes a claimed network usable. */
+export async function openNetwork(network: LabNetwork): Promise<void> {
   await ip('address', 'add', `10.77.${network.index}.1/24`, 'dev', network.bridge);
   await ip('link', 'set', network.bridge, 'up');
 }
 
-/** False when the bridge belongs to somebody else by now. */
+/** False when the bridge is gone or, by now, somebody else's. */
 export async function ownsNetwork(network: LabNetwork, owner: string): Promise<boolean> {
   const alias = await readFile(`/sys/class/net/${network.bridge}/ifalias`, 'utf8').catch(() => '');
-  return alias.trim() === '' || alias.trim() === owner;
+  return alias.trim() === owner;
 }
 
 /** Connects a container: a network namespace with one leg on the bridge. */

@@ -6,12 +6,12 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { execa } from 'execa';
-import type { HostKind } from './state.ts';
+import { type HostKind, identityOf } from './state.ts';
 
 export type Flavour = 'debian' | 'ubuntu' | 'centos';
 export const flavours: Flavour[] = ['debian', 'ubuntu', 'centos'];
@@ -89,11 +89,16 @@ async function once(name: string, make: (draft: string) => Promise<void>): Promi
   const path = join(labCache, name);
   if (existsSync(path)) return path;
   await mkdir(labCache, { recursive: true });
+  for (const entry of await readdir(labCache)) {
+    const maker = new RegExp(`^${name}\\.draft-(\\d+)$`).exec(entry)?.[1];
+    if (maker && !identityOf(Number(maker))) await rm(join(labCache, entry), { recursive: true, force: true });
+  }
   const draft = `${path}.draft-${process.pid}`;
   await make(draft);
-  await rename(draft, path).catch((error: NodeJS.ErrnoException) => {
-    // Somebody else was faster with the same content.
+  await rename(draft, path).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    // Somebody else was faster with the same content.
+    await rm(draft, { recursive: true, force: true });
   });
   return path;
 }

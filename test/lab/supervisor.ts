@@ -65,10 +65,11 @@ async function bootHost(host: HostState): Promise<void> {
 const startOrSay = (host: HostState) =>
   startHost(host).catch((error: Error) => appendFile(consolePath(lab, host.name), `lab: ${error.message}\n`));
 
-async function end(): Promise<void> {
+let ended: Promise<void> | undefined;
+function end(): Promise<void> {
   ending = true;
-  await Promise.allSettled(starting);
-  await takeDown(lab);
+  ended ??= Promise.allSettled(starting).then(() => takeDown(lab));
+  return ended;
 }
 
 async function stopHost(host: HostState): Promise<void> {
@@ -85,7 +86,6 @@ async function obey({ op, host: wanted }: Command): Promise<void> {
   if (op === 'ping') return;
   if (op === 'down') {
     await end();
-    setImmediate(() => process.exit(0));
     return;
   }
   const host = lab.hosts.find((h) => h.name === wanted);
@@ -96,7 +96,7 @@ async function obey({ op, host: wanted }: Command): Promise<void> {
 }
 
 await rm(controlSocket(lab), { force: true });
-await openNetwork(lab.network, lab.folder);
+await openNetwork(lab.network);
 await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', `lab ${lab.name}`, '-f', keyPath(lab)]);
 for (const host of lab.hosts) await mkdir(hostFolder(lab, host.name), { recursive: true });
 const server = createServer((socket) => {
@@ -105,8 +105,13 @@ const server = createServer((socket) => {
   socket.on('data', (chunk) => {
     text += chunk.toString();
     if (!text.endsWith('\n')) return;
-    obey(JSON.parse(text) as Command).then(
-      () => socket.end('{"ok":true}\n'),
+    const command = JSON.parse(text) as Command;
+    obey(command).then(
+      () => {
+        socket.end('{"ok":true}\n');
+        // Who has asked may have gone without reading the answer.
+        if (command.op === 'down') setTimeout(() => process.exit(0), 300);
+      },
       (error: Error) => socket.end(`${JSON.stringify({ error: error.message })}\n`),
     );
   });

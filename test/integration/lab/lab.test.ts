@@ -121,7 +121,10 @@ describe('labs', () => {
     const owner = spawn(process.execPath, [join(import.meta.dirname, 'owner.ts'), name], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const [line] = (await once(owner.stdout, 'data')) as [Buffer];
+    const line = await new Promise<Buffer>((resolve, reject) => {
+      owner.stdout.once('data', resolve);
+      owner.once('exit', (code) => reject(new Error(`the owner of lab ${name} exited ${code}`)));
+    });
     return { owner, state: JSON.parse(line.toString()) as LabState };
   }
 
