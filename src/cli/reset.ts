@@ -9,11 +9,21 @@ import { drawSession, list, type OutputFlags, outputOption } from './session.ts'
 
 type Flags = ResetFlags & OutputFlags & FleetFlags & { force?: boolean };
 
+async function withFile(given: Flags): Promise<Flags> {
+  if (given.config === undefined) return given;
+  if (given.inventory)
+    throw new KinitError('Usage', '--config of reset is not for use with --inventory: give the flags');
+  const { readConfigFile } = await import('../installer/config/read-config.ts');
+  const { resolveReset } = await import('../installer/config/reset.ts');
+  return resolveReset(given, await readConfigFile(given.config));
+}
+
 export function addResetCommand(program: Command): void {
   const command = program.command('reset').description('make this host what it was before kinit');
   addPhaseStub(command);
   addInventoryOptions(outputOption(command))
     .option('-f, --force', 'do not ask')
+    .option('--config <file>', 'configuration file with a ResetConfiguration')
     .option('--cri-socket <path>', 'the container runtime that the node used, when it was not the one of kinit')
     .option('--keep-bundle', 'leave the unpacked bundle in /opt/kinit, for another kinit init or join')
     .option('--skip-phases <phases>', 'phases to leave out', list)
@@ -31,7 +41,8 @@ async function confirm(inventory: string | undefined): Promise<void> {
   if (!/^y(es)?$/i.test(answer.trim())) throw new KinitError('Usage', 'aborted; nothing was changed');
 }
 
-async function runResetCommand(flags: Flags, command: Command): Promise<void> {
+async function runResetCommand(given: Flags, command: Command): Promise<void> {
+  const flags = await withFile(given);
   if (!flags.force && !flags.dryRun) {
     if (!process.stdin.isTTY)
       throw new KinitError('Usage', 'kinit reset asks before it begins; give --force where nobody can answer');

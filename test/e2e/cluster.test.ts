@@ -4,6 +4,7 @@ import { borrowed, down } from './harness.ts';
 import { badInput } from './parts/bad-input.ts';
 import { bringUp, loadTestImages, resetAndAgain } from './parts/bring-up.ts';
 import { brokenOff } from './parts/broken-off.ts';
+import { kubeadmCommands } from './parts/commands.ts';
 import { failures } from './parts/failures.ts';
 import { kubectlCommands } from './parts/kubectl.ts';
 import { workloads } from './parts/workloads.ts';
@@ -19,5 +20,6 @@ describe.sequential('a cluster', () => {
   failures();
   badInput();
   brokenOff();
+  kubeadmCommands();
   if (!borrowed) resetAndAgain();
 });

@@ -4,6 +4,7 @@ import { proxyConfiguration } from '../../../src/installer/addons/objects.ts';
 import { migrateConfig } from '../../../src/installer/config/migrate.ts';
 import { printInitDefaults, printJoinDefaults, printResetDefaults } from '../../../src/installer/config/print.ts';
 import { noConfig, parseConfig } from '../../../src/installer/config/read-config.ts';
+import { resolveReset } from '../../../src/installer/config/reset.ts';
 import { resolveInit } from '../../../src/installer/config/resolve.ts';
 import { formatImages } from '../../../src/installer/runtime/image-list.ts';
 import { clusterKubeletConfig } from '../../../src/installer/runtime/kubelet.ts';
@@ -127,6 +128,25 @@ ${kubelet}maxPods: 20
     ['a: 1\n', 'x has no document of kubeadm.k8s.io'],
     ['apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\nfoo: 1\n', 'unknown field "foo"'],
   ])('refuses %j', (text, message) => expect(() => migrateConfig(text, 'x')).toThrow(message));
+});
+
+describe('a ResetConfiguration', () => {
+  const resolve = (text: string, flags = {}) => resolveReset(flags, parseConfig(text, 'c'));
+  it('is what flags leave open', () => {
+    const text = `${reset}criSocket: /run/a.sock\nforce: true\nskipPhases: [cleanup-node/interfaces, preflight]\n`;
+    expect(resolve(text, { criSocket: '/run/b.sock' })).toEqual({
+      criSocket: '/run/b.sock',
+      force: true,
+      skipPhases: ['cleanup-node/interfaces', 'preflight'],
+    });
+  });
+  it.each([
+    [
+      `${reset}skipPhases: [cleanup-nodes]\n`,
+      'c:3:14: there is no phase "cleanup-nodes"; did you mean "cleanup-node"?',
+    ],
+    [cluster, 'the configuration file has no ResetConfiguration'],
+  ])('is refused: %j', (text, message) => expect(() => resolve(text)).toThrow(message));
 });
 
 describe('printed defaults', () => {

@@ -1,0 +1,34 @@
+/** `kinit reset --config`: a ResetConfiguration, over which the flags win. */
+import { resetPhases } from '../phases/reset.ts';
+import { selectableNames } from '../phases/select.ts';
+import { nearestName } from './nearest.ts';
+import { invalidConfig, type ReadConfig } from './read-config.ts';
+
+export interface ResetSettings {
+  criSocket?: string;
+  skipPhases?: string[];
+  force?: boolean;
+  dryRun?: boolean;
+}
+
+/** @throws KinitError Validation when the file has none, or names a phase that there is not */
+export function resolveReset<F extends ResetSettings>(flags: F, { documents, place }: ReadConfig): F {
+  const given = documents.ResetConfiguration;
+  if (!given) throw invalidConfig(['the configuration file has no ResetConfiguration']);
+  const names = selectableNames('reset', resetPhases);
+  const groups = new Set([...names, ...names.map((name) => name.split('/')[0]!)]);
+  const mistakes = (given.skipPhases ?? []).flatMap((name, index) => {
+    if (groups.has(name)) return [];
+    const near = nearestName(name, groups);
+    const hint = near ? `; did you mean "${near}"?` : '';
+    return [`${place('ResetConfiguration', ['skipPhases', index])}: there is no phase "${name}"${hint}`];
+  });
+  if (mistakes.length) throw invalidConfig(mistakes);
+  return {
+    ...flags,
+    criSocket: flags.criSocket ?? given.criSocket,
+    skipPhases: flags.skipPhases ?? given.skipPhases,
+    force: flags.force ?? given.force,
+    dryRun: flags.dryRun ?? given.dryRun,
+  };
+}
