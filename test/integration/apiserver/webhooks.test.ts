@@ -222,3 +222,39 @@ describe('a validating webhook', () => {
     expect(await refusal(create('passed'))).toBe('allowed');
   });
 });
+
+describe('an admission policy', () => {
+  const type = (resource: string, kind: string): ResourceType<UnknownObject> => ({
+    group: 'admissionregistration.k8s.io',
+    version: 'v1',
+    resource,
+    kind,
+    namespaced: false,
+  });
+
+  it('decides with its expressions once it is bound', async () => {
+    const policies = client.dynamic(type('validatingadmissionpolicies', 'ValidatingAdmissionPolicy'));
+    const bindings = client.dynamic(type('validatingadmissionpolicybindings', 'ValidatingAdmissionPolicyBinding'));
+    await policies.create({
+      metadata: { name: 'short' },
+      spec: {
+        matchConstraints: {
+          resourceRules: [{ operations: ['CREATE'], apiGroups: [''], apiVersions: ['v1'], resources: ['configmaps'] }],
+        },
+        validations: [
+          { expression: '!has(object.data) || object.data.all(k, object.data[k].size() < 4)', message: 'too long' },
+        ],
+      },
+    } as UnknownObject);
+    expect(await refusal(create('unbound', { data: { a: 'long' } }))).toBe('allowed');
+    await bindings.create({
+      metadata: { name: 'everywhere' },
+      spec: { policyName: 'short', validationActions: ['Deny'] },
+    } as UnknownObject);
+    await bindings.list();
+    expect(await refusal(create('long', { data: { a: 'long' } }))).toBe(
+      `422 configmaps "long" is forbidden: ValidatingAdmissionPolicy 'short' with binding 'everywhere' denied request: too long`,
+    );
+    expect(await refusal(create('brief', { data: { a: 'abc' } }))).toBe('allowed');
+  });
+});

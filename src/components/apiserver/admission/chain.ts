@@ -29,6 +29,7 @@ import {
 } from './plugins/small-defaults.ts';
 import { defaultStorageClass, persistentVolumeClaimResize, storageObjectInUseProtection } from './plugins/storage.ts';
 import { taintNodesByCondition } from './plugins/taint-nodes.ts';
+import { validatingPolicies } from './policies/validating-policies.ts';
 import { mutatingWebhooks, validatingWebhooks } from './webhooks/webhooks.ts';
 
 export type { AdmissionDeps } from './plugin.ts';
@@ -81,7 +82,7 @@ const ordered: [name: string, onByDefault: boolean, factory?: PluginFactory<Admi
   ['PodTopologyLabels', true, podTopologyLabels],
   ['MutatingAdmissionPolicy', true],
   ['MutatingAdmissionWebhook', true, mutatingWebhooks],
-  ['ValidatingAdmissionPolicy', true],
+  ['ValidatingAdmissionPolicy', true, validatingPolicies],
   ['ValidatingAdmissionWebhook', true, validatingWebhooks],
   ['ResourceQuota', true, resourceQuota],
   ['AlwaysDeny', false, alwaysDeny],

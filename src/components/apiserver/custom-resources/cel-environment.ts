@@ -76,12 +76,13 @@ function formatted(text: string, values: unknown[]): string {
   });
 }
 
-/** What expressions speak about: an object of a custom kind, or a request. */
-export type Subject = 'object' | 'request';
+/** What expressions speak about: an object of a custom kind, a request, or a request under a policy. */
+export type Subject = 'object' | 'request' | 'policy';
 
 const variables: Record<Subject, string[]> = {
   object: ['self', 'oldSelf'],
   request: ['object', 'oldObject', 'request'],
+  policy: ['object', 'oldObject', 'request', 'params', 'namespaceObject', 'variables'],
 };
 const environments = new Map<Subject, Environment>();
 
@@ -144,13 +145,22 @@ function environmentOf(subject: Subject): Environment {
   return environment;
 }
 
+const maxKept = 2_000;
+const kept = new Map<string, Evaluate>();
+
 /** Throws for an expression that cannot be read or has unknown variables or functions. */
 export function compileExpression(expression: string, subject: Subject = 'object'): Evaluate {
+  const name = `${subject} ${expression}`;
+  const known = kept.get(name);
+  if (known) return known;
   // Patterns are Go's, not the library's.
   const parsed = environmentOf(subject).parse(expression.replace(/\.matches\s*\(/g, '.matchesPattern('));
   const { valid, error } = parsed.check();
   if (!valid) throw error ?? new Error('the expression cannot be checked');
-  return (context) => parsed(context);
+  const evaluate: Evaluate = (context) => parsed(context);
+  if (kept.size >= maxKept) kept.clear();
+  kept.set(name, evaluate);
+  return evaluate;
 }
 
 /** The first line of what the CEL library says. */
