@@ -37,6 +37,8 @@ const ownFlags = new Set([
 const perHostFlags: Record<string, string> = {
   controlPlane: 'the roles of the inventory say which hosts are control planes',
   nodeName: 'give nodeName to the host in the inventory',
+  dryRunDir: 'take --dry-run, which shows the differences',
+  patches: 'put the folder on each host and name it as patches.directory in a --config file',
   apiserverAdvertiseAddress: 'give localAPIEndpoint.advertiseAddress in a --config file',
 };
 /** Anybody on the host could read these in the process list. */

@@ -6,7 +6,12 @@ import { addInventoryOptions, addNodeOptions } from './node-options.ts';
 import { addPhaseStub } from './phase.ts';
 import { drawSession, list, type OutputFlags } from './session.ts';
 
-type Flags = InitFlags & OutputFlags & FleetFlags;
+interface ClosingFlags {
+  skipTokenPrint?: boolean;
+  skipCertificateKeyPrint?: boolean;
+}
+
+type Flags = InitFlags & OutputFlags & FleetFlags & ClosingFlags;
 
 export function addInitCommand(program: Command): void {
   const command = program.command('init').description('make this host the control plane of a new cluster');
@@ -35,6 +40,8 @@ export function addInitCommand(program: Command): void {
     .option('--pod-network-cidr <cidr>', 'addresses of pods (default 10.244.0.0/16)')
     .option('--service-cidr <cidr>', 'addresses of services (default 10.96.0.0/12)')
     .option('--service-dns-domain <domain>', 'DNS domain of services (default cluster.local)')
+    .option('--skip-certificate-key-print', 'do not print the key of uploaded certificates')
+    .option('--skip-token-print', 'do not print the bootstrap token')
     .option('--token <token>', 'bootstrap token with which nodes join (default: a new one)')
     .option('--token-ttl <duration>', 'how long the token is valid; 0 for ever (default 24h)')
     .option('--upload-certs', 'upload the certificates that other control planes need, for two hours')
@@ -63,10 +70,17 @@ async function runInitCommand(given: Flags, command: Command): Promise<void> {
   const { runInit } = await import('../installer/phases/run.ts');
   const ended = await drawSession(flags, (options) => runInit(flags, flags.config, options));
   if (!ended?.ok || flags.output === 'json') return;
-  if (ended.joinCommand)
-    process.stdout.write(
-      closingText(ended.joinCommand, flags.uploadCerts ? (ended.certificateKey ?? flags.certificateKey) : undefined),
-    );
+  if (!ended.joinCommand) return;
+  const key = flags.uploadCerts ? (ended.certificateKey ?? flags.certificateKey) : undefined;
+  process.stdout.write(withheld(flags, closingText(ended.joinCommand, key)));
+}
+
+const placeholder = '<value withheld>';
+
+/** The closing words without the secrets that shall not be printed. */
+export function withheld({ skipTokenPrint, skipCertificateKeyPrint }: ClosingFlags, text: string): string {
+  const token = skipTokenPrint ? text.replaceAll(/(--token) \S+/g, `$1 ${placeholder}`) : text;
+  return skipCertificateKeyPrint ? token.replaceAll(/(--certificate-key) \S+/g, `$1 ${placeholder}`) : token;
 }
 
 function controlPlaneText(lines: string, certificateKey: string): string {

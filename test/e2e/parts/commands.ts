@@ -32,7 +32,7 @@ const patches: Record<string, string> = {
   'kubeletconfiguration+merge.yaml': 'containerLogMaxFiles: 7\n',
 };
 
-export function kubeadmCommands(prepare: (host: LabHost) => Promise<unknown> = () => Promise.resolve()): void {
+export function kubeadmCommands(): void {
   describe("kubeadm's commands", () => {
     let lab: Lab;
     let host: LabHost;
@@ -48,7 +48,6 @@ export function kubeadmCommands(prepare: (host: LabHost) => Promise<unknown> = (
       host = lab.host('one');
       await host.copy(bundle, copy);
       await host.must(`sh ${copy} --quiet`, { timeoutMs: 120_000 });
-      await prepare(host);
       await write('/root/config.yaml', config);
       for (const [name, text] of Object.entries(patches)) await write(`/root/patches/${name}`, text);
     }, 180_000);
