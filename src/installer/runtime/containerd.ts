@@ -109,13 +109,24 @@ export async function installContainerd(
   return changed || configChanged || unitChanged || stateChanged;
 }
 
+/** Its socket answers before all plugins are there, and also when that for Kubernetes could not be loaded. */
+async function criPlugin(host: Host): Promise<'ok' | 'error' | undefined> {
+  const { stdout } = await ctr(host, ['plugins', 'ls']);
+  const line = stdout.split('\n').find((text) => /^io\.containerd\.grpc\.v1\s+cri\s/.test(text));
+  return line ? (/\sok\s*$/.test(line) ? 'ok' : 'error') : undefined;
+}
+
 async function waitForContainerd(host: Host, signal?: AbortSignal): Promise<void> {
   let seen = '';
   await waitUntil(
     async () => {
       const result = await ctr(host, ['version']);
       seen = result.stderr || result.stdout;
-      return result.exitCode === 0;
+      if (result.exitCode !== 0) return false;
+      const plugin = await criPlugin(host);
+      if (plugin === 'error') throw await withoutCri(host);
+      seen = 'its plugin for Kubernetes (cri) is not loaded yet';
+      return plugin === 'ok';
     },
     {
       timeoutMs: 30_000,
@@ -127,6 +138,18 @@ async function waitForContainerd(host: Host, signal?: AbortSignal): Promise<void
         }),
     },
   );
+}
+
+async function withoutCri(host: Host): Promise<KinitError> {
+  const log = await host.run('journalctl', ['-u', unitName, '-n', '200', '-o', 'cat', '--no-pager'], { observe: true });
+  const line = log.stdout.split('\n').findLast((text) => /failed to load plugin.*grpc\.v1\.cri/.test(text));
+  const tooMany = /too many open files/.test(line ?? '');
+  return new KinitError('Command', 'containerd runs, but its plugin for Kubernetes (cri) could not be loaded', {
+    ...(line ? { seen: line } : {}),
+    advice: tooMany
+      ? 'this host has no inotify instances left: raise the limit with sysctl -w fs.inotify.max_user_instances=1024, then systemctl restart containerd'
+      : 'look at: journalctl -u containerd; then systemctl restart containerd',
+  });
 }
 
 /** The bundle's `ctr` in Kubernetes' namespace. */
