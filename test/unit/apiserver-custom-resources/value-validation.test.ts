@@ -165,6 +165,7 @@ describe('a validation rule', () => {
     ['self.min <= self.max', object({ min: whole, max: whole }), { min: 1, max: 2 }, true],
     ['self.d >= 0.5', object({ d: { type: 'number' } }), { d: 1 }, true],
     ["self.foo__dash__bar == 'x'", object({ 'foo-bar': text }), { 'foo-bar': 'x' }, true],
+    ["self.namespace == 'x'", object({ namespace: text }), { namespace: 'x' }, true],
     ["self.__namespace__ == 'x'", object({ namespace: text }), { namespace: 'x' }, true],
     [
       "self.t < timestamp('2030-01-01T00:00:00Z')",

@@ -185,12 +185,16 @@ function celValue(schema: Schema | undefined, value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => celValue(schema?.items, item));
   if (!isObject(value)) return value;
   const isStruct = schema?.properties !== undefined;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => [
-      isStruct ? escaped(name) : name,
-      celValue(schema ? partOf(schema, name) : undefined, member),
-    ]),
-  );
+  const members: [string, unknown][] = [];
+  for (const [name, member] of Object.entries(value)) {
+    const part = schema ? partOf(schema, name) : undefined;
+    // null is as good as absent where it is no value of its own.
+    if (member === null && isStruct && !part?.nullable) continue;
+    const converted = celValue(part, member);
+    members.push([name, converted]);
+    if (isStruct && escaped(name) !== name) members.push([escaped(name), converted]);
+  }
+  return Object.fromEntries(members);
 }
 
 const reserved = new Set(
