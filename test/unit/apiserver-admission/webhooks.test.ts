@@ -154,3 +154,22 @@ it('a webhook configuration names what it needs', () => {
     'webhooks[0].clientConfig: Required value: exactly one of url or service is required',
   ]);
 });
+
+it('a webhook configuration has conditions that can be evaluated', () => {
+  const conditions = (expression: string) =>
+    webhookConfigurationErrors({
+      webhooks: [
+        hook({
+          clientConfig: { url: 'https://example.com' },
+          sideEffects: 'None',
+          admissionReviewVersions: ['v1'],
+          matchConditions: [{ name: 'c', expression }],
+        }),
+      ],
+    } as unknown as UnknownObject).map(({ field, message }) => `${field}: ${message}`);
+  expect(conditions("object.kind == 'Pod'")).toEqual([]);
+  for (const bad of ['nothing.kind == 1', '=='])
+    expect(conditions(bad).join()).toMatch(
+      /^webhooks\[0\]\.matchConditions\[0\]\.expression: Invalid value: .*: compilation failed: /,
+    );
+});

@@ -1,8 +1,18 @@
 /** Webhook configurations. */
-import { dns1123SubdomainErrors } from '../../../machinery/api/names.ts';
+import { dns1123SubdomainErrors, qualifiedNameErrors } from '../../../machinery/api/names.ts';
 import type { UnknownObject } from '../../../machinery/api/types.ts';
 import type { Rule, Webhook } from '../admission/webhooks/configuration.ts';
-import { at, duplicate, eachInvalid, type FieldError, invalidValue, required, unsupported } from './field-errors.ts';
+import { celProblem, compileExpression } from '../custom-resources/cel-environment.ts';
+import {
+  at,
+  duplicate,
+  eachInvalid,
+  type FieldError,
+  invalidValue,
+  required,
+  tooMany,
+  unsupported,
+} from './field-errors.ts';
 
 const operations = ['CREATE', 'UPDATE', 'DELETE', 'CONNECT', '*'];
 
@@ -37,7 +47,42 @@ function webhookErrors(hook: Webhook, path: string): FieldError[] {
   const seconds = hook.timeoutSeconds;
   if (seconds !== undefined && (seconds > 30 || seconds < 1))
     errors.push(invalidValue(`${path}.timeoutSeconds`, seconds, 'the timeout value must be between 1 and 30 seconds'));
-  return [...errors, ...versionErrors(hook, path), ...clientErrors(hook, `${path}.clientConfig`)];
+  return [
+    ...errors,
+    ...versionErrors(hook, path),
+    ...clientErrors(hook, `${path}.clientConfig`),
+    ...conditionErrors(hook, `${path}.matchConditions`),
+  ];
+}
+
+const maxConditions = 64;
+
+function conditionErrors({ matchConditions = [] }: Webhook, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  if (matchConditions.length > maxConditions) errors.push(tooMany(path, matchConditions.length, maxConditions));
+  const seen = new Set<string>();
+  for (const [index, { name, expression }] of matchConditions.entries()) {
+    const here = at(path, index);
+    if (!name) errors.push(required(`${here}.name`));
+    else errors.push(...eachInvalid(`${here}.name`, name, qualifiedNameErrors(name)));
+    if (seen.has(name)) errors.push(duplicate(`${here}.name`, name));
+    seen.add(name);
+    if (!expression?.trim()) errors.push(required(`${here}.expression`));
+    else {
+      const problem = expressionProblem(expression);
+      if (problem) errors.push(invalidValue(`${here}.expression`, expression, `compilation failed: ${problem}`));
+    }
+  }
+  return errors;
+}
+
+function expressionProblem(expression: string): string | undefined {
+  try {
+    compileExpression(expression, 'request');
+    return undefined;
+  } catch (error) {
+    return celProblem(error);
+  }
 }
 
 function versionErrors({ admissionReviewVersions: versions = [] }: Webhook, path: string): FieldError[] {
