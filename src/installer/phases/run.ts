@@ -66,11 +66,18 @@ export interface PhaseFlags {
 const skippedBy = (flags: PhaseFlags & { skipPhases?: string[] }, config: { skipPhases: string[] }) =>
   flags.phases ? (flags.skipPhases ?? []) : config.skipPhases;
 
-/** A preflight on its own only looks: what it notes in the journal is forgotten. */
-async function withoutNote(base: PhaseContext, { phases }: PhaseFlags): Promise<PhaseContext> {
-  if (phases?.join() !== 'preflight') return base;
-  const host = dryRunHost(base.host);
-  return { ...base, changes: createChanges(host, await openJournal(host)) };
+/**
+ * The journal says what this host becomes, so that a later run knows what is in the way as kinit's own. A preflight on its
+ * own only looks: what it notes is forgotten.
+ */
+async function noted(base: PhaseContext, { phases }: PhaseFlags, what: 'init' | 'join'): Promise<PhaseContext> {
+  if (!phases) return base;
+  if (phases.join() === 'preflight') {
+    const host = dryRunHost(base.host);
+    return { ...base, changes: createChanges(host, await openJournal(host)) };
+  }
+  await base.changes.journal.record({ kind: 'note', what });
+  return base;
 }
 
 /** Phases that preflight finds the cluster for, when they run without it. */
@@ -111,7 +118,7 @@ export async function runInit(
       const cgroupDriver = chooseCgroupDriver(config.host.cgroupDriver, facts);
       const { open, close } = clientCache(host);
       const context: InitContext = {
-        ...(await withoutNote(base, flags)),
+        ...(await noted(base, flags, 'init')),
         kind: 'init',
         config,
         node: config.nodeRegistration,
@@ -152,7 +159,7 @@ export async function runJoin(
     const config = resolveJoin(flags, file, facts, selectableNames('join', allJoinPhases));
     const list = config.controlPlane ? joinControlPlanePhases : joinPhases;
     const context: JoinContext = {
-      ...(await withoutNote(base, flags)),
+      ...(await noted(base, flags, 'join')),
       kind: 'join',
       config,
       node: config.nodeRegistration,

@@ -1,4 +1,6 @@
 /** kubeadm's names of phases, as `kinit init phase …` and `--skip-phases` take them. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { addInitCommand } from '../../../src/cli/init.ts';
@@ -7,11 +9,14 @@ import { addPhases } from '../../../src/cli/phase.ts';
 import { addResetCommand } from '../../../src/cli/reset.ts';
 import { parseConfig } from '../../../src/installer/config/read-config.ts';
 import { resolveInit } from '../../../src/installer/config/resolve.ts';
+import { openJournal } from '../../../src/installer/host/journal.ts';
 import { initPhases } from '../../../src/installer/phases/init.ts';
 import { joinPhases } from '../../../src/installer/phases/join.ts';
 import { joinControlPlanePhases } from '../../../src/installer/phases/join-control-plane.ts';
 import { resetPhases } from '../../../src/installer/phases/reset.ts';
+import { runInit } from '../../../src/installer/phases/run.ts';
 import { phasesOf, selectableNames } from '../../../src/installer/phases/select.ts';
+import { scratchHost, scratchRoot } from './scratch.ts';
 
 const lists = { init: initPhases, join: [...joinPhases, ...joinControlPlanePhases], reset: resetPhases };
 
@@ -66,5 +71,32 @@ describe('a name of phases', () => {
       expect(resolveInit({}, file(phase), identity, names).skipPhases).toEqual([phase]);
     }
     expect(() => resolveInit({}, file('upload-cert'), identity, names)).toThrow('did you mean "upload-certs"?');
+  });
+});
+
+describe('phases that run on their own', () => {
+  const run = async (root: string, phases: string[]) => {
+    const config = join(root, 'config.yaml');
+    writeFileSync(
+      config,
+      'apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nlocalAPIEndpoint: {advertiseAddress: 10.0.0.11}\nskipPhases: [certs]\n',
+    );
+    await runInit({ phases, ignorePreflightErrors: ['all'] }, config, {
+      host: scratchHost(root),
+      dryRun: false,
+      signal: new AbortController().signal,
+      events: () => undefined,
+    });
+  };
+  it('are made although the configuration leaves them out, and noted for the next run', async () => {
+    const root = scratchRoot();
+    await run(root, ['certs/ca']);
+    expect((await scratchHost(root).stat('/etc/kubernetes/pki/ca.crt'))?.type).toBe('file');
+    expect((await openJournal(scratchHost(root))).has('note:init')).toBe(true);
+  });
+  it('leave no note when they only look', async () => {
+    const root = scratchRoot();
+    await run(root, ['preflight']);
+    expect((await openJournal(scratchHost(root))).entries).toEqual([]);
   });
 });
