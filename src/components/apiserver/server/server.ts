@@ -11,6 +11,7 @@ import { type AuthorizationMode, authorizationModes, createAuthorizer } from '..
 import { bootstrapRbac } from '../authorization/bootstrap-policy.ts';
 import { ensureKubernetesService, maintainEndpoints } from '../bootstrap/kubernetes-service.ts';
 import { bootstrapNamespaces, bootstrapObjects } from '../bootstrap/objects.ts';
+import { patiently } from '../bootstrap/patience.ts';
 import { createCustomResources } from '../custom-resources/controller.ts';
 import { withCustomStrategies } from '../custom-resources/strategy.ts';
 import { createDispatcher } from '../handlers/dispatch.ts';
@@ -172,15 +173,18 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
   };
   const background: Promise<void>[] = [];
   const ready = (async () => {
-    await bootstrapNamespaces(deps);
-    await Promise.all([
-      options['authorization-mode'].includes('RBAC') ? bootstrapRbac(deps) : undefined,
-      bootstrapObjects(deps, options['service-cluster-ip-range']),
-    ]);
-    await ensureKubernetesService(service);
+    const bootstrap = async () => {
+      await bootstrapNamespaces(deps);
+      await Promise.all([
+        options['authorization-mode'].includes('RBAC') ? bootstrapRbac(deps) : undefined,
+        bootstrapObjects(deps, options['service-cluster-ip-range']),
+      ]);
+      await ensureKubernetesService(service);
+      await watchCache.waitFor(await etcd.currentRevision(), 5_000);
+    };
+    await patiently(bootstrap, log, stop.signal);
     background.push(maintainEndpoints(service, stop.signal));
     background.push(compactRegularly(etcd, options['etcd-compaction-interval'], log, stop.signal));
-    await watchCache.waitFor(await etcd.currentRevision(), 5_000);
     state.started = true;
   })();
   return {
