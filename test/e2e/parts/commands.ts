@@ -138,9 +138,9 @@ export function kubeadmCommands(): void {
         host.must('echo | openssl s_client -connect localhost:6443 2>/dev/null | openssl x509 -noout -fingerprint');
       const own = await host.must(`openssl x509 -in ${pki}/apiserver.crt -noout -fingerprint`);
       // As kubeadm says: the components have to be started again.
-      await host.must(
-        'mkdir /root/manifests && mv /etc/kubernetes/manifests/*.yaml /root/manifests/ && sleep 1 && mv /root/manifests/*.yaml /etc/kubernetes/manifests/',
-      );
+      await host.must('mkdir /root/manifests && mv /etc/kubernetes/manifests/*.yaml /root/manifests/');
+      await eventually(() => host.must("! ss -Hltn '( sport = :6443 or sport = :2379 )' | grep -q ."), 60_000);
+      await host.must('mv /root/manifests/*.yaml /etc/kubernetes/manifests/');
       await eventually(async () => expect(await served()).toBe(own), 120_000);
       await eventually(() => kubectl('get --raw /readyz'), 120_000);
       const json = JSON.parse(await must('certs check-expiration -o json')) as {
