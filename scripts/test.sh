@@ -10,6 +10,11 @@ npm run --silent build
 npm run --silent bundle
 node test/lab/cli.ts roots
 node test/images/build.ts
+# Whatever the tests leave in the folder for temporary files goes with them.
+TMPDIR=$(mktemp -d /tmp/kinit-test.XXXXXX)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+trap 'exit 130' INT TERM
 rm -rf .cache/test-results
 mkdir -p .cache/test-results
 for suite in ${*:-unit integration e2e}; do
@@ -18,4 +23,4 @@ for suite in ${*:-unit integration e2e}; do
   [ "$suite" = unit ] && reporter=default
   vitest run --project "$suite" --reporter="$reporter" --reporter=json --outputFile.json=".cache/test-results/$suite.json" || true
 done
-exec node scripts/test-summary.ts .cache/test-results ${*:-unit integration e2e}
+node scripts/test-summary.ts .cache/test-results ${*:-unit integration e2e}
