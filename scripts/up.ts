@@ -25,6 +25,7 @@ const { values } = parseArgs({
   options: {
     lab: { type: 'string', default: clusterLab },
     network: { type: 'string', default: String(clusterNetwork) },
+    owner: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -67,7 +68,7 @@ async function hostsUp(name: string, network: number): Promise<void> {
     return;
   }
   const started = performance.now();
-  await createClusterLab(name, network, say);
+  await createClusterLab(name, network, values.owner ? Number(values.owner) : undefined, say);
   say(`lab ${name}: 3 hosts in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
@@ -86,7 +87,7 @@ KUBECONFIG="\${KUBECONFIG:-${kubeconfigPath(name)}}" exec '${loader}' --library-
 }
 
 if (values.help) {
-  say('usage: npm run up [-- --lab NAME --network 100..254]');
+  say('usage: npm run up [-- --lab NAME --network 100..254 --owner PID]\n--owner: the hosts end with that process');
   process.exit(0);
 }
 const network = Number(values.network);

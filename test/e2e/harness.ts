@@ -41,7 +41,13 @@ export async function run(
 
 /** `npm run up` and `npm run down` for the tests' own lab. */
 export const up = (timeoutMs = 600_000) =>
-  run('npm', ['run', '--silent', 'up', '--', '--lab', lab, '--network', String(network)], { timeoutMs });
+  run(
+    'npm',
+    ['run', '--silent', 'up', '--', '--lab', lab, '--network', String(network), '--owner', String(process.pid)],
+    {
+      timeoutMs,
+    },
+  );
 export const down = () => run('npm', ['run', '--silent', 'down', '--', '--lab', lab]);
 
 /** The installer's command line, as somebody at a workstation types it. */

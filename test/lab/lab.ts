@@ -40,6 +40,8 @@ export interface LabSpec {
   hosts: HostSpec[];
   /** True: the lab stays after this process has ended, until it is taken down. */
   keep?: boolean;
+  /** Id of the process with which the lab ends, unless it is kept; this one when absent. */
+  owner?: number;
   /** Third byte of the addresses, 100 to 254; absent: any that is free. */
   network?: number;
   log?: (line: string) => void;
@@ -92,7 +94,7 @@ export async function createLab(spec: LabSpec): Promise<Lab> {
   if (spec.hosts.some((host) => host.kind === 'vm')) await installQemu(spec.log);
   for (const host of spec.hosts) await flavourLayers(host.flavour, host.kind, spec.log);
   const network = await claimNetwork(labFolder(spec.name), spec.network);
-  const owner = spec.keep ? undefined : identityOf(process.pid);
+  const owner = spec.keep ? undefined : identityOf(spec.owner ?? process.pid);
   const state: LabState = {
     name: spec.name,
     folder: labFolder(spec.name),

@@ -8,11 +8,17 @@ export const clusterLab = 'cluster';
 export const clusterNetwork = 100;
 
 /** The hosts that inventory/lab.yaml names. */
-export const createClusterLab = (name: string, network: number, log?: (line: string) => void): Promise<Lab> =>
+/** @param owner id of a process with which the lab ends; without one it stays until it is taken down */
+export const createClusterLab = (
+  name: string,
+  network: number,
+  owner?: number,
+  log?: (line: string) => void,
+): Promise<Lab> =>
   createLab({
     name,
     network,
-    keep: true,
+    ...(owner ? { owner } : { keep: true }),
     hosts: [
       { name: 'cp1', flavour: 'debian' },
       { name: 'w1', flavour: 'ubuntu' },

@@ -39,7 +39,7 @@ export function bringUp(): void {
     let first = '';
     beforeAll(async () => {
       await down();
-      const { hosts: fresh } = await createClusterLab(lab, network);
+      const { hosts: fresh } = await createClusterLab(lab, network, process.pid);
       for (const host of fresh) untouched.set(host.name, await hostState(host));
       const { code, stdout, stderr } = await up(1_200_000);
       first = stdout;
