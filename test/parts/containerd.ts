@@ -5,6 +5,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
+import { createRuntime } from '../../src/components/kubelet/cri/runtime.ts';
 import { openDebianRoot } from '../../src/installer/bundle/debian-root.ts';
 import { layHostFiles } from '../../src/installer/bundle/host-files.ts';
 import { buildTestImages, pauseImage, testImagesTar } from '../images/build.ts';
@@ -97,6 +98,16 @@ state = "${dir}/state"
     cniFolder: join(dir, 'cni'),
     ctr,
     async stop() {
+      // Only the runtime itself gives a sandbox's network back.
+      const runtime = createRuntime(`unix://${socket}`);
+      try {
+        for (const { id } of await runtime.listPodSandboxes()) {
+          await runtime.stopPodSandbox(id);
+          await runtime.removePodSandbox(id);
+        }
+      } finally {
+        runtime.close();
+      }
       for (const id of (await ctr('tasks', 'ls', '-q')).split('\n').filter(Boolean))
         await ctr('tasks', 'rm', '--force', id).catch(() => undefined);
       for (const id of (await ctr('containers', 'ls', '-q')).split('\n').filter(Boolean))
