@@ -1,5 +1,4 @@
 /** `kinit init`: what happens to a host that becomes a control plane, in this order. */
-import { controlPlaneImages, nodeImages } from '../bundle/image-names.ts';
 import { certificatePhases } from './certs.ts';
 import { clusterPhases, currentJoinCommand, waitNode } from './cluster.ts';
 import type { InitContext } from './context.ts';
@@ -9,7 +8,7 @@ import { hostPhases } from './host.ts';
 import { kubeconfigPhases } from './kubeconfig.ts';
 import { kubeletFinalize, kubeletStart } from './kubelet.ts';
 import { checkSettings, preflight } from './preflight.ts';
-import { addedImages, imagePhase, runtimePhases } from './runtime.ts';
+import { controlPlaneImagePhases, runtimePhases } from './runtime.ts';
 import { uploadCerts } from './upload-certs.ts';
 
 const preflightPhase: Phase<InitContext> = {
@@ -38,20 +37,7 @@ export const initPhases: readonly Phase<InitContext>[] = [
   preflightPhase,
   ...hostPhases,
   ...runtimePhases,
-  imagePhase('images/etcd', 'Load the image of etcd', ['pause', 'etcd'], []),
-  imagePhase(
-    'images/control-plane',
-    'Load the images of the control plane',
-    controlPlaneImages.filter((name) => name !== 'etcd'),
-    ['images/etcd'],
-  ),
-  imagePhase(
-    'images/load',
-    'Load the images of the add-ons',
-    nodeImages.filter((name) => name !== 'pause'),
-    ['images/control-plane'],
-  ),
-  addedImages,
+  ...controlPlaneImagePhases,
   ...certificatePhases,
   ...kubeconfigPhases,
   kubeletStart,

@@ -1,7 +1,6 @@
 /** `kinit join --control-plane`: what happens to a host that becomes one more control plane, in this order. */
 import type { Pod } from '../../machinery/api/types.ts';
 import type { Client } from '../../machinery/client/types.ts';
-import { controlPlaneImages, nodeImages } from '../bundle/image-names.ts';
 import { parseDuration } from '../config/duration.ts';
 import { overlay } from '../config/overlay.ts';
 import { defaultCertificatesDir, kubernetesDir, manifestsDir } from '../config/paths.ts';
@@ -22,7 +21,7 @@ import { hostPhases } from './host.ts';
 import { bootstrapClient, downloadKubeletConfig, preflightPhase, waitNode } from './join.ts';
 import { adminClient, downloadsCertificates } from './join-configuration.ts';
 import { kubeletFinalize } from './kubelet.ts';
-import { imagePhase, runtimePhases } from './runtime.ts';
+import { controlPlaneImagePhases, runtimePhases } from './runtime.ts';
 
 const live = ({ host }: JoinContext) => !host.dryRun;
 
@@ -173,19 +172,7 @@ export const joinControlPlanePhases: readonly Phase<JoinContext>[] = [
   preflightPhase,
   ...hostPhases,
   ...runtimePhases,
-  imagePhase('images/etcd', 'Load the image of etcd', ['pause', 'etcd'], []),
-  imagePhase(
-    'images/control-plane',
-    'Load the images of the control plane',
-    controlPlaneImages.filter((name) => name !== 'etcd'),
-    ['images/etcd'],
-  ),
-  imagePhase(
-    'images/load',
-    'Load the images of the add-ons',
-    nodeImages.filter((name) => name !== 'pause'),
-    ['images/control-plane'],
-  ),
+  ...controlPlaneImagePhases,
   downloadCertificates,
   certificates,
   kubeconfigs,

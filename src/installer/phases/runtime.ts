@@ -1,5 +1,5 @@
 /** Container runtime and images; both go on beside certificates and kubeconfigs. */
-import { type ImageName, nodeImages, startImages } from '../bundle/image-names.ts';
+import { controlPlaneImages, type ImageName, nodeImages, startImages } from '../bundle/image-names.ts';
 import { listImages } from '../bundle/oci-layout.ts';
 import { bundlePaths, linkDir } from '../config/paths.ts';
 import { exists } from '../host/host.ts';
@@ -88,6 +88,24 @@ export const workerImages: Phase<NodeContext>[] = [
     'Load the other images',
     nodeImages.filter((name) => !startImages.includes(name)),
     ['images/node'],
+  ),
+  addedImages,
+];
+
+/** On a control plane etcd comes first: it can start while the others are being loaded. */
+export const controlPlaneImagePhases: Phase<NodeContext>[] = [
+  imagePhase('images/etcd', 'Load the image of etcd', ['pause', 'etcd'], []),
+  imagePhase(
+    'images/control-plane',
+    'Load the images of the control plane',
+    controlPlaneImages.filter((name) => name !== 'etcd'),
+    ['images/etcd'],
+  ),
+  imagePhase(
+    'images/load',
+    'Load the images of the add-ons',
+    nodeImages.filter((name) => name !== 'pause'),
+    ['images/control-plane'],
   ),
   addedImages,
 ];
