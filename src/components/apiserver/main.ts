@@ -1,7 +1,8 @@
 /** kube-apiserver. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogger } from '../../machinery/logging/logger.ts';
-import { aborted, runComponent } from '../../machinery/process/component.ts';
+import { runComponent } from '../../machinery/process/component.ts';
+import { aborted } from '../../machinery/process/pause.ts';
 import { flags } from './options.ts';
 import { startApiServer } from './server/server.ts';
 

@@ -5,7 +5,7 @@ import { formatResourceList, parseQuantity, quantityValue } from '../../machiner
 import type { Pod, PodStatus } from '../../machinery/api/types.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import type { Logger } from '../../machinery/logging/logger.ts';
-import { aborted } from '../../machinery/process/component.ts';
+import { aborted } from '../../machinery/process/pause.ts';
 import { listenHealth } from '../../machinery/serving/health.ts';
 import { MetricsRegistry, processMetrics } from '../../machinery/serving/metrics.ts';
 import { connectApi } from './api/connection.ts';

@@ -7,8 +7,9 @@ import { endpointSlices, nodes, services } from '../../machinery/client/resource
 import { createInformerFactory } from '../../machinery/informer/factory.ts';
 import { createLogger } from '../../machinery/logging/logger.ts';
 import { coalesce } from '../../machinery/process/coalesce.ts';
-import { aborted, runComponent } from '../../machinery/process/component.ts';
+import { runComponent } from '../../machinery/process/component.ts';
 import { chooseIptables } from '../../machinery/process/iptables.ts';
+import { aborted } from '../../machinery/process/pause.ts';
 import { listenHealth } from '../../machinery/serving/health.ts';
 import { MetricsRegistry, processMetrics } from '../../machinery/serving/metrics.ts';
 import { proxySettings, readProxyConfig } from './config.ts';

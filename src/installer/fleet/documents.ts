@@ -117,6 +117,27 @@ function controlPlanePart(
   };
 }
 
+function joinText(
+  host: InventoryHost,
+  facts: HostFacts,
+  given: GivenDocuments,
+  discovery: Untyped<'JoinConfiguration'>['discovery'],
+  certificateKey?: string,
+): string {
+  const { JoinConfiguration: join } = given;
+  const isControlPlane = host.roles.includes('control-plane');
+  return textOf({
+    JoinConfiguration: {
+      ...join,
+      nodeRegistration: nodeRegistration(host, facts, join?.nodeRegistration, isControlPlane),
+      ...controlPlanePart(host, facts, given, certificateKey),
+      discovery,
+    },
+    HostConfiguration: { ...given.HostConfiguration, ...host.settings },
+    ...passedOn(given),
+  });
+}
+
 /** For `kinit join` on the host. Holds the token and the certificate key. */
 export function joinDocuments(
   host: InventoryHost,
@@ -124,21 +145,8 @@ export function joinDocuments(
   { certificateKey, ...bootstrapToken }: JoinSecret,
   given: GivenDocuments,
 ): string {
-  return textOf({
-    JoinConfiguration: {
-      ...given.JoinConfiguration,
-      nodeRegistration: nodeRegistration(
-        host,
-        facts,
-        given.JoinConfiguration?.nodeRegistration,
-        host.roles.includes('control-plane'),
-      ),
-      ...controlPlanePart(host, facts, given, certificateKey),
-      discovery: { ...given.JoinConfiguration?.discovery, bootstrapToken },
-    },
-    HostConfiguration: { ...given.HostConfiguration, ...host.settings },
-    ...passedOn(given),
-  });
+  const discovery = { ...given.JoinConfiguration?.discovery, bootstrapToken };
+  return joinText(host, facts, given, discovery, certificateKey);
 }
 
 /** For `kinit join` on a host that is a node already: its own kubeconfig says which cluster. */
@@ -148,19 +156,5 @@ export function joinByFileDocuments(
   kubeConfigPath: string,
   given: GivenDocuments,
 ): string {
-  return textOf({
-    JoinConfiguration: {
-      ...given.JoinConfiguration,
-      nodeRegistration: nodeRegistration(
-        host,
-        facts,
-        given.JoinConfiguration?.nodeRegistration,
-        host.roles.includes('control-plane'),
-      ),
-      ...controlPlanePart(host, facts, given, undefined),
-      discovery: { file: { kubeConfigPath } },
-    },
-    HostConfiguration: { ...given.HostConfiguration, ...host.settings },
-    ...passedOn(given),
-  });
+  return joinText(host, facts, given, { file: { kubeConfigPath } });
 }

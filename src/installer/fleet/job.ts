@@ -2,8 +2,10 @@
  * kinit as a detached job on a host: it goes on when the connection breaks off, writes its events to a file, and is
  * followed from where the last connection ended.
  */
+
 import { randomBytes } from 'node:crypto';
 import { StringDecoder } from 'node:string_decoder';
+import { pause } from '../../machinery/process/pause.ts';
 import { KinitError } from '../errors.ts';
 import { type EventSink, type PhaseEvent, parseEvent } from '../phases/events.ts';
 import { type Connection, quote } from './connection.ts';
@@ -192,16 +194,4 @@ export function eventReader(events: EventSink): EventReader {
       }
     },
   };
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

@@ -1,7 +1,9 @@
 /** Informers: list, watch, keep, tell. One per resource and options, shared by everything in a process. */
+
 import type { KubeObject, WatchEvent } from '../api/types.ts';
 import { isGone } from '../client/errors.ts';
 import type { Client, ResourceType } from '../client/types.ts';
+import { pause } from '../process/pause.ts';
 import { keyOf, ObjectStore } from './store.ts';
 import type { EventHandler, Informer, InformerFactory, InformerOptions, Store } from './types.ts';
 
@@ -114,7 +116,7 @@ class ResourceInformer<T extends KubeObject> implements Informer<T> {
           if (!again) continue;
         } else if (error instanceof WatchBroken) version = error.version;
         this.#onError(`${this.#type.resource}: ${(error as Error).message}`);
-        await delay(retryMs * (0.5 + Math.random()), signal);
+        await pause(retryMs * (0.5 + Math.random()), signal);
         retryMs = Math.min(retryMs * 2, longestRetryMs);
       }
     }
@@ -225,16 +227,4 @@ class WatchBroken extends Error {
     super(message);
     this.version = version;
   }
-}
-
-function delay(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

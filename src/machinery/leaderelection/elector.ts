@@ -1,10 +1,12 @@
 /** Leader election over a Lease: one of several processes does the work, another takes over when it stops renewing. */
+
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Lease } from '../api/types.ts';
 import { isNotFound } from '../client/errors.ts';
 import { leases } from '../client/resources.ts';
 import type { Client } from '../client/types.ts';
+import { aborted, pause } from '../process/pause.ts';
 import { heldByOther, holderOf, type Observation, observe, releasedLease, takenLease } from './record.ts';
 
 const firstRetryMs = 200;
@@ -184,22 +186,3 @@ export const runLeaderElected = (
   signal: AbortSignal,
   lead: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> => createElector(options).run(signal, lead);
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-  });
-}

@@ -44,11 +44,3 @@ export async function runComponent<const S extends Record<string, FlagSpec>>(
     process.exit(error instanceof FlagError ? 2 : 1);
   }
 }
-
-/** Resolves when the signal fires. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}

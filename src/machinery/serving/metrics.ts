@@ -33,7 +33,9 @@ interface Metric {
 const defaultBounds = [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4, 8, 15];
 
 const labelKey = (labels: Labels) => JSON.stringify(labels);
-const escapeValue = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
+/** A label's value in the text format: backslash, newline and quote are escaped. */
+export const escapeValue = (text: string) =>
+  text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
 
 function labelText(labels: Labels, extra?: [string, string]): string {
   const pairs = [...Object.entries(labels), ...(extra ? [extra] : [])];

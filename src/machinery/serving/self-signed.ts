@@ -1,6 +1,8 @@
 /** A self-signed serving certificate (ECDSA P-256) in a few milliseconds, for components that were given none. */
+
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
+import { pem } from '../api/pem.ts';
 
 export interface ServingCertificate {
   /** PEM. */
@@ -43,11 +45,6 @@ const addressBytes = (host: string): Buffer => {
   const middle = tail === undefined ? [] : Array<string>(8 - left.length - right.length).fill('0');
   return Buffer.concat([...left, ...middle, ...right].map((group) => Buffer.from(group.padStart(4, '0'), 'hex')));
 };
-
-function pem(label: string, body: Buffer): string {
-  const lines = body.toString('base64').match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
-}
 
 /**
  * @param commonName of the subject

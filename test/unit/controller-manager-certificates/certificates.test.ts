@@ -7,13 +7,13 @@ import {
   der,
   octets,
   oid,
-  pem,
   sequence,
   tags,
 } from '../../../src/components/controller-manager/certificates/der.ts';
 import { issue, loadAuthority, ttlOf } from '../../../src/components/controller-manager/certificates/issue.ts';
 import { type ParsedRequest, parseRequest } from '../../../src/components/controller-manager/certificates/request.ts';
 import { signerRules } from '../../../src/components/controller-manager/certificates/signers.ts';
+import { pem } from '../../../src/machinery/api/pem.ts';
 import { selfSignedCertificate } from '../../../src/machinery/serving/self-signed.ts';
 
 const hour = 3_600_000;

@@ -2,6 +2,7 @@
  * Brings decoded JSON to the form in which upstream's Go structs write it: unknown fields are dropped and reported, values
  * checked against the schema, quantities and times canonical, empty optional values left out, zero structs written.
  */
+import { isObject } from '../../../machinery/api/json.ts';
 import type { FieldSchema, TypeSchema } from '../../../machinery/api/schema/types.ts';
 import { DecodeError, normalBytes, normalMicroTime, normalQuantity, normalTime } from './scalars.ts';
 
@@ -48,9 +49,6 @@ function zerosOf(schema: TypeSchema): [string, FieldSchema][] {
   }
   return fields;
 }
-
-const isStruct = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** `path` carries indexes (for unknown fields), `plain` does not (for Go's type errors). */
 function struct(schema: TypeSchema, input: unknown, path: string, plain: string, walk: Walk): Json {
@@ -153,7 +151,7 @@ function anyValue(
       return mismatch(value, typeof value === 'number' ? 'int32' : 'intstr.IntOrString', owner, plain, walk);
     case 'object':
       if (walk.custom && path === 'metadata') return customMetadata(field, value, owner, walk);
-      if (!isStruct(value)) return mismatch(value, goType(field, owner), owner, plain, walk);
+      if (!isObject(value)) return mismatch(value, goType(field, owner), owner, plain, walk);
       return struct(field.schema!, value, path, plain, walk);
     case 'array':
       return arrayValue(field, value, owner, path, plain, walk);
@@ -198,7 +196,7 @@ function mapValue(
   plain: string,
   walk: Walk,
 ): unknown {
-  if (!isStruct(value)) return mismatch(value, goType(field, owner), owner, plain, walk);
+  if (!isObject(value)) return mismatch(value, goType(field, owner), owner, plain, walk);
   const items = field.items!;
   const output: Json = {};
   for (const key in value) {

@@ -1,11 +1,12 @@
 /** Evaluates the x-kubernetes-validations of a schema. */
 import { isDeepStrictEqual } from 'node:util';
 import { Optional } from '@marcbachmann/cel-js';
+import { isObject } from '../../../machinery/api/json.ts';
 import { at, type FieldError } from '../validation/field-errors.ts';
 import { celProblem, compileExpression, type Evaluate } from './cel-environment.ts';
 import type { Schema, ValidationRule } from './definition.ts';
 import { goPattern } from './formats.ts';
-import { correlated, isObject, jsonType, memberPath } from './value-validation.ts';
+import { correlated, jsonType, memberPath } from './value-validation.ts';
 
 interface CompiledRule {
   rule: ValidationRule;

@@ -1,5 +1,7 @@
 /** Checks a value against a structural schema, with the messages of upstream's OpenAPI validation. */
+
 import { isDeepStrictEqual } from 'node:util';
+import { isObject } from '../../../machinery/api/json.ts';
 import {
   at,
   duplicate,
@@ -13,9 +15,6 @@ import type { Schema } from './definition.ts';
 import { goPattern, hasFormat } from './formats.ts';
 
 type Json = Record<string, unknown>;
-
-export const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export const memberPath = (path: string, name: string): string => (path ? `${path}.${name}` : name);
 

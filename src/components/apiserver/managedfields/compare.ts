@@ -1,7 +1,9 @@
 /** Which fields differ between two objects of one type. */
+
+import { isObject } from '../../../machinery/api/json.ts';
 import type { FieldSchema, TypeSchema } from '../../../machinery/api/schema/types.ts';
 import { type FieldSet, insertPath } from './field-set.ts';
-import { isObject, itemElement, type JsonObject, memberField, rootField, sameJson, shapeOf } from './shapes.ts';
+import { itemElement, type JsonObject, memberField, rootField, sameJson, shapeOf } from './shapes.ts';
 
 export interface Comparison {
   /** Added or modified. */

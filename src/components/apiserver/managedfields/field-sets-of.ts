@@ -1,7 +1,9 @@
 /** The fields that an apply configuration sets, and what is wrong with its types. */
+
+import { isObject } from '../../../machinery/api/json.ts';
 import type { FieldSchema, TypeSchema } from '../../../machinery/api/schema/types.ts';
 import { type FieldSet, insertPath, isEmptySet, isMember, pathText } from './field-set.ts';
-import { isObject, itemElement, memberField, namedField, rootField, shapeOf } from './shapes.ts';
+import { itemElement, memberField, namedField, rootField, shapeOf } from './shapes.ts';
 
 export interface DeclaredFields {
   set: FieldSet;

@@ -1,10 +1,12 @@
 /** The annotation in which client-side apply keeps what it applied last, as server-side apply by kubectl deals with it. */
+
+import { isObject } from '../../../machinery/api/json.ts';
 import type { TypeSchema } from '../../../machinery/api/schema/types.ts';
 import type { UnknownObject } from '../../../machinery/api/types.ts';
 import { compareObjects } from './compare.ts';
 import { difference, type FieldSet } from './field-set.ts';
 import { fieldsOf } from './field-sets-of.ts';
-import { isObject, type JsonObject } from './shapes.ts';
+import type { JsonObject } from './shapes.ts';
 
 const annotation = 'kubectl.kubernetes.io/last-applied-configuration';
 

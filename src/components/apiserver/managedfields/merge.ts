@@ -1,7 +1,9 @@
 /** Server-side apply's merge of an apply configuration into an object, and the removal of fields that nobody claims. */
+
+import { isObject } from '../../../machinery/api/json.ts';
 import type { FieldSchema, TypeSchema } from '../../../machinery/api/schema/types.ts';
 import { type FieldSet, isEmptySet, isMember } from './field-set.ts';
-import { isObject, itemElement, type JsonObject, memberField, rootField, shapeOf } from './shapes.ts';
+import { itemElement, type JsonObject, memberField, rootField, shapeOf } from './shapes.ts';
 
 /** The arguments are not modified; the result shares parts with them. */
 export function mergeApplied(schema: TypeSchema, live: JsonObject, applied: JsonObject): JsonObject {

@@ -1,10 +1,8 @@
 /** How server-side apply sees a value of some type: as one leaf, as named members, or as list items with an identity. */
+import { isObject } from '../../../machinery/api/json.ts';
 import type { FieldSchema, TypeSchema } from '../../../machinery/api/schema/types.ts';
 
 export type JsonObject = Record<string, unknown>;
-
-export const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** `leaf`: owned as a whole; `members`: each member on its own; `items`: each list item on its own. */
 export type Shape = 'leaf' | 'members' | 'items';

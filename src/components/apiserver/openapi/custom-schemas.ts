@@ -1,4 +1,5 @@
 /** Definitions of custom kinds: the schema of their CustomResourceDefinition with the fields that every object has. */
+import { isObject } from '../../../machinery/api/json.ts';
 import type { StructuralSchema } from '../../../machinery/api/schema/from-openapi.ts';
 import type { ResourceDescriptor } from '../types.ts';
 import { type Dialect, type Json, reference } from './schemas.ts';
@@ -105,6 +106,3 @@ function publishable(dialect: Dialect, schema: Json): Json {
   }
   return kept;
 }
-
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,4 +1,5 @@
 /** The document of version 2 as protobuf: messages of `openapi.v2`, the form that older clients ask for. */
+import { isObject } from '../../../machinery/api/json.ts';
 import type { Json } from './schemas.ts';
 
 /** Field numbers of a message, by JSON member; the letter tells how the member is written. */
@@ -67,8 +68,6 @@ class Out {
   }
 }
 
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
 
 const text: Writer = (out, field, value) => out.text(field, String(value));

@@ -1,9 +1,7 @@
 /** The JSONPath of printer columns: `.spec.a`, `['b']`, `[0]`, `[*]`, `[?(@.type=="Ready")]`. */
+import { isObject } from '../../../machinery/api/json.ts';
 
 type Step = (value: unknown) => unknown[];
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const child =
   (key: string): Step =>

@@ -12,13 +12,14 @@ import {
   fieldImmutable,
   forbiddenField,
   invalidValue,
+  qualifiedNameFieldErrors,
   required,
   tooLong,
   unsupported,
 } from './field-errors.ts';
 import { finalizerErrors } from './metadata.ts';
 import { taintEffects } from './pods/scheduling.ts';
-import { quantityErrors, resourceNameErrors } from './resources.ts';
+import { quantityErrors } from './resources.ts';
 
 const maxBytes = 1024 * 1024;
 const immutableText = 'field is immutable when `immutable` is set';
@@ -123,7 +124,7 @@ export function nodeErrors(object: UnknownObject): FieldError[] {
   for (const kind of ['capacity', 'allocatable'] as const)
     for (const [name, text] of Object.entries(status?.[kind] ?? {})) {
       const field = entry(`status.${kind}`, name);
-      errors.push(...resourceNameErrors(name, field), ...quantityErrors(name, text, field));
+      errors.push(...qualifiedNameFieldErrors(name, field), ...quantityErrors(name, text, field));
     }
   for (const [i, range] of (spec?.podCIDRs ?? []).entries()) errors.push(...cidr(range, at('spec.podCIDRs', i)));
   return errors;

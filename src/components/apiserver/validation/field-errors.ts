@@ -1,4 +1,5 @@
 /** Field errors as upstream's `field` package words them, and paths to fields. */
+import { qualifiedNameErrors } from '../../../machinery/api/names.ts';
 import type { FieldError } from '../errors.ts';
 
 export type { FieldError } from '../errors.ts';
@@ -67,3 +68,7 @@ export const child = (path: string, name: string): string => (path ? `${path}.${
 
 export const fieldImmutable = 'field is immutable';
 export const notNegative = 'must be greater than or equal to 0';
+
+/** A name that must be a qualified one: a label's key, a resource, a condition. */
+export const qualifiedNameFieldErrors = (name: string, field: string): FieldError[] =>
+  eachInvalid(field, name, qualifiedNameErrors(name));

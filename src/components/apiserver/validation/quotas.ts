@@ -10,9 +10,10 @@ import {
   fieldImmutable,
   forbiddenField,
   invalidValue,
+  qualifiedNameFieldErrors,
   required,
 } from './field-errors.ts';
-import { isHugePages, quantityErrors, resourceNameErrors } from './resources.ts';
+import { isHugePages, quantityErrors } from './resources.ts';
 
 const standardQuota = new Set([
   'cpu',
@@ -58,7 +59,7 @@ export function resourceQuotaErrors(object: UnknownObject): FieldError[] {
 function hardErrors(hard: Record<string, string> | undefined, field: string): FieldError[] {
   return Object.entries(hard ?? {}).flatMap(([name, text]) => {
     const here = entry(field, name);
-    const errors = resourceNameErrors(name, here);
+    const errors = qualifiedNameFieldErrors(name, here);
     if (
       !errors.length &&
       !name.includes('/') &&
@@ -189,7 +190,7 @@ function itemErrors(item: Item, here: string): FieldError[] {
       defaultRequest: request,
       maxLimitRequestRatio: ratio,
     }))
-      if (name in list) errors.push(...resourceNameErrors(name, entry(`${here}.${field}`, name)));
+      if (name in list) errors.push(...qualifiedNameFieldErrors(name, entry(`${here}.${field}`, name)));
   }
   return errors;
 }

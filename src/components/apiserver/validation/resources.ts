@@ -63,5 +63,3 @@ const forbiddenHugePages = (field: string): FieldError => ({
 });
 
 /** Names in quotas and limit ranges: anything qualified that the server knows, or an extended resource. */
-export const resourceNameErrors = (name: string, field: string): FieldError[] =>
-  eachInvalid(field, name, qualifiedNameErrors(name));

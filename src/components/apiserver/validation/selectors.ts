@@ -1,11 +1,16 @@
 /** Label selectors, node selectors and what else carries label keys and values. */
-import { labelValueErrors, qualifiedNameErrors } from '../../../machinery/api/names.ts';
+import { labelValueErrors } from '../../../machinery/api/names.ts';
 import type { LabelSelector, NodeSelector, NodeSelectorTerm } from '../../../machinery/api/types.ts';
-import { at, eachInvalid, type FieldError, forbiddenField, invalidValue, required } from './field-errors.ts';
+import {
+  at,
+  eachInvalid,
+  type FieldError,
+  forbiddenField,
+  invalidValue,
+  qualifiedNameFieldErrors,
+  required,
+} from './field-errors.ts';
 import { labelErrors } from './metadata.ts';
-
-export const labelNameErrors = (name: string, field: string): FieldError[] =>
-  eachInvalid(field, name, qualifiedNameErrors(name));
 
 export function labelSelectorErrors(selector: LabelSelector | undefined, field: string): FieldError[] {
   if (!selector) return [];
@@ -21,7 +26,7 @@ export function labelSelectorErrors(selector: LabelSelector | undefined, field: 
           forbiddenField(`${here}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"),
         );
     } else errors.push(invalidValue(`${here}.operator`, operator, 'not a valid selector operator'));
-    errors.push(...labelNameErrors(key, `${here}.key`));
+    errors.push(...qualifiedNameFieldErrors(key, `${here}.key`));
     for (const [j, value] of values.entries())
       errors.push(...eachInvalid(at(`${here}.values`, j), value, labelValueErrors(value)));
   }
@@ -69,7 +74,7 @@ function nodeRequirementErrors({ key, operator, values = [] }: NodeRequirement, 
     if (values.length !== 1)
       errors.push(required(`${here}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'"));
   } else errors.push(invalidValue(`${here}.operator`, operator, 'not a valid selector operator'));
-  errors.push(...labelNameErrors(key, `${here}.key`));
+  errors.push(...qualifiedNameFieldErrors(key, `${here}.key`));
   for (const [j, value] of values.entries())
     errors.push(...eachInvalid(at(`${here}.values`, j), value, labelValueErrors(value)));
   return errors;

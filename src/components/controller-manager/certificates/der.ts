@@ -95,11 +95,6 @@ export function time(date: Date): Buffer {
     : der(tags.generalizedTime, Buffer.from(text));
 }
 
-export function pem(label: string, body: Buffer): string {
-  const lines = body.toString('base64').match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
-}
-
 /** The body of the first block of one of these labels, or undefined. */
 export function readPem(text: string, label: string): Buffer | undefined {
   const block = new RegExp(`-----BEGIN ${label}-----([A-Za-z0-9+/=\\s]+)-----END ${label}-----`).exec(text);

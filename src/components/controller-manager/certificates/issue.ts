@@ -8,20 +8,8 @@ import {
   sign,
   X509Certificate,
 } from 'node:crypto';
-import {
-  bitString,
-  children,
-  der,
-  octets,
-  oid,
-  pem,
-  readDer,
-  readOid,
-  sequence,
-  tags,
-  time,
-  trueValue,
-} from './der.ts';
+import { pem } from '../../../machinery/api/pem.ts';
+import { bitString, children, der, octets, oid, readDer, readOid, sequence, tags, time, trueValue } from './der.ts';
 import type { ParsedRequest } from './request.ts';
 import { encodeUsages } from './usages.ts';
 

@@ -1,59 +1,20 @@
 /** The command line of kube-controller-manager: upstream's flags, and the options made of them. */
 import { FlagError, type FlagSpec, type FlagValues } from '../../../machinery/flags/flags.ts';
+import { duration, integer, list, path, rate, text, toggle } from '../../../machinery/flags/kinds.ts';
+import { leaderElectionFlags, serverFlags } from '../../../machinery/flags/server-flags.ts';
 import type { ControllerManagerOptions, SigningFiles } from './options.ts';
 
-const path = (help: string) => ({ kind: 'string', help }) as const;
-const text = (help: string, value: string) => ({ kind: 'string', help, default: value }) as const;
-const integer = (value: string, help: string) => ({ kind: 'integer', default: value, help }) as const;
-const duration = (value: string, help: string) => ({ kind: 'duration', default: value, help }) as const;
-const toggle = (help: string, value = 'false') => ({ kind: 'boolean', default: value, help }) as const;
-const list = (help: string, value?: string) =>
-  ({ kind: 'list', help, ...(value === undefined ? {} : { default: value }) }) as const;
-const rate = (value: string, help: string) => ({ kind: 'number', default: value, help }) as const;
-
 export const flags = {
-  // Connections
-  kubeconfig: path('Path to kubeconfig file with authorization and master location information.'),
-  master: path('The address of the Kubernetes API server (overrides any value in kubeconfig).'),
-  'authentication-kubeconfig': path('kubeconfig file with rights to create tokenreviews.authentication.k8s.io.'),
-  'authentication-skip-lookup': toggle('Do not look up missing authentication configuration from the cluster.'),
-  'authentication-token-webhook-cache-ttl': duration('10s', 'The duration to cache responses from token reviews.'),
+  ...serverFlags,
+  ...leaderElectionFlags,
   'authentication-tolerate-lookup-failure': toggle('Go on when the authentication configuration cannot be looked up.'),
-  'authorization-always-allow-paths': list('Paths served to everybody.', '/healthz,/readyz,/livez'),
-  'authorization-kubeconfig': path('kubeconfig file with rights to create subjectaccessreviews.authorization.k8s.io.'),
-  'authorization-webhook-cache-authorized-ttl': duration('10s', 'The duration to cache authorized responses.'),
-  'authorization-webhook-cache-unauthorized-ttl': duration('10s', 'The duration to cache unauthorized responses.'),
-  'bind-address': text('The IP address on which to listen for the --secure-port port.', '0.0.0.0'),
   'secure-port': integer('10257', 'The port on which to serve HTTPS. 0 is none.'),
-  'cert-dir': path('The directory where the TLS certs are located.'),
-  'tls-cert-file': path('File containing the x509 certificate for HTTPS.'),
-  'tls-private-key-file': path('File containing the key matching --tls-cert-file.'),
-  'tls-cipher-suites': list('Cipher suites for the server.'),
-  'tls-min-version': path('Minimum TLS version supported.'),
-  'client-ca-file': path('Client certificates signed by an authority in this file are authenticated.'),
-  'requestheader-client-ca-file': path('Root certificates of front proxies.'),
-  'requestheader-allowed-names': list('Common names of front proxies.'),
-  'requestheader-extra-headers-prefix': list('Prefixes of headers with extra information.', 'x-remote-extra-'),
-  'requestheader-group-headers': list('Headers with groups.', 'x-remote-group'),
-  'requestheader-username-headers': list('Headers with user names.', 'x-remote-user'),
-  'http2-max-streams-per-connection': integer('0', 'The limit of streams per HTTP/2 connection.'),
   'kube-api-qps': rate('20', 'QPS to use while talking with the API server.'),
   'kube-api-burst': integer('30', 'Burst to use while talking with the API server.'),
-  'kube-api-content-type': text('Content type of requests.', 'application/vnd.kubernetes.protobuf'),
   'min-resync-period': duration('12h', 'The resync period in reflectors.'),
-  profiling: toggle('Enable profiling via web interface.', 'true'),
   'contention-profiling': toggle('Enable block profiling.'),
-  'feature-gates': { kind: 'map', help: 'Key=value pairs that describe feature gates.' },
   v: { kind: 'integer', default: '0', help: 'Log verbosity.' },
-  'logging-format': text('The log format.', 'json'),
-  // Leader election
-  'leader-elect': toggle('Start a leader election client and gain leadership before executing the main loop.', 'true'),
-  'leader-elect-lease-duration': duration('15s', 'How long others wait for a silent leader.'),
-  'leader-elect-renew-deadline': duration('10s', 'How long the leader tries to renew before it gives up.'),
-  'leader-elect-retry-period': duration('2s', 'Between attempts to acquire or renew.'),
-  'leader-elect-resource-lock': text('The type of resource object used for locking.', 'leases'),
   'leader-elect-resource-name': text('The name of the lease.', 'kube-controller-manager'),
-  'leader-elect-resource-namespace': text('The namespace of the lease.', 'kube-system'),
   // Which controllers
   controllers: list("Controllers to enable; '*' is all that are on by default, 'foo' enables, '-foo' disables.", '*'),
   'use-service-account-credentials': toggle('Use individual service account credentials for each controller.'),

@@ -1,5 +1,6 @@
 /** The common frame of controllers: handlers put keys into a queue, workers bring each key's object to where it should be. */
 import { isConflict } from '../../../machinery/client/errors.ts';
+import { pause } from '../../../machinery/process/pause.ts';
 import { runWorkers } from '../../../machinery/workqueue/queue.ts';
 import type { WorkQueue } from '../../../machinery/workqueue/types.ts';
 import type { ControllerContext } from './controller.ts';
@@ -42,18 +43,4 @@ export async function runPeriodically(
     }
     await pause(periodMs, signal);
   }
-}
-
-/** Resolves after `ms`, or as soon as the signal fires. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

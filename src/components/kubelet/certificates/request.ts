@@ -1,6 +1,8 @@
 /** A certificate signing request (PKCS #10) for an ECDSA key, in the few DER pieces that it is made of. */
+
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { isIP } from 'node:net';
+import { pem } from '../../../machinery/api/pem.ts';
 
 const der = (tag: number, ...parts: Buffer[]): Buffer => {
   const body = Buffer.concat(parts);
@@ -59,9 +61,4 @@ export function signingRequest({ commonName, organization, hosts = [], key }: Si
     csr: pem('CERTIFICATE REQUEST', sequence(info, ecdsaWithSha256, bits(signature))),
     key: privateKey.export({ type: 'sec1', format: 'pem' }).toString(),
   };
-}
-
-function pem(label: string, body: Buffer): string {
-  const lines = body.toString('base64').match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }

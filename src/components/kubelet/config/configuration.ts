@@ -1,7 +1,9 @@
 /** Reads a KubeletConfiguration file (and drop-ins) and applies flags over it: file → drop-ins → flags, over upstream's defaults. */
+
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import { load } from 'js-yaml';
+import { isObject } from '../../../machinery/api/json.ts';
 import { parseDuration } from '../../../machinery/api/time.ts';
 import { type Configuration, type Setting, settings } from './settings.ts';
 
@@ -126,9 +128,6 @@ function convert(setting: Setting, value: unknown, name: string, fail: (what: st
       return value;
   }
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
  * @param file `--config`

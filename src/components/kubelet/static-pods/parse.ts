@@ -1,7 +1,9 @@
 /** A manifest file → the pod it describes, named and identified as the kubelet of this node does. */
+
 import { createHash } from 'node:crypto';
 import { load } from 'js-yaml';
 import { stableJson } from '../../../machinery/api/hash.ts';
+import { isObject } from '../../../machinery/api/json.ts';
 import type { Pod, PodSpec } from '../../../machinery/api/types.ts';
 import { podAnnotations } from '../cri/labels.ts';
 import { withPodDefaults } from './defaults.ts';
@@ -10,9 +12,6 @@ export class ManifestError extends Error {}
 
 const dnsSubdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const dnsLabel = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
  * @param text YAML or JSON

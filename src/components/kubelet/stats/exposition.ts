@@ -1,10 +1,9 @@
 /** /metrics/resource and /metrics/cadvisor: the observation in Prometheus' format, with upstream's names. */
+import { escapeValue } from '../../../machinery/serving/metrics.ts';
 import type { Observation } from './observation.ts';
 
 type Labels = Record<string, string>;
 type Sample = [labels: Labels, value: number | undefined, timeMs?: number];
-
-const escapeValue = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
 
 function family(name: string, type: 'counter' | 'gauge', help: string, samples: Sample[]): string {
   const known = samples.filter(([, value]) => value !== undefined);

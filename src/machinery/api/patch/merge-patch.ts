@@ -1,4 +1,5 @@
 /** JSON Merge Patch, RFC 7386. */
+import { isObject } from '../json.ts';
 
 /** Merges `patch` into a copy of `document`: null deletes, objects merge, anything else replaces. */
 export function applyMergePatch(document: unknown, patch: unknown): unknown {
@@ -10,6 +11,3 @@ export function applyMergePatch(document: unknown, patch: unknown): unknown {
   }
   return merged;
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,4 +1,5 @@
 /** The members of a strategic merge patch that steer the merge instead of being merged. */
+import { isObject } from '../json.ts';
 import { goValue, sameValue } from './strategic-order.ts';
 
 export type JsonObject = Record<string, unknown>;
@@ -9,9 +10,6 @@ export const directives = {
   setElementOrder: '$setElementOrder/',
   deleteFromPrimitiveList: '$deleteFromPrimitiveList/',
 } as const;
-
-export const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The list that `$setElementOrder/<list>` or `$deleteFromPrimitiveList/<list>` is about. */
 export function readDirective(member: string, prefix: string): string | undefined {

@@ -1,11 +1,12 @@
 /** Kubernetes' strategic merge patch: lists merge by key, directives (`$patch`, `$retainKeys`, …) steer it. */
+
+import { isObject } from '../json.ts';
 import type { FieldSchema, TypeSchema } from '../schema/types.ts';
 import { PatchError } from './json-patch.ts';
 import {
   deleteDirectives,
   directives,
   discardNulls,
-  isObject,
   type JsonObject,
   orderError,
   readDirective,

@@ -2,8 +2,17 @@
 import { dns1123LabelErrors, labelValueErrors, qualifiedNameErrors } from '../../../../machinery/api/names.ts';
 import type { Affinity, PodSpec, Toleration } from '../../../../machinery/api/types.ts';
 import { optionalOneOf, positive } from '../checks.ts';
-import { at, duplicate, eachInvalid, type FieldError, invalidValue, required, unsupported } from '../field-errors.ts';
-import { labelNameErrors, labelSelectorErrors, nodeSelectorErrors, nodeSelectorTermErrors } from '../selectors.ts';
+import {
+  at,
+  duplicate,
+  eachInvalid,
+  type FieldError,
+  invalidValue,
+  qualifiedNameFieldErrors,
+  required,
+  unsupported,
+} from '../field-errors.ts';
+import { labelSelectorErrors, nodeSelectorErrors, nodeSelectorTermErrors } from '../selectors.ts';
 
 export const taintEffects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
@@ -83,7 +92,7 @@ function podTermErrors(
     ...labelSelectorErrors(namespaceSelector, `${field}.namespaceSelector`),
     ...(namespaces ?? []).flatMap((name) => eachInvalid(`${field}.namespace`, name, dns1123LabelErrors(name))),
     ...(topologyKey
-      ? labelNameErrors(topologyKey, `${field}.topologyKey`)
+      ? qualifiedNameFieldErrors(topologyKey, `${field}.topologyKey`)
       : [required(`${field}.topologyKey`, 'can not be empty')]),
   ];
 }
@@ -97,7 +106,7 @@ export function spreadErrors(constraints: PodSpec['topologySpreadConstraints'], 
     errors.push(...positive(maxSkew, `${here}.maxSkew`, 'must be greater than zero'));
     errors.push(
       ...(topologyKey
-        ? labelNameErrors(topologyKey, `${here}.topologyKey`)
+        ? qualifiedNameFieldErrors(topologyKey, `${here}.topologyKey`)
         : [required(`${here}.topologyKey`, 'can not be empty')]),
     );
     if (!['DoNotSchedule', 'ScheduleAnyway'].includes(whenUnsatisfiable))
@@ -127,7 +136,7 @@ export function gateErrors(gates: PodSpec['schedulingGates'], field: string): Fi
   const seen = new Set<string>();
   return (gates ?? []).flatMap(({ name }, i) => {
     const here = at(field, i);
-    const errors = labelNameErrors(name, here);
+    const errors = qualifiedNameFieldErrors(name, here);
     if (seen.has(name)) errors.push(duplicate(here, name));
     seen.add(name);
     return errors;

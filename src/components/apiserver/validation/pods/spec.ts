@@ -3,10 +3,17 @@ import { isIP } from 'node:net';
 import { dns1123LabelErrors, dns1123SubdomainErrors } from '../../../../machinery/api/names.ts';
 import type { PodSpec, PodTemplateSpec, UnknownObject } from '../../../../machinery/api/types.ts';
 import { ipAddress, oneOf, optionalNamed, optionalOneOf } from '../checks.ts';
-import { at, eachInvalid, type FieldError, forbiddenField, invalidValue, required } from '../field-errors.ts';
+import {
+  at,
+  eachInvalid,
+  type FieldError,
+  forbiddenField,
+  invalidValue,
+  qualifiedNameFieldErrors,
+  required,
+} from '../field-errors.ts';
 import { annotationErrors, labelErrors } from '../metadata.ts';
 import { quantityErrors } from '../resources.ts';
-import { labelNameErrors } from '../selectors.ts';
 import {
   containerListErrors,
   ephemeralContainerErrors,
@@ -40,7 +47,7 @@ export function podSpecErrors(spec: PodSpec, field: string): FieldError[] {
     ...affinityErrors(spec.affinity, `${field}.affinity`),
     ...dnsConfigErrors(spec, `${field}.dnsConfig`),
     ...(spec.readinessGates ?? []).flatMap(({ conditionType }, i) =>
-      labelNameErrors(conditionType, `${at(`${field}.readinessGates`, i)}.conditionType`),
+      qualifiedNameFieldErrors(conditionType, `${at(`${field}.readinessGates`, i)}.conditionType`),
     ),
     ...gateErrors(spec.schedulingGates, `${field}.schedulingGates`),
     ...spreadErrors(spec.topologySpreadConstraints, `${field}.topologySpreadConstraints`),

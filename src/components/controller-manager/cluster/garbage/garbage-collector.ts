@@ -1,10 +1,11 @@
 /** Deletes objects whose owners are gone, and carries out foreground and orphaning deletions. */
 import { isConflict } from '../../../../machinery/client/errors.ts';
+import { pause } from '../../../../machinery/process/pause.ts';
 import { createWorkQueue, runWorkers } from '../../../../machinery/workqueue/queue.ts';
 import type { WorkQueue } from '../../../../machinery/workqueue/types.ts';
 import type { Controller } from '../../framework/controller.ts';
 import { type DiscoveredResource, DiscoveryReader } from '../../framework/discovery.ts';
-import { pause, runPeriodically } from '../../framework/reconciler.ts';
+import { runPeriodically } from '../../framework/reconciler.ts';
 import { Collector, NotObserved, UnknownKind } from './collector.ts';
 import { OwnerGraph } from './graph.ts';
 import { Monitors } from './monitors.ts';
