@@ -4,14 +4,13 @@ import { KinitError } from '../errors.ts';
 import type { InventoryHost } from '../inventory/types.ts';
 import type { EventError } from '../phases/events.ts';
 import { waitWhileBusy } from './busy.ts';
-import { type Connection, connectionOver } from './connection.ts';
+import { connectHost } from './connect-host.ts';
+import type { Connection } from './connection.ts';
 import type { FleetEvent, FleetSink, FleetStep } from './events.ts';
 import { gatherFacts, type HostFacts } from './facts.ts';
 import { fleetError, type HostFailure, type Outcomes, onAll } from './failures.ts';
 import { type EndedEvent, followJob, forgetJob, isPassing, type JobSpec, startJob } from './job.ts';
-import { localTransport } from './local.ts';
 import { checkRoom, hasBundle, shipBundle, unpackBundle } from './ship.ts';
-import { sshTransport } from './ssh/connect.ts';
 
 export interface FleetOptions {
   /** The `.run` file. */
@@ -221,11 +220,7 @@ export class Fleet {
     this.emit({ type: 'host-failed', host, error: eventError(error) });
   }
 
-  async #connect(host: InventoryHost): Promise<Connection> {
-    const { signal, env } = this.#options;
-    const local = host.connection === 'local';
-    const transport = local ? localTransport(host.name) : await sshTransport(host, signal, env);
-    const user = local && process.getuid?.() === 0 ? 'root' : host.user;
-    return connectionOver(transport, { host: host.name, user, sudo: host.sudo, local }, env);
+  #connect(host: InventoryHost): Promise<Connection> {
+    return connectHost(host, this.#options.signal, this.#options.env);
   }
 }
