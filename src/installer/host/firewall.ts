@@ -63,9 +63,11 @@ async function openFirewalld({ host, journal }: Changes, ports: PortRule[], podC
   return changed;
 }
 
+const ufwPort = (port: string) => port.replace('-', ':');
+
 async function openUfw({ host, journal }: Changes, ports: PortRule[], podCidr?: string): Promise<boolean> {
   const added = (await runOrFail(host, 'ufw', ['show', 'added'], { observe: true })).stdout;
-  const rules = ports.map(({ port, protocol }) => ['allow', `${port.replace('-', ':')}/${protocol}`]);
+  const rules = ports.map(({ port, protocol }) => ['allow', `${ufwPort(port)}/${protocol}`]);
   if (podCidr) rules.push(['allow', 'from', podCidr], ['route', 'allow', 'from', podCidr]);
   let changed = false;
   for (const rule of rules) {
@@ -77,4 +79,23 @@ async function openUfw({ host, journal }: Changes, ports: PortRule[], podCidr?: 
     changed = true;
   }
   return changed;
+}
+
+/** The ports that a running firewall does not let through, as lines for people. */
+export async function closedPorts(host: Host, ports: PortRule[]): Promise<string[]> {
+  const firewall = await activeFirewall(host);
+  if (!firewall) return [];
+  const named = ({ port, protocol, why }: PortRule) => `${firewall}: ${port}/${protocol} (${why})`;
+  if (firewall === 'ufw') {
+    const added = (await host.run('ufw', ['show', 'added'], { observe: true })).stdout.split('\n');
+    return ports
+      .filter(({ port, protocol }) => !added.some((line) => line.trim() === `ufw allow ${ufwPort(port)}/${protocol}`))
+      .map(named);
+  }
+  const closed: string[] = [];
+  for (const rule of ports) {
+    const query = `--query-port=${rule.port}/${rule.protocol}`;
+    if ((await host.run('firewall-cmd', [query], { observe: true })).exitCode !== 0) closed.push(named(rule));
+  }
+  return closed;
 }

@@ -1,0 +1,78 @@
+/** Mends on a host what can be mended without risk; every change goes through the journal, as in init and join. */
+import { load } from 'js-yaml';
+import { kubeletPaths } from '../config/paths.ts';
+import { asKinitError, KinitError } from '../errors.ts';
+import { type Changes, createChanges } from '../host/changes.ts';
+import { controlPlanePorts, openPorts, workerPorts } from '../host/firewall.ts';
+import { type Host, readText, runOrFail } from '../host/host.ts';
+import { openJournal } from '../host/journal.ts';
+import { lockHost } from '../host/lock.ts';
+import { loadModules } from '../host/modules.ts';
+import { turnSwapOff } from '../host/swap.ts';
+import { applySettings } from '../host/sysctl.ts';
+import type { FixName, HostObservation, Problem } from './types.ts';
+
+export interface Fixed {
+  problem: Problem;
+  /** Absent: it worked. */
+  error?: string;
+}
+
+type Fix = (changes: Changes, problem: Problem, host: HostObservation) => Promise<unknown>;
+
+const fixes: Record<FixName, Fix> = {
+  async service({ host }, { target = '' }) {
+    await runOrFail(host, 'systemctl', ['enable', '--now', target], { timeoutMs: 90_000 });
+  },
+  swap: (changes) => turnSwapOff(changes),
+  settings: (changes) => applySettings(changes),
+  modules: (changes) => loadModules(changes),
+  async modes({ host }, { target = '' }, { fileModes }) {
+    const limit = fileModes.find(({ path }) => path === target)?.limit;
+    if (!limit) throw new KinitError('Internal', `no limit is known for ${target}`);
+    await runOrFail(host, 'chmod', [limit, target]);
+  },
+  firewall: (changes, _problem, { role }) =>
+    openPorts(changes, role === 'control-plane' ? controlPlanePorts(6443) : workerPorts),
+};
+
+/** Problems of this host that have a fix, each mended in turn; one that fails does not keep the others. */
+export async function fixHost(
+  host: Host,
+  observation: HostObservation,
+  problems: readonly Problem[],
+): Promise<Fixed[]> {
+  const fixable = problems.filter(({ fix }) => fix !== undefined);
+  if (!fixable.length) return [];
+  const unlock = await lockHost(host);
+  try {
+    const changes = createChanges(host, await openJournal(host));
+    const done: Fixed[] = [];
+    const once = new Set<string>();
+    for (const problem of fixable) {
+      const key = `${problem.fix} ${problem.target ?? ''}`;
+      // Several problems may have one cure: all sysctls are set together.
+      if (once.has(key)) {
+        done.push({ problem });
+        continue;
+      }
+      once.add(key);
+      try {
+        await fixes[problem.fix as FixName](changes, problem, observation);
+        done.push({ problem });
+      } catch (thrown) {
+        const { message, details } = asKinitError(thrown);
+        done.push({ problem, error: details.seen ? `${message}: ${details.seen}` : message });
+      }
+    }
+    return done;
+  } finally {
+    await unlock();
+  }
+}
+
+/** The cluster's domain, as the kubelet knows it. */
+export async function clusterDomain(host: Host): Promise<string> {
+  const text = (await readText(host, kubeletPaths.config)) ?? '';
+  return ((load(text) ?? {}) as { clusterDomain?: string }).clusterDomain || 'cluster.local';
+}

@@ -1,0 +1,151 @@
+/** What `kinit status` and `kinit doctor` see, and what they say about it. */
+
+export interface Service {
+  unit: string;
+  /** As systemd says: `active`, `inactive`, `failed`, `activating`; `missing` when there is no such unit. */
+  state: string;
+  enabled: boolean;
+  /** How often systemd has started it again. */
+  restarts: number;
+  /** Of its log; only when it is not active. */
+  lastLines: string[];
+}
+
+/** A part of Kubernetes that runs on the host and answers health questions on loopback. */
+export interface Component {
+  name: string;
+  healthy: boolean;
+  /** The answer, or why there was none. */
+  seen: string;
+  /** Containers that were started after the first one. */
+  restarts: number;
+  /** Of its newest container's log; only when it is not healthy. */
+  lastLines: string[];
+}
+
+export interface Disk {
+  path: string;
+  /** Of the file system. */
+  mount: string;
+  usedPercent: number;
+  freeBytes: number;
+  inodesUsedPercent: number;
+}
+
+export interface Certificate {
+  name: string;
+  /** ISO 8601. */
+  expires: string;
+}
+
+export interface FileMode {
+  path: string;
+  /** Octal. */
+  mode: string;
+  /** The most that it may be. */
+  limit: string;
+}
+
+export interface HostObservation {
+  hostname: string;
+  role: 'control-plane' | 'worker' | 'none';
+  nodeName?: string;
+  system: string;
+  kernel: string;
+  kinitVersion: string;
+  /** ISO 8601: the host's clock. */
+  time: string;
+  timeKeeper?: string;
+  services: Service[];
+  components: Component[];
+  /** The container runtime answers on its socket. */
+  runtimeAnswers: boolean;
+  /** As configured; absent where nothing says so. */
+  runtimeCgroupDriver?: string;
+  kubeletCgroupDriver?: string;
+  swapAllowed: boolean;
+  swap: string[];
+  disks: Disk[];
+  memoryAvailablePercent: number;
+  certificates: Certificate[];
+  networkConfigured: boolean;
+  settings: { key: string; wanted: string; found?: string }[];
+  missingModules: string[];
+  fileModes: FileMode[];
+  /** `firewalld: 10250/tcp kubelet` */
+  closedPorts: string[];
+}
+
+export interface NodeObservation {
+  name: string;
+  ready: boolean;
+  /** Why it is not. */
+  message: string;
+  unschedulable: boolean;
+  roles: string[];
+  version: string;
+  address: string;
+  /** MemoryPressure and the like, when they are true. */
+  pressures: string[];
+}
+
+export interface PodTrouble {
+  namespace: string;
+  name: string;
+  node: string;
+  container: string;
+  /** `CrashLoopBackOff`, `ImagePullBackOff`, `Pending`… */
+  reason: string;
+  message: string;
+  restarts: number;
+  lastLines: string[];
+}
+
+/** What the API server and the cluster's DNS say, seen from one control plane. */
+export interface ClusterObservation {
+  endpoint: string;
+  /** Absent: it answers. */
+  apiError?: string;
+  version?: string;
+  nodes: NodeObservation[];
+  pods: { total: number; running: number };
+  troubles: PodTrouble[];
+  /** Controller-manager and scheduler: who leads, and how old the renewal is. */
+  leaders: { component: string; holder?: string; renewedSecondsAgo?: number }[];
+  dns: { service?: string; answers: boolean; seen: string };
+  pendingRequests: string[];
+}
+
+export const fixNames = ['service', 'swap', 'settings', 'modules', 'modes', 'firewall'] as const;
+export type FixName = (typeof fixNames)[number];
+
+export interface Problem {
+  /** The host, or `cluster`. */
+  where: string;
+  /** Short and stable, for scripts: `service-dead`, `certificate-expired`. */
+  id: string;
+  level: 'error' | 'warning';
+  message: string;
+  seen?: string;
+  advice: string;
+  /** What `--fix` does about it. */
+  fix?: FixName;
+  /** What is to be fixed: the unit, the file. */
+  target?: string;
+}
+
+export interface HostReport {
+  /** The host's name in the inventory, or its host name. */
+  name: string;
+  observation?: HostObservation;
+  /** It could not be looked at. */
+  error?: string;
+}
+
+export interface HealthReport {
+  /** ISO 8601. */
+  time: string;
+  hosts: HostReport[];
+  cluster?: ClusterObservation;
+  problems: Problem[];
+}
