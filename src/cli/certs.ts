@@ -6,6 +6,7 @@ import type { InitConfiguration } from '../installer/config/types.ts';
 import { KinitError } from '../installer/errors.ts';
 import { localHost } from '../installer/host/host.ts';
 import { renewableDescriptions } from '../installer/pki/renewable-names.ts';
+import { formatObject, formatOf, type ObjectFlags, objectOutputOption } from './render/object-output.ts';
 
 interface SourceFlags {
   certDir?: string;
@@ -17,11 +18,11 @@ const write = (text: string) => void process.stdout.write(text);
 
 export function addCertsCommand(program: Command): void {
   const certs = program.command('certs').description('certificates of the control plane');
-  sourceOptions(
-    certs.command('check-expiration').description('list the certificates with the time that they have left'),
-  )
-    .option('-o, --output <format>', 'text, json or yaml', 'text')
-    .action(checkExpirations);
+  objectOutputOption(
+    sourceOptions(
+      certs.command('check-expiration').description('list the certificates with the time that they have left'),
+    ),
+  ).action(checkExpirations);
   addRenewCommand(certs);
   certs
     .command('generate-csr')
@@ -49,15 +50,19 @@ async function configurationOf(title: string, flags: SourceFlags, quiet = false)
   return loadConfiguration(localHost(), { ...flags, title, print });
 }
 
-async function checkExpirations(flags: SourceFlags & { output: string }): Promise<void> {
-  const { output } = flags;
-  const { expirationFormats } = await import('./render/expirations.ts');
-  const format = expirationFormats[output];
-  if (!format) throw new KinitError('Usage', `--output is "${output}"; it takes text, json or yaml`);
+async function checkExpirations(flags: SourceFlags & ObjectFlags): Promise<void> {
+  const { expirationInfo, formatExpirations } = await import('./render/expirations.ts');
   const { checkExpiration } = await import('../installer/pki/expiration.ts');
-  const config = await configurationOf('check-expiration', flags, output !== 'text');
+  const config = await configurationOf('check-expiration', flags, formatOf(flags) !== 'text');
   const { certificatesDir } = config.cluster;
-  write(await format(await checkExpiration({ host: localHost(), certificatesDir })));
+  const found = await checkExpiration({ host: localHost(), certificatesDir });
+  write(
+    await formatObject(
+      flags,
+      () => expirationInfo(found),
+      () => formatExpirations(found),
+    ),
+  );
 }
 
 function addRenewCommand(certs: Command): void {

@@ -4,16 +4,19 @@ import type { Command } from 'commander';
 import { containerdPaths } from '../installer/config/paths.ts';
 import { KinitError } from '../installer/errors.ts';
 import { localHost } from '../installer/host/host.ts';
+import { formatObject, type ObjectFlags, objectOutputOption } from './render/object-output.ts';
 import { list } from './session.ts';
 
 const write = (text: string) => void process.stdout.write(text);
 
 export function addConfigCommand(program: Command): void {
   const config = program.command('config').description('configuration files');
+  config.option('--kubeconfig <file>', 'of no effect: no command of this group asks the cluster');
   addPrintCommands(config.command('print').description('print the default configuration'));
   config
     .command('validate')
     .requiredOption('--config <file>', 'configuration file')
+    .option('--allow-experimental-api', 'of no effect: there is no experimental version')
     .description('check a configuration file')
     .action(async ({ config: path }: { config: string }) => {
       const { validateFile } = await import('../installer/config/print.ts');
@@ -25,6 +28,7 @@ export function addConfigCommand(program: Command): void {
     .description('rewrite a configuration file of kubeadm.k8s.io/v1beta3 as v1beta4')
     .requiredOption('--old-config <file>', 'file to read')
     .option('--new-config <file>', 'file to write (default: the standard output)')
+    .option('--allow-experimental-api', 'of no effect: there is no experimental version')
     .action(migrate);
   addImageCommands(config.command('images').description('the images of the components'));
 }
@@ -63,37 +67,50 @@ async function migrate({ oldConfig, newConfig }: { oldConfig: string; newConfig?
   else await localHost().writeFile(newConfig, migrated, { mode: 0o600 });
 }
 
-interface ImageFlags {
+interface ImageFlags extends ObjectFlags {
   config?: string;
+  criSocket?: string;
+  featureGates?: string;
   imageRepository?: string;
   kubernetesVersion?: string;
-  output: string;
 }
 
 function addImageCommands(images: Command): void {
   const source = (command: Command) =>
     command
       .option('--config <file>', 'configuration file')
+      .option('--feature-gates <list>', 'feature gates: name=true,…; none of them changes the images')
       .option('--image-repository <name>', 'repository of the images (default kinit.local)')
       .option('--kubernetes-version <version>', 'must be the one of this kinit');
-  source(images.command('list'))
-    .description('list the images that a cluster uses')
-    .option('-o, --output <format>', 'text, json or yaml', 'text')
-    .action(listImages);
+  objectOutputOption(source(images.command('list')).description('list the images that a cluster uses')).action(
+    listImages,
+  );
   source(images.command('pull'))
     .description('load the images of the bundle into containerd; nothing is downloaded')
+    .option('--cri-socket <path>', "must be the one of kinit's containerd: images are loaded, not pulled")
     .action(pullImages);
 }
 
-async function configurationOf({ config, imageRepository, kubernetesVersion }: ImageFlags) {
+async function configurationOf({ config, featureGates, imageRepository, kubernetesVersion }: ImageFlags) {
   const { initConfigurationOf } = await import('../installer/config/from-cluster.ts');
   const { observeHost } = await import('../installer/host/facts.ts');
-  return initConfigurationOf(await observeHost(localHost()), config, { imageRepository, kubernetesVersion });
+  return initConfigurationOf(await observeHost(localHost()), config, {
+    featureGates,
+    imageRepository,
+    kubernetesVersion,
+  });
 }
 
 async function listImages(flags: ImageFlags): Promise<void> {
-  const { formatImages } = await import('../installer/runtime/image-list.ts');
-  write(formatImages(await configurationOf(flags), flags.output));
+  const { imagesDocument, referencesOf } = await import('../installer/runtime/image-list.ts');
+  const config = await configurationOf(flags);
+  write(
+    await formatObject(
+      flags,
+      () => imagesDocument(config),
+      () => `${referencesOf(config).join('\n')}\n`,
+    ),
+  );
 }
 
 async function pullImages(flags: ImageFlags): Promise<void> {
@@ -101,6 +118,17 @@ async function pullImages(flags: ImageFlags): Promise<void> {
   const { loadImages } = await import('../installer/runtime/images.ts');
   const config = await configurationOf(flags);
   const host = localHost();
+  const socket = flags.criSocket?.replace(/^unix:\/\//, '').replace(/^\/var\/run\//, '/run/');
+  if (socket !== undefined && socket !== containerdPaths.socket) {
+    throw new KinitError(
+      'Usage',
+      `--cri-socket is "${flags.criSocket}"; images can be loaded into containerd at ${containerdPaths.socket} only`,
+      {
+        advice:
+          "load them with that runtime's own command: the bundle has them as an OCI layout in /opt/kinit/current/images",
+      },
+    );
+  }
   if (!(await host.stat(containerdPaths.socket))) {
     throw new KinitError('Validation', 'containerd does not run on this host', {
       advice: 'install it with: kinit init phase runtime',

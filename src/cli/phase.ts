@@ -2,10 +2,15 @@
 import type { Command } from 'commander';
 import type { InitFlags, JoinFlags } from '../installer/config/flags.ts';
 import { KinitError } from '../installer/errors.ts';
+import type { ResetFlags } from '../installer/phases/run.ts';
 import { groupOf, kubeadmNames, type PhaseCommand, phasesOf, selectableNames } from '../installer/phases/select.ts';
-import { drawSession, type OutputFlags } from './session.ts';
+import { withFile } from './reset.ts';
+import { drawSession, list, type OutputFlags } from './session.ts';
 
-type Flags = OutputFlags & InitFlags & JoinFlags & { config?: string; inventory?: string };
+type Flags = OutputFlags &
+  InitFlags &
+  JoinFlags &
+  ResetFlags & { config?: string; inventory?: string; printManifest?: boolean };
 
 interface NamedPhase {
   name: string;
@@ -50,6 +55,7 @@ function fill(program: Command, command: PhaseCommand, phases: readonly NamedPha
   const root = program.commands.find((one) => one.name() === command)?.commands.find((one) => one.name() === 'phase');
   if (!root) return;
   root.helpCommand(false);
+  if (command === 'init') addInitPhaseOptions(root);
   const names = selectableNames(command, phases);
   for (const name of names) {
     // It comes first in its group.
@@ -58,6 +64,19 @@ function fill(program: Command, command: PhaseCommand, phases: readonly NamedPha
     addPhase(root, command, name, phases);
   }
 }
+
+/** What kubeadm's single phases of init take beside the flags of init. */
+function addInitPhaseOptions(root: Command): void {
+  root
+    .option('--kubeconfig <file>', 'kubeconfig with which the cluster is reached (default /etc/kubernetes/admin.conf)')
+    .option('--kubeconfig-dir <path>', 'folder for the kubeconfigs that are made (default /etc/kubernetes)')
+    .option('--apiserver-extra-args <pairs>', 'more flags of kube-apiserver: name=value,…', list)
+    .option('--controller-manager-extra-args <pairs>', 'more flags of kube-controller-manager: name=value,…', list)
+    .option('--scheduler-extra-args <pairs>', 'more flags of kube-scheduler: name=value,…', list);
+}
+
+/** Phases whose objects can be printed instead of being applied. */
+const printable: readonly string[] = ['addon/coredns', 'addon/kube-proxy'];
 
 function addPhase(root: Command, command: PhaseCommand, name: string, phases: readonly NamedPhase[]): void {
   const [first = '', second] = name.split('/');
@@ -94,8 +113,15 @@ function runnable(leaf: Command, command: PhaseCommand, name: string, phases: re
   leaf.configureHelp({ showGlobalOptions: true });
   if (command === 'join' && !leaf.registeredArguments.length)
     leaf.argument('[endpoint]', 'host:port of the API server');
+  if (command === 'init' && printable.includes(name))
+    leaf.option('--print-manifest', 'print the objects, and change nothing');
   leaf.action(async (...given: unknown[]) => {
     const flags: Flags = leaf.optsWithGlobals();
+    if (flags.printManifest) {
+      const { addonManifest } = await import('../installer/addons/manifest.ts');
+      process.stdout.write(await addonManifest(name, flags, flags.config));
+      return;
+    }
     const endpoint = command === 'join' ? (given[0] as string | undefined) : undefined;
     await runPhase(command, phasesOf(command, name, phases) ?? [], { ...flags, ...(endpoint ? { endpoint } : {}) });
   });
@@ -110,8 +136,9 @@ async function runPhase(command: PhaseCommand, phases: readonly string[], flags:
     return;
   }
   const { runInit, runJoin, runReset } = await import('../installer/phases/run.ts');
-  const ended = await drawSession(flags, (options) => {
-    const chosen = { ...flags, phases };
+  const complete = command === 'reset' ? await withFile(flags) : flags;
+  const ended = await drawSession(complete, (options) => {
+    const chosen = { ...complete, phases };
     if (command === 'init') return runInit(chosen, flags.config, options);
     return command === 'join' ? runJoin(chosen, flags.config, options) : runReset(chosen, options);
   });

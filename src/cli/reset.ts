@@ -9,7 +9,8 @@ import { drawSession, list, type OutputFlags, outputOption } from './session.ts'
 
 type Flags = ResetFlags & OutputFlags & FleetFlags & { force?: boolean };
 
-async function withFile(given: Flags): Promise<Flags> {
+/** The flags, over what the configuration file says. */
+export async function withFile<F extends ResetFlags & { config?: string; inventory?: string }>(given: F): Promise<F> {
   if (given.config === undefined) return given;
   if (given.inventory)
     throw new KinitError('Usage', '--config of reset is not for use with --inventory: give the flags');
@@ -24,6 +25,10 @@ export function addResetCommand(program: Command): void {
   addInventoryOptions(outputOption(command))
     .option('-f, --force', 'do not ask')
     .option('--config <file>', 'configuration file with a ResetConfiguration')
+    .option('--cert-dir <path>', 'remove all that is in this folder of certificates, also what kinit has not made')
+    .option('--cleanup-tmp-dir', 'remove all that is in /etc/kubernetes/tmp')
+    .option('--ignore-preflight-errors <checks>', 'checks whose errors become warnings: IsPrivilegedUser, or all', list)
+    .option('--kubeconfig <file>', 'of no effect: what is to be undone stands on the host, not in the cluster')
     .option('--cri-socket <path>', 'the container runtime that the node used, when it was not the one of kinit')
     .option('--keep-bundle', 'leave the unpacked bundle in /opt/kinit, for another kinit init or join')
     .option('--skip-phases <phases>', 'phases to leave out', list)

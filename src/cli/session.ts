@@ -6,6 +6,7 @@ import { type Host, localHost } from '../installer/host/host.ts';
 import type { PhaseEvent } from '../installer/phases/events.ts';
 import type { SessionOptions, SessionResult } from '../installer/phases/session.ts';
 import { createRenderer } from './render/renderer.ts';
+import { tellsCommands } from './verbosity.ts';
 
 export interface OutputFlags {
   output: string;
@@ -58,7 +59,7 @@ export async function drawSession(
   if (!['text', 'plain', 'json'].includes(flags.output)) {
     throw new KinitError('Usage', `--output is "${flags.output}"; it takes text, plain or json`);
   }
-  const renderer = await createRenderer(flags.output);
+  const renderer = await createRenderer(flags.output === 'text' && tellsCommands() ? 'plain' : flags.output);
   let ended: EndedEvent | undefined;
   try {
     await run({

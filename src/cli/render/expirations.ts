@@ -48,12 +48,3 @@ export function expirationInfo({ certificates, authorities }: Expirations): obje
     certificateAuthorities: authorities.map(entry),
   };
 }
-
-export const expirationFormats: Record<string, (found: Expirations) => string | Promise<string>> = {
-  text: formatExpirations,
-  json: (found) => `${JSON.stringify(expirationInfo(found), null, 4)}\n`,
-  yaml: async (found) => {
-    const { formatYaml } = await import('../../installer/config/format-yaml.ts');
-    return formatYaml(expirationInfo(found));
-  },
-};

@@ -13,6 +13,14 @@ export interface InitFlags extends HostFlags {
   apiserverAdvertiseAddress?: string;
   apiserverBindPort?: string;
   apiserverCertExtraSans?: string[];
+  /** `name=value`, like the next two: of `kinit init phase control-plane`. */
+  apiserverExtraArgs?: string[];
+  controllerManagerExtraArgs?: string[];
+  schedulerExtraArgs?: string[];
+  /** With which single phases reach the cluster. */
+  kubeconfig?: string;
+  /** Where single phases write kubeconfigs. */
+  kubeconfigDir?: string;
   certDir?: string;
   /** 64 hexadecimal digits; made when it is absent. */
   certificateKey?: string;

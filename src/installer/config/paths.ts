@@ -3,6 +3,8 @@ import { bundlePrefix } from '../bundle/run-file.ts';
 
 export const kubernetesDir = '/etc/kubernetes';
 export const manifestsDir = `${kubernetesDir}/manifests`;
+/** Where kubeadm keeps copies of what it replaces. */
+export const temporaryDir = `${kubernetesDir}/tmp`;
 export const defaultCertificatesDir = `${kubernetesDir}/pki`;
 export const kubeletDir = '/var/lib/kubelet';
 export const etcdDataDir = '/var/lib/etcd';

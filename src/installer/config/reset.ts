@@ -3,12 +3,19 @@ import { resetPhases } from '../phases/reset.ts';
 import { selectableNames } from '../phases/select.ts';
 import { nearestName } from './nearest.ts';
 import { invalidConfig, type ReadConfig } from './read-config.ts';
+import type { Timeouts } from './types.ts';
 
 export interface ResetSettings {
   criSocket?: string;
   skipPhases?: string[];
   force?: boolean;
   dryRun?: boolean;
+  /** The folder to clean. */
+  certDir?: string;
+  cleanupTmpDir?: boolean;
+  ignorePreflightErrors?: string[];
+  unmountFlags?: string[];
+  timeouts?: Partial<Timeouts>;
 }
 
 /** @throws KinitError Validation when the file has none, or names a phase that there is not */
@@ -30,5 +37,10 @@ export function resolveReset<F extends ResetSettings>(flags: F, { documents, pla
     skipPhases: flags.skipPhases ?? given.skipPhases,
     force: flags.force ?? given.force,
     dryRun: flags.dryRun ?? given.dryRun,
+    certDir: flags.certDir ?? given.certificatesDir,
+    cleanupTmpDir: flags.cleanupTmpDir ?? given.cleanupTmpDir,
+    ignorePreflightErrors: [...(given.ignorePreflightErrors ?? []), ...(flags.ignorePreflightErrors ?? [])],
+    unmountFlags: given.unmountFlags,
+    timeouts: given.timeouts,
   };
 }

@@ -19,6 +19,7 @@ import type { HostFlags, HostIdentity, InitFlags, JoinFlags } from './flags.ts';
 import { invalidConfig, type ReadConfig } from './read-config.ts';
 import type { DocumentKind, Documents } from './schema.ts';
 import type {
+  Argument,
   BootstrapTokenOptions,
   ControlPlaneComponent,
   HostConfiguration,
@@ -57,11 +58,15 @@ export function resolveInit(
     timeouts: { ...defaultTimeouts, ...init?.timeouts },
     cluster: {
       apiServer: {
-        ...componentOf(cluster?.apiServer),
+        ...componentOf(cluster?.apiServer, 'apiserver', flags.apiserverExtraArgs),
         certSANs: flags.apiserverCertExtraSans ?? cluster?.apiServer?.certSANs ?? [],
       },
-      controllerManager: componentOf(cluster?.controllerManager),
-      scheduler: componentOf(cluster?.scheduler),
+      controllerManager: componentOf(
+        cluster?.controllerManager,
+        'controller-manager',
+        flags.controllerManagerExtraArgs,
+      ),
+      scheduler: componentOf(cluster?.scheduler, 'scheduler', flags.schedulerExtraArgs),
       etcd: {
         local: {
           dataDir: defaultCluster.etcdDataDir,
@@ -234,12 +239,26 @@ function resolveTokens(flags: InitFlags, given: Partial<BootstrapTokenOptions>[]
   return given?.length ? given.map(complete) : [complete({})];
 }
 
-function componentOf(given: Partial<ControlPlaneComponent> | undefined): ControlPlaneComponent {
+/** @param extra of `--<name>-extra-args`; they stand in for those of the file with the same names */
+function componentOf(
+  given: Partial<ControlPlaneComponent> | undefined,
+  name: string,
+  extra: readonly string[] = [],
+): ControlPlaneComponent {
+  const flags = extra.map((pair) => argumentOf(pair, name));
+  const kept = (given?.extraArgs ?? []).filter((argument) => !flags.some((flag) => flag.name === argument.name));
   return {
-    extraArgs: given?.extraArgs ?? [],
+    extraArgs: [...kept, ...flags],
     extraVolumes: given?.extraVolumes ?? [],
     extraEnvs: given?.extraEnvs ?? [],
   };
+}
+
+function argumentOf(pair: string, component: string): Argument {
+  const [name = '', value] = pair.split(/=(.*)/s);
+  if (name === '' || value === undefined)
+    throw new KinitError('Usage', `--${component}-extra-args has "${pair}"; it takes <name>=<value>,…`);
+  return { name, value };
 }
 
 function resolveHost(flags: HostFlags, documents: Documents): HostConfiguration {

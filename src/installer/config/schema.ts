@@ -168,7 +168,7 @@ export const resetDocument = z.strictObject({
   force: z.boolean().optional(),
   ignorePreflightErrors: z.array(z.string()).optional(),
   skipPhases: z.array(z.string()).optional(),
-  unmountFlags: z.array(z.enum(['MNT_FORCE', 'MNT_DETACH', 'MNT_EXPIRE', 'UMOUNT_NOFOLLOW'])).optional(),
+  unmountFlags: z.array(z.enum(['MNT_FORCE', 'MNT_DETACH', 'UMOUNT_NOFOLLOW'])).optional(),
   timeouts: timeouts.optional(),
 });
 

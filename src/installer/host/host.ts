@@ -2,6 +2,7 @@
  * The machine that is worked on: files, and commands. Everything else of the installer reaches the machine through this
  * interface, so that a test can hand in a scratch root and a dry run an overlay that writes nothing.
  */
+import { channel } from 'node:diagnostics_channel';
 import { constants } from 'node:fs';
 import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm, rmdir, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -65,6 +66,17 @@ export interface Host {
   removeEmptyDirectory(path: string): Promise<void>;
   run(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
 }
+
+/** What is published, for whoever wants to tell it, of each command that has run. Arguments hold no secrets. */
+export interface CommandTrace {
+  command: string;
+  args: readonly string[];
+  exitCode: number;
+  ms: number;
+}
+
+export const commandTraces = 'kinit:command';
+const traces = channel(commandTraces);
 
 export async function readText(host: Host, path: string): Promise<string | undefined> {
   return (await host.readFile(path))?.toString('utf8');
@@ -185,6 +197,7 @@ export function localHost(root = ''): Host {
       });
     },
     async run(command, args, { timeoutMs = 60_000, input, env, signal } = {}) {
+      const started = performance.now();
       const result = await execa(command, args, {
         reject: false,
         timeout: timeoutMs,
@@ -192,6 +205,10 @@ export function localHost(root = ''): Host {
         cancelSignal: signal,
         ...(input === undefined ? { stdin: 'ignore' } : typeof input === 'string' ? { input } : { input }),
       });
+      if (traces.hasSubscribers) {
+        const ms = Math.round(performance.now() - started);
+        traces.publish({ command, args, exitCode: result.exitCode ?? 128, ms } satisfies CommandTrace);
+      }
       if (result.code === 'ENOENT') return { exitCode: 127, stdout: '', stderr: `${command}: command not found` };
       if (result.timedOut) {
         throw new KinitError('Timeout', `\`${[command, ...args].join(' ')}\` did not end within ${timeoutMs} ms`, {

@@ -30,6 +30,8 @@ export interface NodeContext extends PhaseContext {
 export interface InitContext extends NodeContext {
   kind: 'init';
   config: InitConfiguration;
+  /** Where the phases kubeconfig/… write; /etc/kubernetes except for a phase that is run alone. */
+  kubeconfigDir: string;
   /** As the administrator; made on first use. */
   admin(): Promise<Client>;
   superAdmin(): Promise<Client>;

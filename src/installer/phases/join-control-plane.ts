@@ -31,6 +31,7 @@ function asInit(context: JoinContext): InitContext {
     ...context,
     kind: 'init',
     config: context.controlPlane!,
+    kubeconfigDir: kubernetesDir,
     admin: () => adminClient(context),
     superAdmin: () => adminClient(context),
     kubeletConfig: {},

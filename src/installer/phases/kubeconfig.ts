@@ -1,4 +1,6 @@
 /** kubeconfig/…: one phase per file, as in kubeadm. */
+import { basename } from 'node:path';
+import { kubernetesDir } from '../config/paths.ts';
 import { ensureKubeconfig, type KubeconfigIdentity, kubeconfigIdentities } from '../kubeconfig/kubeconfig.ts';
 import { loadAuthority } from '../pki/ensure.ts';
 import type { InitContext } from './context.ts';
@@ -9,9 +11,11 @@ function kubeconfigPhase(name: string, identity: KubeconfigIdentity): Phase<Init
     name: `kubeconfig/${name}`,
     title: `Make ${identity.title}`,
     background: true,
-    async run({ changes, config }) {
+    async run({ changes, config, kubeconfigDir }) {
       const issuer = await loadAuthority(changes.host, config.cluster.certificatesDir, 'ca');
-      return ensureKubeconfig(changes, config, identity, issuer);
+      if (kubeconfigDir !== kubernetesDir) await changes.folder(kubeconfigDir, 0o700);
+      const path = `${kubeconfigDir}/${basename(identity.path)}`;
+      return ensureKubeconfig(changes, config, { ...identity, path }, issuer);
     },
   };
 }

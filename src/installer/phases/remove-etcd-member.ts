@@ -34,7 +34,7 @@ export function localMemberOf(manifest: string): LocalMember | undefined {
   };
 }
 
-async function leaveEtcd(host: Host, member: LocalMember, signal: AbortSignal): Promise<boolean> {
+async function leaveEtcd(host: Host, member: LocalMember, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
   const credentials = await etcdCredentials(host, member.certificatesDir);
   const known = [member.clientUrl, ...member.otherClientUrls];
   const ask = new EtcdMembers({ endpoints: known, credentials, timeoutMs: listTimeoutMs, signal });
@@ -43,18 +43,21 @@ async function leaveEtcd(host: Host, member: LocalMember, signal: AbortSignal): 
   const others = members.filter(({ peerUrls }) => !peerUrls.includes(member.peerUrl));
   // Not over this host's own member: it would have to answer while it goes.
   const endpoints = others.flatMap(({ clientUrls }) => clientUrls);
-  return new EtcdMembers({ endpoints, credentials, timeoutMs: removeTimeoutMs, signal }).remove(member.peerUrl);
+  return new EtcdMembers({ endpoints, credentials, timeoutMs, signal }).remove(member.peerUrl);
 }
 
-export const removeEtcdMember: Phase<PhaseContext> = {
+/** `etcdTimeoutMs` is `timeouts.etcdAPICall` of a ResetConfiguration. */
+type MemberContext = PhaseContext & { etcdTimeoutMs?: number };
+
+export const removeEtcdMember: Phase<MemberContext> = {
   name: 'remove-etcd-member',
   title: 'Leave etcd',
   needed: async ({ host }) => !host.dryRun && (await host.stat(`${manifestsDir}/etcd.yaml`)) !== undefined,
-  async run({ host, signal, warn }) {
+  async run({ host, signal, warn, etcdTimeoutMs = removeTimeoutMs }) {
     const member = localMemberOf((await readText(host, `${manifestsDir}/etcd.yaml`)) ?? '');
     if (!member) return false;
     try {
-      return await leaveEtcd(host, member, signal);
+      return await leaveEtcd(host, member, etcdTimeoutMs, signal);
     } catch (error) {
       signal.throwIfAborted();
       const reason = error instanceof Error ? error.message : String(error);

@@ -25,6 +25,12 @@ export interface ResetContext extends PhaseContext {
   criSocket?: string;
   imageRepository: string;
   keepBundle: boolean;
+  /** How long etcd may take to let a member go. */
+  etcdTimeoutMs?: number;
+  /** Emptied, whoever made what is in them. */
+  cleanFolders: readonly string[];
+  /** Names of mount(2), as in a ResetConfiguration. */
+  unmountFlags: readonly string[];
 }
 
 /** Phases other than the last ones do their best: a host half broken must become clean too. */
@@ -84,7 +90,7 @@ export const resetPhases: readonly Phase<ResetContext>[] = [
     name: 'cleanup-node/mounts',
     title: 'Unmount volumes and root file systems',
     async run(context) {
-      tell(context, await unmountAll(context.host));
+      tell(context, await unmountAll(context.host, context.unmountFlags));
       await removePodCgroups(context.host);
       return true;
     },
@@ -106,6 +112,17 @@ export const resetPhases: readonly Phase<ResetContext>[] = [
       tell(context, (await undoAll(host, changes.journal.entries)).problems);
       for (const path of [containerdPaths.state, '/run/kinit-network', '/run/kubernetes']) await host.remove(path);
       return true;
+    },
+  },
+  {
+    name: 'cleanup-node/folders',
+    title: 'Empty the folders that were named',
+    needed: ({ cleanFolders }) => cleanFolders.length > 0,
+    async run({ host, cleanFolders }) {
+      const paths: string[] = [];
+      for (const folder of cleanFolders) paths.push(...(await host.list(folder)).map((name) => `${folder}/${name}`));
+      for (const path of paths) await host.remove(path);
+      return paths.length > 0;
     },
   },
   {

@@ -3,9 +3,11 @@ import { resolve } from 'node:path';
 import { createClient } from '../../machinery/client/client.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import { defaultCluster } from '../config/defaults.ts';
+import { parseDuration } from '../config/duration.ts';
 import type { InitFlags, JoinFlags } from '../config/flags.ts';
-import { kubeconfigPaths } from '../config/paths.ts';
+import { kubeconfigPaths, kubernetesDir, temporaryDir } from '../config/paths.ts';
 import { noConfig, type ReadConfig, readConfigFile } from '../config/read-config.ts';
+import type { ResetSettings } from '../config/reset.ts';
 import { resolveInit, resolveJoin } from '../config/resolve.ts';
 import { KinitError } from '../errors.ts';
 import { chooseCgroupDriver } from '../host/cgroups.ts';
@@ -15,6 +17,8 @@ import { type Host, localHost, readText } from '../host/host.ts';
 import { openJournal } from '../host/journal.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
 import { readPatches } from '../patches/patches.ts';
+import { runChecks } from '../preflight/check.ts';
+import { isPrivilegedUser } from '../preflight/privileged-user.ts';
 import { clusterKubeletConfig } from '../runtime/kubelet.ts';
 import type { InitContext, JoinContext } from './context.ts';
 import type { PhaseContext } from './engine.ts';
@@ -129,7 +133,8 @@ export async function runInit(
         podCidr: config.cluster.networking.podSubnet,
         patches: await patchesOf(config.patchesFolder),
         nodeAddress: () => config.localAPIEndpoint.advertiseAddress,
-        admin: () => open(kubeconfigPaths.admin),
+        kubeconfigDir: flags.kubeconfigDir ?? kubernetesDir,
+        admin: () => open(flags.kubeconfig ?? kubeconfigPaths.admin),
         superAdmin: () => open(kubeconfigPaths.superAdmin),
         kubeletConfig: clusterKubeletConfig(config.cluster, cgroupDriver, config.kubelet),
       };
@@ -180,22 +185,26 @@ export async function runJoin(
   });
 }
 
-export interface ResetFlags {
-  criSocket?: string;
-  skipPhases?: string[];
+export interface ResetFlags extends ResetSettings {
   keepBundle?: boolean;
 }
 
 export function runReset(flags: ResetFlags & PhaseFlags, options: SessionOptions): Promise<SessionResult> {
   return runSession<ResetContext>('reset', options, async (base) => {
-    if (base.facts.uid !== 0) throw new KinitError('Preflight', 'kinit must run as root', { advice: 'use sudo' });
+    for (const { check, message } of await runChecks([isPrivilegedUser], base, flags.ignorePreflightErrors ?? []))
+      base.warn(`[${check}] ${message}`);
+    const etcdTimeout = flags.timeouts?.etcdAPICall;
     const context: ResetContext = {
       ...base,
       kind: 'reset',
       criSocket: flags.criSocket,
       imageRepository: defaultCluster.imageRepository,
       keepBundle: flags.keepBundle ?? false,
+      cleanFolders: [...(flags.certDir ? [flags.certDir] : []), ...(flags.cleanupTmpDir ? [temporaryDir] : [])],
+      unmountFlags: flags.unmountFlags ?? [],
+      ...(etcdTimeout ? { etcdTimeoutMs: parseDuration(etcdTimeout) } : {}),
     };
-    return { phases: selectPhases(resetPhases, flags.phases), context, skip: flags.skipPhases ?? [] };
+    const skip = (flags.skipPhases ?? []).flatMap((name) => phasesOf('reset', name, resetPhases) ?? [name]);
+    return { phases: selectPhases(resetPhases, flags.phases), context, skip };
   });
 }

@@ -22,7 +22,6 @@ export const kubeadmNames: Record<PhaseCommand, Record<string, readonly string[]
   },
   reset: {
     preflight: [],
-    'remove-etcd-member': [],
   },
 };
 

@@ -55,9 +55,9 @@ export const warning = (check: string, message: string, advice?: string): Findin
  * @returns the warnings
  * @throws KinitError Preflight that lists all errors
  */
-export async function runChecks(
-  checks: readonly Check[],
-  context: CheckContext,
+export async function runChecks<C>(
+  checks: readonly ((context: C) => Promise<Finding[]>)[],
+  context: C,
   ignored: readonly string[],
 ): Promise<Finding[]> {
   const ignore = new Set(ignored.flatMap((names) => names.split(',')).map((name) => name.trim().toLowerCase()));

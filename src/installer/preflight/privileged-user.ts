@@ -1,5 +1,5 @@
 /** Only root can make a host a node. */
-import { type Check, error } from './check.ts';
+import { type CheckContext, error, type Finding } from './check.ts';
 
-export const isPrivilegedUser: Check = async ({ facts }) =>
+export const isPrivilegedUser = async ({ facts }: Pick<CheckContext, 'facts'>): Promise<Finding[]> =>
   facts.uid === 0 ? [] : [error('IsPrivilegedUser', 'kinit must run as root', 'use sudo')];

@@ -90,13 +90,18 @@ export function mountsBelow(mountinfo: string, folders: readonly string[]): stri
 /** Network namespaces of pods that the runtime has left behind. */
 const isPodNamespace = (path: string) => /^\/(?:var\/)?run\/netns\/cni-/.test(path);
 
-export async function unmountAll(host: Host): Promise<string[]> {
+/** What umount(8) calls the flags of umount(2); the paths are the kernel's own, so there are no links to follow. */
+const unmountSwitches: Record<string, string> = { MNT_FORCE: '-f', MNT_DETACH: '-l' };
+
+/** @param flags names of umount(2); it is always lazy, since a process may be in a volume */
+export async function unmountAll(host: Host, flags: readonly string[] = []): Promise<string[]> {
+  const switches = new Set(['-l', ...flags.flatMap((flag) => unmountSwitches[flag] ?? [])]);
   const problems: string[] = [];
   const mountinfo = (await readText(host, '/proc/self/mountinfo')) ?? '';
   const folders = [kubeletDir, containerdPaths.state, containerdPaths.root];
   const namespaces = mountsBelow(mountinfo, ['/run/netns', '/var/run/netns']).filter(isPodNamespace);
   for (const path of [...mountsBelow(mountinfo, folders), ...namespaces]) {
-    const result = await host.run('umount', ['-l', path]);
+    const result = await host.run('umount', [...switches, path]);
     if (result.exitCode !== 0 && !/not mounted|no mount point/.test(result.stderr))
       problems.push(`${path}: ${result.stderr.trim()}`);
   }

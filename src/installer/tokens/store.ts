@@ -76,13 +76,19 @@ export async function findUsableToken(client: Client, call: CallOptions = {}): P
 }
 
 /** @param tokenOrId `abcdef` or `abcdef.0123456789abcdef` */
-export async function deleteToken(client: Client, tokenOrId: string, call: CallOptions = {}): Promise<string> {
+export function tokenIdOf(tokenOrId: string): string {
   const id = parseToken(tokenOrId)?.id ?? tokenOrId;
   if (!/^[a-z0-9]{6}$/.test(id)) {
     throw new KinitError('Usage', `"${tokenOrId}" is neither a token nor the id of one`, {
       advice: 'an id has six characters of [a-z0-9]; see: kinit token list',
     });
   }
+  return id;
+}
+
+/** @param tokenOrId `abcdef` or `abcdef.0123456789abcdef` */
+export async function deleteToken(client: Client, tokenOrId: string, call: CallOptions = {}): Promise<string> {
+  const id = tokenIdOf(tokenOrId);
   try {
     await client.resource(secrets).delete({ name: tokenSecretName(id), namespace: tokenNamespace }, call);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { humanDuration, shortened } from '../../../src/components/apiserver/table/format.ts';
-import { compileJsonPath } from '../../../src/components/apiserver/table/json-path.ts';
+import { compileJsonPath } from '../../../src/machinery/json-path.ts';
 
 describe('durations', () => {
   const [minute, hour, day] = [60, 3600, 86_400];

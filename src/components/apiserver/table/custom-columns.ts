@@ -1,7 +1,7 @@
 /** Printers of custom resources, from `additionalPrinterColumns` of their definition. */
 import type { KubeObject } from '../../../machinery/api/types.ts';
+import { compileJsonPath } from '../../../machinery/json-path.ts';
 import { humanDuration } from './format.ts';
-import { compileJsonPath } from './json-path.ts';
 import { ageColumn, column, nameColumn, nameOf, type Printer } from './printer.ts';
 
 /** An entry of `spec.versions[].additionalPrinterColumns`. */

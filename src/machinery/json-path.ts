@@ -1,5 +1,5 @@
-/** The JSONPath of printer columns: `.spec.a`, `['b']`, `[0]`, `[*]`, `[?(@.type=="Ready")]`. */
-import { isObject } from '../../../machinery/api/json.ts';
+/** JSONPath as Kubernetes reads it: `.spec.a`, `['b']`, `[0]`, `[*]`, `[?(@.type=="Ready")]`. */
+import { isObject } from './api/json.ts';
 
 type Step = (value: unknown) => unknown[];
 

@@ -1,0 +1,44 @@
+/** The tree of commands. Each command lives in its own file; what it does is loaded when it is used. */
+import { Command } from 'commander';
+import { kinitVersion } from '../machinery/version.ts';
+import { addBundleCommand } from './bundle.ts';
+import { addCertsCommand } from './certs.ts';
+import { addCompletionCommand } from './completion.ts';
+import { addConfigCommand } from './config.ts';
+import { addImagesCommand } from './images.ts';
+import { addInitCommand } from './init.ts';
+import { addInventoryCommand } from './inventory.ts';
+import { addJoinCommand } from './join.ts';
+import { addKubeconfigCommand } from './kubeconfig.ts';
+import { addResetCommand } from './reset.ts';
+import { addTokenCommand } from './token.ts';
+import { addUpCommand } from './up.ts';
+import { addVersionCommand } from './version.ts';
+
+export function buildProgram(): Command {
+  const program = new Command('kinit')
+    .description('Makes plain Linux machines a Kubernetes cluster.')
+    .version(kinitVersion, '--version')
+    .option(
+      '-v, --v <level>',
+      'how much is told: 4 and more the commands that are run, 5 and more where an error arose',
+    )
+    .option('--rootfs <path>', 'work in this root file system, by chroot; kinit has to be there, too')
+    .showHelpAfterError('(see --help)')
+    .showSuggestionAfterError(true)
+    .exitOverride();
+  addInitCommand(program);
+  addJoinCommand(program);
+  addUpCommand(program);
+  addResetCommand(program);
+  addInventoryCommand(program);
+  addBundleCommand(program);
+  addImagesCommand(program);
+  addTokenCommand(program);
+  addCertsCommand(program);
+  addConfigCommand(program);
+  addKubeconfigCommand(program);
+  addCompletionCommand(program);
+  addVersionCommand(program);
+  return program;
+}

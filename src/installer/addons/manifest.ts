@@ -1,0 +1,14 @@
+/** The objects of an add-on as text, for `--print-manifest`. */
+import type { InitFlags } from '../config/flags.ts';
+import { formatYaml } from '../config/format-yaml.ts';
+import { initConfigurationOf } from '../config/from-cluster.ts';
+import { observeHost } from '../host/facts.ts';
+import { localHost } from '../host/host.ts';
+import { dnsObjects, proxyObjects } from './objects.ts';
+
+/** @param phase `addon/coredns` or `addon/kube-proxy` */
+export async function addonManifest(phase: string, flags: InitFlags, configPath?: string): Promise<string> {
+  const config = await initConfigurationOf(await observeHost(localHost()), configPath, flags);
+  const objects = phase === 'addon/coredns' ? dnsObjects(config) : proxyObjects(config);
+  return objects.map((object) => formatYaml(object)).join('---\n');
+}
