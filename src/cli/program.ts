@@ -5,6 +5,7 @@ import { addBundleCommand } from './bundle.ts';
 import { addCertsCommand } from './certs.ts';
 import { addCompletionCommand } from './completion.ts';
 import { addConfigCommand } from './config.ts';
+import { addEtcdCommand } from './etcd.ts';
 import { addImagesCommand } from './images.ts';
 import { addInitCommand } from './init.ts';
 import { addInventoryCommand } from './inventory.ts';
@@ -37,6 +38,7 @@ export function buildProgram(): Command {
   addTokenCommand(program);
   addCertsCommand(program);
   addConfigCommand(program);
+  addEtcdCommand(program);
   addKubeconfigCommand(program);
   addCompletionCommand(program);
   addVersionCommand(program);

@@ -14,6 +14,7 @@ export const hostBinaries: Record<string, string> = {
   'bin/containerd-shim-runc-v2': 'usr/bin/containerd-shim-runc-v2',
   'bin/ctr': 'usr/bin/ctr',
   'bin/runc': 'usr/sbin/runc',
+  'bin/etcdutl': 'usr/bin/etcdutl',
   'bin/kubectl': 'usr/bin/kubectl',
   ...Object.fromEntries(
     [

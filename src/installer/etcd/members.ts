@@ -1,10 +1,10 @@
 /** Membership of etcd over its gRPC API: who is in, joining as a learner, becoming a voter, leaving. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ConnectionPool } from 'etcd3/lib/connection-pool.js';
 import type { ClusterClient } from 'etcd3/lib/rpc.js';
 import { KinitError } from '../errors.ts';
 import { type Host, readText } from '../host/host.ts';
 import { certificateFile, keyFile } from '../pki/ensure.ts';
+import { type EtcdCredentials, etcdMessage, withEtcd } from './connection.ts';
 
 export interface EtcdMember {
   id: string;
@@ -15,15 +15,8 @@ export interface EtcdMember {
   learner: boolean;
 }
 
-export interface EtcdCredentials {
-  rootCertificate: Buffer;
-  privateKey: Buffer;
-  certChain: Buffer;
-}
-
 const callTimeoutMs = 5_000;
 const pauseMs = 250;
-const passThrough = { execute: async <T>(call: (context: never) => T | PromiseLike<T>) => call(undefined as never) };
 
 /** The identity of etcd's health checks may also change the membership, as in kubeadm. */
 export async function etcdCredentials(host: Host, certificatesDir: string): Promise<EtcdCredentials> {
@@ -39,7 +32,10 @@ export async function etcdCredentials(host: Host, certificatesDir: string): Prom
   };
 }
 
-interface RawMember {
+/** As etcdctl prints it. */
+export const hexId = (id: string): string => BigInt(id).toString(16);
+
+export interface RawMember {
   ID: string;
   name: string;
   peerURLs?: string[];
@@ -47,7 +43,7 @@ interface RawMember {
   isLearner: boolean;
 }
 
-const memberOf = ({ ID, name, peerURLs, clientURLs, isLearner }: RawMember): EtcdMember => ({
+export const memberOf = ({ ID, name, peerURLs, clientURLs, isLearner }: RawMember): EtcdMember => ({
   id: String(ID),
   name,
   peerUrls: peerURLs ?? [],
@@ -55,14 +51,12 @@ const memberOf = ({ ID, name, peerURLs, clientURLs, isLearner }: RawMember): Etc
   learner: isLearner,
 });
 
-/** etcd's own words, without gRPC's number in front. */
-const messageOf = (error: unknown) =>
-  error instanceof Error ? error.message.replace(/^\d+ [A-Z_]+: /, '') : String(error);
-
 export interface MembersOptions {
   /** Client URLs; tried in turn. */
   endpoints: readonly string[];
-  credentials: EtcdCredentials;
+  credentials?: EtcdCredentials;
+  /** Members of an etcd that kinit runs answer for `localhost`, whatever their addresses are. Empty: for their addresses. */
+  serverName?: string;
   /** How long a change of the membership is tried. */
   timeoutMs: number;
   signal: AbortSignal;
@@ -92,7 +86,7 @@ export class EtcdMembers {
         return members.map((member) => memberOf(member as RawMember));
       } catch (error) {
         // A try before this one may have gone through although its answer was lost.
-        if (/Peer URLs already exists/i.test(messageOf(error))) return this.list();
+        if (/Peer URLs already exists/i.test(etcdMessage(error))) return this.list();
         throw error;
       }
     });
@@ -106,7 +100,7 @@ export class EtcdMembers {
       try {
         await cluster.memberPromote({ ID: member.id }, { deadline });
       } catch (error) {
-        if (!/can only promote a learner member$/.test(messageOf(error))) throw error;
+        if (!/can only promote a learner member$/.test(etcdMessage(error))) throw error;
       }
     });
     return true;
@@ -121,10 +115,20 @@ export class EtcdMembers {
       try {
         await cluster.memberRemove({ ID: own.id }, { deadline });
       } catch (error) {
-        if (!/member not found/.test(messageOf(error))) throw error;
+        if (!/member not found/.test(etcdMessage(error))) throw error;
       }
     });
     return true;
+  }
+
+  async removeById(id: string): Promise<void> {
+    await this.#retried(`removing the member ${hexId(id)} of etcd`, async (cluster, deadline) => {
+      try {
+        await cluster.memberRemove({ ID: id }, { deadline });
+      } catch (error) {
+        if (!/member not found/.test(etcdMessage(error))) throw error;
+      }
+    });
   }
 
   /** Tries one endpoint after the other until one answers well, or the time is over. */
@@ -139,7 +143,7 @@ export class EtcdMembers {
           return await this.#at(endpoint, call);
         } catch (error) {
           if (error instanceof KinitError) throw error;
-          seen = `${endpoint}: ${messageOf(error)}`;
+          seen = `${endpoint}: ${etcdMessage(error)}`;
         }
       }
       await delay(pauseMs, undefined, { signal });
@@ -150,22 +154,11 @@ export class EtcdMembers {
     });
   }
 
-  async #at<T>(endpoint: string, call: (cluster: ClusterClient, deadline: number) => Promise<T>): Promise<T> {
-    // Loaded only here: most commands never talk to etcd.
-    const { ConnectionPool: Pool } = await import('etcd3/lib/connection-pool.js');
-    const { ClusterClient: Client } = await import('etcd3/lib/rpc.js');
-    const pool: ConnectionPool = new Pool({
-      hosts: [endpoint],
-      credentials: this.#options.credentials,
-      // Endpoints are addresses, which are no server names in TLS; every member's certificate has this name.
-      grpcOptions: { 'grpc.ssl_target_name_override': 'localhost' },
-      faultHandling: { global: passThrough as never, host: () => passThrough as never },
-    });
-    try {
-      return await call(new Client(pool as never), Date.now() + callTimeoutMs);
-    } finally {
-      pool.close();
-    }
+  #at<T>(endpoint: string, call: (cluster: ClusterClient, deadline: number) => Promise<T>): Promise<T> {
+    const { credentials, serverName = 'localhost' } = this.#options;
+    return withEtcd({ endpoint, ...(credentials ? { credentials } : {}), serverName }, ({ cluster }) =>
+      call(cluster, Date.now() + callTimeoutMs),
+    );
   }
 }
 

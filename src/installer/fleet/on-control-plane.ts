@@ -1,0 +1,110 @@
+/** Runs kinit on one control plane of an inventory and hands its output on: for commands that only ask, or are short. */
+import { createHash } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import { bundlePaths, manifestsDir } from '../config/paths.ts';
+import { KinitError } from '../errors.ts';
+import { limitHosts, readInventory } from '../inventory/read-inventory.ts';
+import type { InventoryHost } from '../inventory/types.ts';
+import { connectHost } from './connect-host.ts';
+import { type Connection, quote } from './connection.ts';
+import { isControlPlane } from './plan.ts';
+import { userSshConfig } from './ssh/user-config.ts';
+
+export interface InventorySource {
+  inventory: string;
+  limit?: string[];
+  acceptHostKeys?: boolean;
+}
+
+/** The control planes of the inventory that the limit leaves. */
+async function candidates({ inventory: path, limit, acceptHostKeys }: InventorySource): Promise<InventoryHost[]> {
+  const inventory = await readInventory(path, process.env, await userSshConfig());
+  const hosts = limitHosts(inventory, limit).filter(isControlPlane);
+  if (!hosts.length) throw new KinitError('Usage', `there is no control plane among the hosts of ${path}`);
+  if (acceptHostKeys) for (const host of hosts) host.acceptHostKeys = true;
+  return hosts;
+}
+
+/** Connects to the first control plane that answers and has a kinit. */
+export async function withControlPlane<T>(
+  source: InventorySource,
+  signal: AbortSignal,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const seen: string[] = [];
+  for (const host of await candidates(source)) {
+    let connection: Connection;
+    try {
+      connection = await connectHost(host, signal);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof KinitError)) throw error;
+      seen.push(`${host.name}: ${error.message}`);
+      continue;
+    }
+    try {
+      const ready = `test -x ${bundlePaths.bin}/kinit && test -e ${manifestsDir}/kube-apiserver.yaml`;
+      if ((await connection.root(ready, { signal })).code === 0) return await work(connection);
+      seen.push(`${host.name}: it is no control plane of kinit`);
+    } finally {
+      connection.close();
+    }
+  }
+  throw new KinitError('Connection', 'no control plane of the inventory can be asked', { seen: seen.join('\n') });
+}
+
+/** @throws KinitError with the words of the kinit there */
+export async function runThere(
+  connection: Connection,
+  words: readonly string[],
+  signal: AbortSignal,
+  onStdout?: (chunk: Buffer) => void,
+): Promise<string> {
+  const command = [`${bundlePaths.bin}/kinit`, ...words].map(quote).join(' ');
+  const result = await connection.root(command, { signal, timeoutMs: 0, ...(onStdout ? { onStdout } : {}) });
+  if (result.code === 0) return result.stdout;
+  const [first = '', ...rest] = result.stderr.trim().split('\n');
+  throw new KinitError('Command', first.replace(/^error(?: \([^)]*\))?: /, '') || `kinit ended with ${result.code}`, {
+    host: connection.host,
+    ...(rest.length ? { seen: rest.map((line) => line.trim().replace(/^seen: /, '')).join('\n') } : {}),
+  });
+}
+
+/** Copies a file of the host here, 0600; it gets its name when all of it has come. @returns its sha256 */
+export async function download(
+  connection: Connection,
+  remote: string,
+  local: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const draft = `${local}.${process.pid}.kinit-draft`;
+  const hash = createHash('sha256');
+  const file = await open(draft, 'wx', 0o600);
+  let writing: Promise<unknown> = Promise.resolve();
+  let failure: unknown;
+  try {
+    const onStdout = (chunk: Buffer) => {
+      const copy = Buffer.from(chunk);
+      hash.update(copy);
+      writing = writing
+        .then(() => file.write(copy))
+        .catch((error: unknown) => {
+          failure ??= error;
+        });
+    };
+    const { code, stderr } = await connection.root(`cat ${quote(remote)}`, { onStdout, signal, timeoutMs: 0 });
+    await writing;
+    if (failure) throw failure;
+    if (code !== 0) {
+      throw new KinitError('Command', `${remote} cannot be read`, { host: connection.host, seen: stderr.trim() });
+    }
+    await file.sync();
+    await file.close();
+    await rename(draft, local);
+    return hash.digest('hex');
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    throw error;
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
