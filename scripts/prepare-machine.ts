@@ -19,6 +19,7 @@ const packages: Record<string, string> = {
   procps: 'finding processes',
   openssl: 'tests that certificates are what others expect',
   'etcd-server': 'tests of kube-apiserver on a real etcd',
+  'qemu-user-static': 'looking whether programs of a bundle for another architecture run',
   'ca-certificates': 'the trust store in images',
   git: 'finding out what has changed since the last build',
 };

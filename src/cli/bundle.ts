@@ -15,6 +15,7 @@ export function addBundleCommand(program: Command): void {
     .description('build a bundle from a checkout of kinit')
     .option('--repository <folder>', 'the checkout, with its programs built (npm run build)', '.')
     .option('--out <folder>', 'where the file goes (default: dist of the checkout)')
+    .option('--arch <architecture>', 'amd64 or arm64 (default: that of this machine)')
     .option('--level <number>', 'zstd level, 1 to 19', '12')
     .action(runBuild);
   const existing = (command: Command) =>
@@ -60,9 +61,11 @@ async function runBuild({
   repository,
   out,
   level,
+  arch,
 }: {
   repository: string;
   out?: string;
+  arch?: string;
   level: string;
 }): Promise<void> {
   const checkout = resolve(repository);
@@ -73,10 +76,12 @@ async function runBuild({
   if (!Number.isInteger(compression) || compression < 1 || compression > 19)
     throw new KinitError('Usage', `--level is "${level}"; it takes a number from 1 to 19`);
   const { buildBundle } = await import('../installer/bundle/build.ts');
+  const { architectureNamed } = await import('../installer/bundle/architecture.ts');
   const { path, size, manifest } = await buildBundle({
     repository: checkout,
     out: out === undefined ? join(checkout, 'dist') : resolve(out),
     level: compression,
+    ...(arch === undefined ? {} : { architecture: architectureNamed(arch) }),
     log: (line) => process.stderr.write(`${line}\n`),
   });
   write(`${path}: ${megabytes(size)}, ${manifest.images.length} images, ${manifest.files.length} files\n`);

@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { architectures, ownArchitecture } from '../installer/bundle/architecture.ts';
+import { runFileName } from '../installer/bundle/run-file.ts';
 import { KinitError } from '../installer/errors.ts';
 import type { FleetCommandOptions, FleetResult } from '../installer/fleet/commands.ts';
 import type { FleetEvent } from '../installer/fleet/events.ts';
-import { kinitVersion } from '../machinery/version.ts';
 import { fleetLine } from './render/fleet-plain.ts';
 import { fleetTimings } from './render/fleet-timings.ts';
 import { interruptSignal } from './session.ts';
@@ -68,18 +69,17 @@ export function hostArguments(command: Command, handled: readonly string[] = [])
 /** The bundle that is named, or the usual places. */
 export function findBundle(named: string | undefined): string {
   if (named) return resolve(named);
-  const file = `kinit-${kinitVersion}-linux-amd64.run`;
   const fromEnvironment = process.env['KINIT_BUNDLE'];
+  const own = ownArchitecture();
+  const files = [own, ...architectures.filter((each) => each !== own)].map(runFileName);
+  const folders = ['dist', '.', join(import.meta.dirname, '../../dist'), join(import.meta.dirname, '..')];
   const places = [
     ...(fromEnvironment ? [fromEnvironment] : []),
-    join('dist', file),
-    file,
-    join(import.meta.dirname, '../../dist', file),
-    join(import.meta.dirname, '..', file),
+    ...files.flatMap((file) => folders.map((folder) => join(folder, file))),
   ].map((place) => resolve(place));
   const found = places.find((place) => existsSync(place));
   if (found) return found;
-  throw new KinitError('Bundle', `there is no bundle ${file}`, {
+  throw new KinitError('Bundle', `there is no bundle ${files.join(' or ')}`, {
     seen: `looked for ${[...new Set(places)].join(', ')}`,
     advice: 'build it with npm run bundle, or name it with --bundle',
   });

@@ -8,10 +8,11 @@ import { constants, createZstdCompress } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { kinitVersion } from '../../machinery/version.ts';
 import { KinitError } from '../errors.ts';
+import { architectureNamed } from './architecture.ts';
 import { blobsOfImage, type FoundImage, importArchive } from './image-archive.ts';
 import { type BundleManifest, formatManifest, sha256OfFile } from './manifest.ts';
 import { addedMark } from './oci-layout.ts';
-import { damaged, type OpenBundle, openBundle, parseManifest, readPayload } from './payload.ts';
+import { damaged, type OpenBundle, openBundle, parseManifest, readManifest, readPayload } from './payload.ts';
 import { writeRunFile } from './run-file.ts';
 
 export interface AddedImages {
@@ -43,7 +44,10 @@ export async function addImages(
   try {
     const layout = join(work, 'layout');
     const images: FoundImage[] = [];
-    for (const { path: archive, name } of archives) images.push(...(await importArchive(archive, layout, name)));
+    const architecture = bundle.run?.architecture ?? architectureNamed((await readManifest(bundle)).architecture);
+    for (const { path: archive, name } of archives) {
+      images.push(...(await importArchive(archive, layout, name, architecture)));
+    }
     const files = await newFiles(bundle, images, join(layout, 'blobs/sha256'), work);
     if (bundle.run) return { images, grown: await appendFiles(bundle, files, out, work) };
     let grown = 0;
@@ -143,6 +147,6 @@ async function appendFiles(
   }
   tar.finalize();
   await written;
-  const { size } = await writeRunFile(out, run.decoder, ...run.parts, { path: archive });
+  const { size } = await writeRunFile(out, run.architecture, run.decoder, ...run.parts, { path: archive });
   return size - run.size;
 }

@@ -4,13 +4,15 @@ import { copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { execa } from 'execa';
 import { kinitVersion } from '../../machinery/version.ts';
+import { type Architecture, ownArchitecture } from './architecture.ts';
 import { buildImages, programImages } from './catalog.ts';
 import { bundledLibraries, withContents } from './contents.ts';
-import { architecture, type DebianRoot, openDebianRoot } from './debian-root.ts';
+import { type DebianRoot, openDebianRoot } from './debian-root.ts';
 import { libraryClosure } from './elf-closure.ts';
 import { hostBinaries, hostPrograms, layHostFiles } from './host-files.ts';
 import { type BundleManifest, writeManifest } from './manifest.ts';
-import { bundlePrefix, type RunFileInfo, writeRunFile } from './run-file.ts';
+import { nodeFor } from './node-program.ts';
+import { bundlePrefix, type RunFileInfo, runFileName, writeRunFile } from './run-file.ts';
 
 export interface BuildOptions {
   /** The checkout: its dist/ must have been built. */
@@ -19,6 +21,8 @@ export interface BuildOptions {
   out: string;
   /** zstd level: 1 to 19. */
   level?: number;
+  /** Default: that of this machine. */
+  architecture?: Architecture;
   log?: (line: string) => void;
 }
 
@@ -32,6 +36,7 @@ export async function buildBundle({
   repository,
   out,
   level = 12,
+  architecture = ownArchitecture(),
   log = () => undefined,
 }: BuildOptions): Promise<BuiltBundle> {
   const dist = join(repository, 'dist');
@@ -45,8 +50,8 @@ export async function buildBundle({
     }
   }
   const cache = join(repository, '.cache/bundle');
-  const root = await openDebianRoot(cache, log);
-  const node = join(repository, 'node_modules/node/bin/node');
+  const root = await openDebianRoot(cache, log, architecture);
+  const node = await nodeFor(architecture, repository, cache, log);
   await sweepWork(cache);
   const work = join(cache, `work-${process.pid}`);
   const target = join(work, 'payload');
@@ -63,16 +68,16 @@ export async function buildBundle({
     architecture.debian,
     records,
     await bundledLibraries(repository),
-    (path) => origin(hostBinaries[path] ?? hostLibrary(path)),
+    (path) => origin(hostBinaries[path] ?? hostLibrary(path, architecture)),
   );
 
   log('compressing');
   const payload = join(work, 'payload.tar.zst');
-  await compress(root, target, payload, level);
+  await compress(await openDebianRoot(cache, log), target, payload, level);
   const decoder = await packDecoder(root, work);
   await mkdir(out, { recursive: true });
-  const path = join(out, `kinit-${kinitVersion}-linux-${architecture.debian}.run`);
-  const info = await writeRunFile(path, decoder, payload);
+  const path = join(out, runFileName(architecture));
+  const info = await writeRunFile(path, architecture, decoder, payload);
   await rm(work, { recursive: true, force: true });
   return { ...info, path, manifest };
 }
@@ -85,9 +90,9 @@ async function sweepWork(cache: string): Promise<void> {
   }
 }
 
-async function compress(root: DebianRoot, folder: string, to: string, level: number): Promise<void> {
-  const libraries = join(root.path, 'usr/lib', architecture.triplet);
-  const zstd = `${join(libraries, architecture.loader)} --library-path ${libraries} ${join(root.path, 'usr/bin/zstd')}`;
+async function compress({ path, architecture }: DebianRoot, folder: string, to: string, level: number): Promise<void> {
+  const libraries = join(path, 'usr/lib', architecture.triplet);
+  const zstd = `${join(libraries, architecture.loader)} --library-path ${libraries} ${join(path, 'usr/bin/zstd')}`;
   await tar(`${zstd} -q -${level} --long=${windowBits} -T2`, folder, to, await filesToPack(folder));
 }
 
@@ -128,7 +133,7 @@ async function packDecoder(root: DebianRoot, work: string): Promise<string> {
   await copyFile(zstd, join(folder, 'zstd'));
   for (const library of await libraryClosure(root, [zstd])) {
     const name = basename(library);
-    await copyFile(join(root.path, library), join(folder, name === architecture.loader ? 'loader' : name));
+    await copyFile(join(root.path, library), join(folder, name === root.architecture.loader ? 'loader' : name));
   }
   const archive = join(work, 'decoder.tar.gz');
   await tar('gzip -9n', folder, archive);
@@ -148,7 +153,7 @@ async function originOf(root: DebianRoot, repository: string) {
 }
 
 /** Libraries lie flat in the bundle. */
-const hostLibrary = (path: string): string =>
+const hostLibrary = (path: string, architecture: Architecture): string =>
   path.startsWith('lib/') ? `usr/lib/${architecture.triplet}/${basename(path)}` : path;
 
 /** Files of images that Debian has elsewhere. */

@@ -1,7 +1,7 @@
 /** What each image of the bundle holds and runs: the table that `build.ts` turns into an OCI layout. */
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { architecture, type DebianRoot } from './debian-root.ts';
+import { join, posix } from 'node:path';
+import type { DebianRoot } from './debian-root.ts';
 import { libraryClosure } from './elf-closure.ts';
 import { trimmedElf } from './elf-trim.ts';
 import { type ImageName, imageReference } from './image-names.ts';
@@ -54,8 +54,8 @@ export const programImages: ProgramImage[] = [
 /** Each thread would have an arena of its own that never shrinks. */
 export const mallocArenas = 'MALLOC_ARENA_MAX=2';
 
-/** Tools by name: binaries, the names they answer to, and files they load. */
-const toolFiles: Record<string, { binaries: string[]; links?: Record<string, string>; folders?: string[] }> = {
+/** Tools by name: binaries, the names they answer to, and the folder among the libraries of what they load. */
+const toolFiles: Record<string, { binaries: string[]; links?: Record<string, string>; plugins?: string }> = {
   iptables: {
     binaries: ['usr/sbin/xtables-nft-multi', 'usr/sbin/xtables-legacy-multi'],
     links: Object.fromEntries(
@@ -67,7 +67,7 @@ const toolFiles: Record<string, { binaries: string[]; links?: Record<string, str
         ]),
       ),
     ),
-    folders: [`usr/lib/${architecture.triplet}/xtables`],
+    plugins: 'xtables',
   },
   nft: { binaries: ['usr/sbin/nft'] },
   conntrack: { binaries: ['usr/sbin/conntrack'] },
@@ -93,7 +93,8 @@ async function toolEntries(root: DebianRoot, names: string[]): Promise<ArchiveEn
     if (!tool) throw new Error(`no tool named ${name}`);
     entries.push(...(await programEntries(root, tool.binaries)));
     for (const [link, target] of Object.entries(tool.links ?? {})) entries.push(symlink(link, target));
-    for (const folder of tool.folders ?? []) {
+    if (tool.plugins) {
+      const folder = join('usr/lib', root.architecture.triplet, tool.plugins);
       const plugins = (await readdir(join(root.path, folder))).filter((plugin) => plugin.endsWith('.so'));
       entries.push(
         ...(await programEntries(
@@ -108,6 +109,7 @@ async function toolEntries(root: DebianRoot, names: string[]): Promise<ArchiveEn
 
 /** The merged-usr skeleton, users, trust store and C library that every image but pause stands on. */
 export async function systemEntries(root: DebianRoot): Promise<ArchiveEntry[]> {
+  const { triplet, loader, loaderPath } = root.architecture;
   return [
     symlink('bin', 'usr/bin'),
     symlink('sbin', 'usr/sbin'),
@@ -115,7 +117,7 @@ export async function systemEntries(root: DebianRoot): Promise<ArchiveEntry[]> {
     symlink('lib64', 'usr/lib64'),
     directory('usr/bin'),
     directory('usr/sbin'),
-    symlink(`usr/lib64/${architecture.loader}`, `../lib/${architecture.triplet}/${architecture.loader}`),
+    symlink(loaderPath, posix.relative(posix.dirname(loaderPath), `usr/lib/${triplet}/${loader}`)),
     { type: 'directory', path: 'tmp', mode: 0o1777 },
     directory('var/lib'),
     directory('run'),
@@ -127,16 +129,8 @@ export async function systemEntries(root: DebianRoot): Promise<ArchiveEntry[]> {
     file('etc/group', Buffer.from('root:x:0:\nnonroot:x:65532:\n')),
     file('etc/nsswitch.conf', Buffer.from('hosts: files dns\n')),
     file('etc/ssl/certs/ca-certificates.crt', join(root.path, 'etc/ssl/certs/ca-certificates.crt')),
-    file(
-      `usr/lib/${architecture.triplet}/${architecture.loader}`,
-      join(root.path, 'usr/lib', architecture.triplet, architecture.loader),
-      0o755,
-    ),
-    file(
-      `usr/lib/${architecture.triplet}/libc.so.6`,
-      join(root.path, 'usr/lib', architecture.triplet, 'libc.so.6'),
-      0o755,
-    ),
+    file(`usr/lib/${triplet}/${loader}`, join(root.path, 'usr/lib', triplet, loader), 0o755),
+    file(`usr/lib/${triplet}/libc.so.6`, join(root.path, 'usr/lib', triplet, 'libc.so.6'), 0o755),
   ];
 }
 
@@ -161,9 +155,10 @@ export async function buildImages(layout: string, { root, node, dist }: ImageSou
   await createLayout(layout);
   const system = await addLayer(layout, await systemEntries(root));
   const runtime = await addLayer(layout, await nodeEntries(root, node));
+  const platform = { architecture: root.architecture.debian, os: 'linux' };
   const built: ImageSummary[] = [];
   const add = async (image: ImageName, layers: Parameters<typeof addImage>[2], config: ImageConfig) => {
-    built.push(await addImage(layout, imageReference(image), layers, config));
+    built.push(await addImage(layout, imageReference(image), layers, config, platform));
   };
   for (const { image, program, command, nodeOptions, tools } of programImages) {
     const layers = [system, runtime];

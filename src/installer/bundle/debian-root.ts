@@ -2,13 +2,16 @@
  * A minimal Debian stable root file system, the source of every third-party program in the bundle.
  *
  * It is made once by mmdebstrap from the machine's default mirror and cached by suite and package list. Programs inside it are run
- * with its own loader, so that the building machine may be any Linux.
+ * with its own loader, so that the building machine may be any Linux. The root of another architecture is only unpacked: nothing
+ * in it is run, and what runs here comes from the machine's own root.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { type Architecture, ownArchitecture } from './architecture.ts';
+import { unpackForeignRoot } from './foreign-root.ts';
 
 const suite = 'trixie';
 
@@ -31,37 +34,44 @@ const packages = [
   'zstd',
 ];
 
-/** The multiarch triplet and the loader of the architecture that is built. */
-export const architecture = { debian: 'amd64', triplet: 'x86_64-linux-gnu', loader: 'ld-linux-x86-64.so.2' };
-
 export interface DebianRoot {
   path: string;
+  architecture: Architecture;
   /** Version of each installed package. */
   versions: Map<string, string>;
   /** Which package a path (`/usr/bin/etcd`) belongs to. */
   ownerOf(path: string): string | undefined;
-  /** Runs a program of the root with the root's own libraries, on paths of this machine. */
+  /** Runs a program of the building machine's root with that root's own libraries, on paths of this machine. */
   run(program: string, args: string[]): Promise<string>;
 }
 
 /** Makes the root below `cache`, or opens the one that is there. */
-export async function openDebianRoot(cache: string, log: (line: string) => void): Promise<DebianRoot> {
+export async function openDebianRoot(
+  cache: string,
+  log: (line: string) => void,
+  architecture = ownArchitecture(),
+): Promise<DebianRoot> {
+  const own = ownArchitecture();
+  const foreign = architecture !== own;
+  const { debian, triplet, loader } = architecture;
   const key = createHash('sha256')
-    .update(JSON.stringify([suite, architecture, packages]))
+    .update(JSON.stringify([suite, { debian, triplet, loader }, packages, ...(foreign ? ['unpacked'] : [])]))
     .digest('hex')
     .slice(0, 12);
   const path = join(cache, `debian-${suite}-${key}`);
-  if (!existsSync(path)) await makeRoot(path, log);
+  if (!existsSync(path)) await makeRoot(path, architecture, foreign, log);
+  const tools = foreign ? (await openDebianRoot(cache, log, own)).path : path;
   return {
     path,
+    architecture,
     versions: await readVersions(path),
     ownerOf: await readOwners(path),
     run: async (program, args) => {
-      const libraries = join(path, 'usr/lib', architecture.triplet);
-      const { stdout } = await execa(join(libraries, architecture.loader), [
+      const libraries = join(tools, 'usr/lib', own.triplet);
+      const { stdout } = await execa(join(libraries, own.loader), [
         '--library-path',
         libraries,
-        join(path, program),
+        join(tools, program),
         ...args,
       ]);
       return stdout;
@@ -69,18 +79,26 @@ export async function openDebianRoot(cache: string, log: (line: string) => void)
   };
 }
 
-async function makeRoot(path: string, log: (line: string) => void): Promise<void> {
+async function makeRoot(
+  path: string,
+  { debian }: Architecture,
+  foreign: boolean,
+  log: (line: string) => void,
+): Promise<void> {
   const draft = `${path}.draft`;
   await rm(draft, { recursive: true, force: true });
   await mkdir(join(path, '..'), { recursive: true });
-  log(`making a Debian ${suite} root with ${packages.length} packages`);
-  await execa('mmdebstrap', [
-    '--variant=minbase',
-    `--architectures=${architecture.debian}`,
-    `--include=${packages.join(',')}`,
-    suite,
-    draft,
-  ]).catch((error: unknown) => {
+  log(`making a Debian ${suite} root for ${debian} with ${packages.length} packages`);
+  const made = foreign
+    ? unpackForeignRoot({ suite, architecture: debian, packages, target: draft })
+    : execa('mmdebstrap', [
+        '--variant=minbase',
+        `--architectures=${debian}`,
+        `--include=${packages.join(',')}`,
+        suite,
+        draft,
+      ]);
+  await made.catch((error: unknown) => {
     const detail = error instanceof Error ? error.message : String(error);
     throw new Error(
       `mmdebstrap could not make the Debian ${suite} root that the bundle's programs come from: ${detail}`,

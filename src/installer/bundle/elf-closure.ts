@@ -1,14 +1,16 @@
 /** Which shared libraries programs of the Debian root need, found by following DT_NEEDED with patchelf. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { architecture, type DebianRoot } from './debian-root.ts';
+import type { DebianRoot } from './debian-root.ts';
 
 /** Where the root keeps libraries, first match wins. */
-const libraryFolders = [`usr/lib/${architecture.triplet}`, 'usr/lib', 'usr/lib64'];
+const libraryFolders = (triplet: string) => [`usr/lib/${triplet}`, 'usr/lib', 'usr/lib64'];
 
 /** Finds a library by its soname; the path is relative to the root. */
 export function findLibrary(root: DebianRoot, soname: string): string | undefined {
-  return libraryFolders.map((folder) => join(folder, soname)).find((path) => existsSync(join(root.path, path)));
+  return libraryFolders(root.architecture.triplet)
+    .map((folder) => join(folder, soname))
+    .find((path) => existsSync(join(root.path, path)));
 }
 
 /**
@@ -28,7 +30,7 @@ export async function libraryClosure(root: DebianRoot, files: string[]): Promise
       waiting.push(join(root.path, path));
     }
   }
-  const loader = findLibrary(root, architecture.loader);
+  const loader = findLibrary(root, root.architecture.loader);
   if (found.size && loader) found.add(loader);
   return [...found].sort();
 }

@@ -4,7 +4,7 @@
  */
 import { chmod, copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { architecture, type DebianRoot } from './debian-root.ts';
+import type { DebianRoot } from './debian-root.ts';
 import { libraryClosure } from './elf-closure.ts';
 import { trimmedElf } from './elf-trim.ts';
 
@@ -69,7 +69,7 @@ export async function layHostFiles(target: string, prefix: string, { root, node,
     // An RPATH, unlike a RUNPATH, also serves the libraries' own needs: nothing of the host's glibc is mixed in. The
     // order matters: patchelf 0.18 breaks Go and Node executables when it sets the interpreter first or both at once.
     await root.run('usr/bin/patchelf', ['--force-rpath', '--set-rpath', `${prefix}/lib`, to]);
-    await root.run('usr/bin/patchelf', ['--set-interpreter', `${prefix}/lib/${architecture.loader}`, to]);
+    await root.run('usr/bin/patchelf', ['--set-interpreter', `${prefix}/lib/${root.architecture.loader}`, to]);
   }
   const ownNode = join(target, 'bin/node');
   await writeFile(ownNode, trimmedElf(await readFile(ownNode)));

@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { KinitError } from '../errors.ts';
+import { type Architecture, ownArchitecture } from './architecture.ts';
 
 export interface FoundImage {
   /** As containerd calls it: with registry and tag. */
@@ -115,8 +116,14 @@ async function storeBlob(content: AsyncIterable<Buffer>, blobs: string): Promise
 /**
  * Puts the blobs of an archive's images into `layout/blobs`; the layout's index stays as it is.
  * @param name the image's reference, for an archive that does not say it
+ * @param architecture of images for several platforms, the one to take
  */
-export async function importArchive(archive: string, layout: string, name?: string): Promise<FoundImage[]> {
+export async function importArchive(
+  archive: string,
+  layout: string,
+  name?: string,
+  { debian }: Architecture = ownArchitecture(),
+): Promise<FoundImage[]> {
   const blobs = join(layout, 'blobs/sha256');
   await mkdir(blobs, { recursive: true });
   const unpacked = await unpack(archive, blobs);
@@ -128,18 +135,19 @@ export async function importArchive(archive: string, layout: string, name?: stri
   const index = unpacked.files.get('index.json');
   const docker = unpacked.files.get('manifest.json');
   const found = index
-    ? await fromIndex(archive, JSON.parse(await blobText(index.digest)), blobs, blobText, name)
+    ? await fromIndex(archive, JSON.parse(await blobText(index.digest)), debian, blobs, blobText, name)
     : docker
       ? await fromDocker(archive, JSON.parse(await blobText(docker.digest)), unpacked, blobs, name)
       : undefined;
   if (!found) throw refused(archive, 'has neither index.json nor manifest.json');
-  if (!found.length) throw refused(archive, 'has no image for linux/amd64');
+  if (!found.length) throw refused(archive, `has no image for linux/${debian}`);
   return found;
 }
 
 async function fromIndex(
   archive: string,
   { manifests = [] }: { manifests?: Descriptor[] },
+  architecture: string,
   blobs: string,
   blobText: (digest: string) => Promise<string>,
   given: string | undefined,
@@ -154,7 +162,7 @@ async function fromIndex(
       throw refused(archive, `does not say what the image is called${hint}`, 'say it with --name');
     }
     if (given && manifests.length > 1) throw refused(archive, 'has several images: --name cannot name them all');
-    const chosen = await forPlatform(descriptor, blobText);
+    const chosen = await forPlatform(descriptor, architecture, blobText);
     if (!chosen) continue;
     await checkBlobs(archive, chosen.digest, blobs);
     const { digest, size, mediaType = manifestType } = chosen;
@@ -166,17 +174,18 @@ async function fromIndex(
 /** Of an image for several platforms, the one of the bundle. */
 async function forPlatform(
   descriptor: Descriptor,
+  architecture: string,
   blobText: (digest: string) => Promise<string>,
 ): Promise<Descriptor | undefined> {
   const { platform } = descriptor;
   if (platform && (platform.os ?? 'linux') !== 'linux') return undefined;
-  if (platform?.architecture && platform.architecture !== 'amd64') return undefined;
+  if (platform?.architecture && platform.architecture !== architecture) return undefined;
   if (!isIndex(descriptor.mediaType)) return descriptor;
   const { manifests = [] } = JSON.parse(await blobText(descriptor.digest).catch(() => '{}')) as {
     manifests?: Descriptor[];
   };
   for (const below of manifests) {
-    const chosen = await forPlatform(below, blobText);
+    const chosen = await forPlatform(below, architecture, blobText);
     if (chosen) return chosen;
   }
   return undefined;

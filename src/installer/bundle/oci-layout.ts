@@ -8,6 +8,7 @@ import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { pack } from 'tar-stream';
+import { ownArchitecture } from './architecture.ts';
 import { type ArchiveEntry, type WrittenLayer, writeLayer } from './layer.ts';
 
 const manifestType = 'application/vnd.oci.image.manifest.v1+json';
@@ -22,7 +23,13 @@ interface Descriptor {
   mediaType: string;
   digest: string;
   size: number;
+  platform?: Platform;
   annotations?: Record<string, string>;
+}
+
+interface Platform {
+  architecture: string;
+  os: string;
 }
 
 interface Index {
@@ -69,7 +76,7 @@ export async function addImage(
   reference: string,
   layers: WrittenLayer[],
   config: ImageConfig,
-  platform: { architecture: string; os: string } = { architecture: 'amd64', os: 'linux' },
+  platform: Platform = { architecture: ownArchitecture().debian, os: 'linux' },
 ): Promise<ImageSummary> {
   const configDescriptor = await addJson(layout, configType, {
     created: '1970-01-01T00:00:00Z',
@@ -90,7 +97,7 @@ export async function addImage(
     'org.opencontainers.image.ref.name': reference.slice(reference.lastIndexOf(':') + 1),
   };
   index.manifests = index.manifests.filter((m) => m.annotations?.['io.containerd.image.name'] !== reference);
-  index.manifests.push({ ...manifest, annotations });
+  index.manifests.push({ ...manifest, platform, annotations });
   index.manifests.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
   await writeIndex(layout, index);
   return { reference, digest: manifest.digest };

@@ -12,11 +12,15 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { kinitVersion } from '../../machinery/version.ts';
+import { type Architecture, architectureNamed } from './architecture.ts';
 
 const headerSize = 8192;
 
 /** Where a bundle of this version lies on a host. */
 export const bundlePrefix = `/opt/kinit/${kinitVersion}`;
+
+/** What the file of an architecture is called. */
+export const runFileName = ({ debian }: Architecture): string => `kinit-${kinitVersion}-linux-${debian}.run`;
 
 /** Where a bundle is copied to on a host, and what such a file is called. */
 export const transferFolder = '/var/tmp';
@@ -24,13 +28,19 @@ export const isTransfer = (name: string) => /^kinit-v[\d.]+-[0-9a-f]{12}\.run$/.
 
 export interface RunFileInfo {
   version: string;
+  architecture: Architecture;
   /** sha256 of the payload; a host that has it keeps it in `<prefix>/.payload-sha256`. */
   payloadSha256: string;
   /** Bytes of the whole file. */
   size: number;
 }
 
-function header(decoderSize: number, partSizes: readonly number[], payloadSha256: string): string {
+function header(
+  { debian, machine }: Architecture,
+  decoderSize: number,
+  partSizes: readonly number[],
+  payloadSha256: string,
+): string {
   const script = `#!/bin/sh
 # kinit ${kinitVersion}: unpacks itself to ${bundlePrefix} and links kinit into /usr/local/bin.
 # Usage: sh <this file> [--quiet]
@@ -38,6 +48,7 @@ function header(decoderSize: number, partSizes: readonly number[], payloadSha256
 set -eu
 version='${kinitVersion}'
 payload_sha256='${payloadSha256}'
+architecture='${debian}'
 target='${bundlePrefix}'
 quiet=\${1:-}
 say() { [ "$quiet" = --quiet ] || echo "$@"; }
@@ -50,6 +61,7 @@ case "$quiet" in
     exit 0 ;;
   *) fail "unknown option $quiet (see: sh $0 --help)" ;;
 esac
+[ "$(uname -m)" = ${machine} ] || fail "this bundle is for linux/$architecture (${machine}), this machine is $(uname -m): take the bundle for it"
 [ "$(id -u)" = 0 ] || fail "must run as root to write $target (try: sudo sh $0)"
 link() {
   ln -sfn "$target" /opt/kinit/current
@@ -107,6 +119,7 @@ const sizeOf = async ({ path, size }: FilePart): Promise<number> => size ?? (awa
 /** Puts header, decoder and payload together. */
 export async function writeRunFile(
   target: string,
+  architecture: Architecture,
   decoder: string | FilePart,
   ...payload: (string | FilePart)[]
 ): Promise<RunFileInfo> {
@@ -116,11 +129,11 @@ export async function writeRunFile(
   for await (const chunk of contentOf(parts)) hash.update(chunk);
   const payloadSha256 = hash.digest('hex');
   const draft = `${target}.draft`;
-  const text = header(await sizeOf(partOf(decoder)), await Promise.all(parts.map(sizeOf)), payloadSha256);
+  const text = header(architecture, await sizeOf(partOf(decoder)), await Promise.all(parts.map(sizeOf)), payloadSha256);
   await writeFile(draft, text, { mode: 0o755 });
   await pipeline(contentOf([partOf(decoder), ...parts]), createWriteStream(draft, { flags: 'a' }));
   await rename(draft, target);
-  return { version: kinitVersion, payloadSha256, size: (await stat(target)).size };
+  return { version: kinitVersion, architecture, payloadSha256, size: (await stat(target)).size };
 }
 
 /** Where the parts of a bundle's file are. */
@@ -132,8 +145,8 @@ export interface RunFileLayout extends RunFileInfo {
 
 /** Reads a bundle's header. Throws when the file is not a kinit bundle. */
 export async function readRunFile(path: string): Promise<RunFileInfo> {
-  const { version, payloadSha256, size } = await readRunLayout(path);
-  return { version, payloadSha256, size };
+  const { version, architecture, payloadSha256, size } = await readRunLayout(path);
+  return { version, architecture, payloadSha256, size };
 }
 
 /** As readRunFile, with the places of the archives. */
@@ -146,6 +159,7 @@ export async function readRunLayout(path: string): Promise<RunFileLayout> {
     const text = buffer.toString('latin1');
     const version = /^version='([^']+)'$/m.exec(text)?.[1];
     const payloadSha256 = /^payload_sha256='([0-9a-f]{64})'$/m.exec(text)?.[1];
+    const architecture = architectureNamed(/^architecture='([^']+)'$/m.exec(text)?.[1] ?? 'amd64');
     if (!version || !payloadSha256) throw new Error(`${path} is not a kinit bundle (no kinit header)`);
     const { size } = await handle.stat();
     const decoderSize = Number(/\| head -c (\d+) \|/.exec(text)?.[1] ?? 0);
@@ -155,7 +169,8 @@ export async function readRunLayout(path: string): Promise<RunFileLayout> {
       const before = sizes.slice(0, index).reduce((sum, other) => sum + other, 0);
       return { path, start: begin + before, size: each };
     });
-    return { version, payloadSha256, size, decoder: { path, start: headerSize, size: decoderSize }, parts };
+    const decoder = { path, start: headerSize, size: decoderSize };
+    return { version, architecture, payloadSha256, size, decoder, parts };
   } finally {
     await handle.close();
   }

@@ -33,8 +33,8 @@ export interface HostFacts {
 export const transferPath = ({ version, payloadSha256 }: RunFileInfo): string =>
   `${transferFolder}/kinit-${version}-${payloadSha256.slice(0, 12)}.run`;
 
-function script(bundle: RunFileInfo): string {
-  const file = transferPath(bundle);
+function script(bundles: readonly RunFileInfo[]): string {
+  const files = bundles.map((bundle) => `${bundle.architecture.machine}) f=${transferPath(bundle)} ;;`).join(' ');
   return `echo uid=$(id -u)
 echo hostname=$(uname -n)
 echo architecture=$(uname -m)
@@ -42,7 +42,8 @@ echo kernel=$(uname -r)
 echo "system=$(. /etc/os-release 2>/dev/null && echo "$PRETTY_NAME")"
 echo addresses=$(ip -o addr show scope global 2>/dev/null | sed 's/.* inet6\\{0,1\\} \\([^/ ]*\\).*/\\1/')
 echo payloadSha256=$(cat ${bundlePrefix}/.payload-sha256 2>/dev/null)
-echo transferred=$(wc -c 2>/dev/null < ${file} || echo 0)
+f=/nonexistent; case $(uname -m) in ${files} esac
+echo transferred=$(wc -c 2>/dev/null < $f || echo 0)
 free() { df -Pk "$1" 2>/dev/null | tail -n 1 | while read -r _ _ _ left _; do echo "$left"; done; }
 echo freeForTransfer=$(free /var/tmp)
 d=/opt; [ -d $d ] || d=/
@@ -59,10 +60,10 @@ echo end=1
 export async function gatherFacts(
   connection: Connection,
   host: InventoryHost,
-  bundle: RunFileInfo,
+  bundles: readonly RunFileInfo[],
   signal: AbortSignal,
 ): Promise<HostFacts> {
-  const { code, stdout, stderr } = await connection.root(script(bundle), { signal, timeoutMs: 30_000 });
+  const { code, stdout, stderr } = await connection.root(script(bundles), { signal, timeoutMs: 30_000 });
   const values = new Map(
     stdout.split('\n').map((line) => {
       const at = line.indexOf('=');

@@ -1,8 +1,8 @@
 /** The hosts of an inventory at work: connected, known, supplied with the bundle, running kinit. */
-import { type RunFileInfo, readRunFile } from '../bundle/run-file.ts';
 import { KinitError } from '../errors.ts';
 import type { InventoryHost } from '../inventory/types.ts';
 import type { EventError } from '../phases/events.ts';
+import { bundleFor, type FleetBundle, openBundles } from './bundles.ts';
 import { waitWhileBusy } from './busy.ts';
 import { connectHost } from './connect-host.ts';
 import type { Connection } from './connection.ts';
@@ -13,7 +13,7 @@ import { type EndedEvent, followJob, forgetJob, isPassing, type JobSpec, startJo
 import { checkRoom, hasBundle, shipBundle, unpackBundle } from './ship.ts';
 
 export interface FleetOptions {
-  /** The `.run` file. */
+  /** The `.run` file; those of other architectures lie beside it. */
   bundlePath: string;
   signal: AbortSignal;
   events: FleetSink;
@@ -25,6 +25,8 @@ export interface Member {
   readonly host: InventoryHost;
   connection: Connection;
   readonly facts: HostFacts;
+  /** The one for its architecture. */
+  readonly bundle: FleetBundle;
 }
 
 type EventBody = FleetEvent extends infer E ? (E extends FleetEvent ? Omit<E, 'time'> : never) : never;
@@ -40,14 +42,14 @@ export const eventError = (error: KinitError): EventError => ({
 
 export class Fleet {
   readonly members: Member[];
-  readonly bundle: RunFileInfo;
+  readonly #bundles: readonly FleetBundle[];
   readonly #options: FleetOptions;
   /** Hosts on which something was changed in this run. */
   readonly changed = new Set<string>();
 
-  private constructor(members: Member[], bundle: RunFileInfo, options: FleetOptions) {
+  private constructor(members: Member[], bundles: readonly FleetBundle[], options: FleetOptions) {
     this.members = members;
-    this.bundle = bundle;
+    this.#bundles = bundles;
     this.#options = options;
   }
 
@@ -60,13 +62,9 @@ export class Fleet {
     options: FleetOptions,
     { needsRoom = true }: { needsRoom?: boolean } = {},
   ): Promise<Fleet> {
-    const bundle = await readRunFile(options.bundlePath).catch((error: Error) => {
-      throw new KinitError('Bundle', error.message, {
-        advice: 'build it with npm run bundle, or name it with --bundle',
-      });
-    });
+    const bundles = await openBundles(options.bundlePath);
     const members: Member[] = [];
-    const fleet = new Fleet(members, bundle, options);
+    const fleet = new Fleet(members, bundles, options);
     const { failures } = await onAll(
       hosts,
       (host) =>
@@ -74,8 +72,9 @@ export class Fleet {
           const connection = await fleet.#connect(host);
           try {
             await fleet.#waitWhileBusy(host.name, connection);
-            const facts = await gatherFacts(connection, host, bundle, options.signal);
-            members.push({ name: host.name, host, connection, facts });
+            const facts = await gatherFacts(connection, host, bundles, options.signal);
+            const bundle = bundleFor(host.name, facts.architecture, bundles);
+            members.push({ name: host.name, host, connection, facts, bundle });
             if (needsRoom) checkRoom(host.name, facts, bundle, connection.local);
             return { changed: false, detail: `${facts.system || 'Linux'}, ${facts.architecture}, ${facts.kernel}` };
           } catch (error) {
@@ -135,9 +134,9 @@ export class Fleet {
 
   /** Copies and unpacks the bundle unless it is there. */
   async supply(member: Member): Promise<void> {
-    const { name, facts, connection } = member;
-    if (hasBundle(facts, this.bundle)) return;
-    const { signal, bundlePath } = this.#options;
+    const { name, facts, connection, bundle } = member;
+    if (hasBundle(facts, bundle)) return;
+    const { signal } = this.#options;
     if (!connection.local) {
       let reported = 0;
       await this.step(name, 'ship', 'Copy the bundle', async () => {
@@ -150,23 +149,24 @@ export class Fleet {
       });
     }
     await this.step(name, 'unpack', 'Unpack the bundle', async () => {
-      await unpackBundle(member.connection, bundlePath, this.bundle, signal);
+      await unpackBundle(member.connection, bundle.path, bundle, signal);
       return { changed: true };
     });
   }
 
   /** A transfer that broke off goes on where it ended. */
   async #sendWithRetry(member: Member, progress: (done: number, total: number) => void): Promise<number> {
-    const { signal, bundlePath } = this.#options;
+    const { signal } = this.#options;
+    const { bundle } = member;
     let { transferred } = member.facts;
     for (let tries = 1; ; tries++) {
       try {
-        return await shipBundle(member.connection, bundlePath, this.bundle, transferred, { signal, progress });
+        return await shipBundle(member.connection, bundle.path, bundle, transferred, { signal, progress });
       } catch (error) {
         if (signal.aborted || tries === 5 || !(error instanceof KinitError && error.code === 'Connection')) throw error;
         member.connection.close();
         member.connection = await this.#connect(member.host);
-        ({ transferred } = await gatherFacts(member.connection, member.host, this.bundle, signal));
+        ({ transferred } = await gatherFacts(member.connection, member.host, this.#bundles, signal));
       }
     }
   }

@@ -14,8 +14,8 @@ export const argumentsOf = ({ arguments: given = [], dryRun }: FleetCommandOptio
 ];
 
 /** A dry run changes nothing, not even by copying the bundle: without it there is only this to say. */
-export function planned(fleet: Fleet, { name, facts }: Member, command: string): boolean {
-  if (hasBundle(facts, fleet.bundle)) return false;
+export function planned(fleet: Fleet, { name, facts, bundle }: Member, command: string): boolean {
+  if (hasBundle(facts, bundle)) return false;
   const what = `the bundle to the host, and run kinit ${command}`;
   fleet.emit({ type: 'planned', host: name, action: 'copy', what });
   return true;

@@ -8,7 +8,6 @@ import { type HostFacts, transferPath } from './facts.ts';
 
 /** Unpacked, the bundle is this many times as large. */
 const unpackedFactor = 4;
-const architectures = ['x86_64'];
 
 export interface ShipOptions {
   signal: AbortSignal;
@@ -18,14 +17,8 @@ export interface ShipOptions {
 export const hasBundle = (facts: HostFacts, bundle: RunFileInfo): boolean =>
   facts.payloadSha256 === bundle.payloadSha256;
 
-/** @throws KinitError Preflight when the bundle cannot run or has no room on the host */
+/** @throws KinitError Preflight when the bundle has no room on the host */
 export function checkRoom(host: string, facts: HostFacts, bundle: RunFileInfo, local: boolean): void {
-  if (!architectures.includes(facts.architecture)) {
-    throw new KinitError('Preflight', `the host is ${facts.architecture || 'of an unknown architecture'}`, {
-      host,
-      advice: `this bundle is for ${architectures.join(', ')}`,
-    });
-  }
   if (hasBundle(facts, bundle)) return;
   const mib = (kib: number) => `${Math.floor(kib / 1024)} MiB`;
   const toUnpack = (bundle.size * unpackedFactor) / 1024;

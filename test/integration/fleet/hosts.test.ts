@@ -6,6 +6,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ownArchitecture } from '../../../src/installer/bundle/architecture.ts';
 import { type RunFileInfo, writeRunFile } from '../../../src/installer/bundle/run-file.ts';
 import { describeError, KinitError } from '../../../src/installer/errors.ts';
 import type { FleetEvent } from '../../../src/installer/fleet/events.ts';
@@ -41,7 +42,7 @@ beforeAll(async () => {
   await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'stranger')]);
   await writeFile(join(folder, 'decoder'), 'no decoder');
   await writeFile(join(folder, 'payload'), randomBytes(24 << 20));
-  bundle = await writeRunFile(bundlePath, join(folder, 'decoder'), join(folder, 'payload'));
+  bundle = await writeRunFile(bundlePath, ownArchitecture(), join(folder, 'decoder'), join(folder, 'payload'));
 });
 
 afterAll(async () => {

@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ownArchitecture } from '../../../src/installer/bundle/architecture.ts';
 import { writeRunFile } from '../../../src/installer/bundle/run-file.ts';
 import type { FleetEvent } from '../../../src/installer/fleet/events.ts';
 import { Fleet } from '../../../src/installer/fleet/fleet.ts';
@@ -35,7 +36,7 @@ beforeAll(async () => {
   });
   host = lab.host('a');
   for (const part of ['decoder', 'payload']) await writeFile(join(folder, part), part);
-  await writeRunFile(bundlePath, join(folder, 'decoder'), join(folder, 'payload'));
+  await writeRunFile(bundlePath, ownArchitecture(), join(folder, 'decoder'), join(folder, 'payload'));
 });
 
 beforeEach(() => host.must('rm -f /run/go /run/began /run/stop; rm -rf /var/lib/kinit'));

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { architectures, ownArchitecture } from '../../../src/installer/bundle/architecture.ts';
 import { completeEntries, directory, file, symlink, writeLayer } from '../../../src/installer/bundle/layer.ts';
 import {
   addImage,
@@ -57,18 +58,33 @@ describe('a run file', () => {
     const part = join(folder, 'part');
     await writeFile(part, 'payload');
     const path = join(folder, 'bundle.run');
-    const written = await writeRunFile(path, part, part);
+    const written = await writeRunFile(path, ownArchitecture(), part, part);
     expect(await readRunFile(path)).toEqual(written);
     expect((await readFile(path)).subarray(0, 9).toString()).toBe('#!/bin/sh');
     await expect(readRunFile(part)).rejects.toThrow('is not a kinit bundle');
     await expect(readRunFile(join(folder, 'none'))).rejects.toThrow('cannot open the bundle');
   });
 
+  it('is refused on a machine of another architecture', async () => {
+    const part = join(folder, 'part');
+    await writeFile(part, 'payload');
+    const path = join(folder, 'foreign.run');
+    const foreign = architectures.find((each) => each !== ownArchitecture());
+    if (!foreign) throw new Error('there is only one architecture');
+    await writeRunFile(path, foreign, part, part);
+    expect((await readRunFile(path)).architecture).toBe(foreign);
+    const { exitCode, stderr } = await execa('sh', [path], { reject: false });
+    expect(exitCode).toBe(1);
+    expect(stderr).toBe(
+      `kinit bundle: this bundle is for linux/${foreign.debian} (${foreign.machine}), this machine is ${ownArchitecture().machine}: take the bundle for it`,
+    );
+  });
+
   it('says how it is used, and refuses what it does not know', async () => {
     const part = join(folder, 'part');
     await writeFile(part, 'payload');
     const path = join(folder, 'bundle.run');
-    await writeRunFile(path, part, part);
+    await writeRunFile(path, ownArchitecture(), part, part);
     const help = await execa('sh', [path, '--help']);
     expect(help.stdout).toContain(`Usage: sh ${path} [--quiet]`);
     const unknown = await execa('sh', [path, '--elsewhere'], { reject: false });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { pack } from 'tar-stream';
+import { ownArchitecture } from '../../../src/installer/bundle/architecture.ts';
 import { file } from '../../../src/installer/bundle/layer.ts';
 import { filesBelow, writeManifest } from '../../../src/installer/bundle/manifest.ts';
 import { addImage, addLayer, createLayout } from '../../../src/installer/bundle/oci-layout.ts';
@@ -46,7 +47,7 @@ export async function runFileOf(folder: string, at: string): Promise<string> {
   await writeFile(join(at, 'payload.tar.zst'), zstdCompressSync(await tarOf(files)));
   await writeFile(join(at, 'decoder.tar.gz'), gzipSync('decoder'));
   const run = join(at, 'kinit.run');
-  await writeRunFile(run, join(at, 'decoder.tar.gz'), join(at, 'payload.tar.zst'));
+  await writeRunFile(run, ownArchitecture(), join(at, 'decoder.tar.gz'), join(at, 'payload.tar.zst'));
   return run;
 }
 

@@ -2,8 +2,10 @@ import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { hostArguments } from '../../../src/cli/fleet-session.ts';
 import { addInitCommand } from '../../../src/cli/init.ts';
+import { architectureNamed } from '../../../src/installer/bundle/architecture.ts';
 import { parseConfig } from '../../../src/installer/config/read-config.ts';
 import { describeError, KinitError } from '../../../src/installer/errors.ts';
+import { bundleFor } from '../../../src/installer/fleet/bundles.ts';
 import { parseJoinCommand } from '../../../src/installer/fleet/cluster.ts';
 import { asRoot, quote } from '../../../src/installer/fleet/connection.ts';
 import { ensureEndpoint, founderOf } from '../../../src/installer/fleet/control-planes.ts';
@@ -21,6 +23,7 @@ import type { Plan } from '../../../src/installer/fleet/plan.ts';
 import { checkRoom } from '../../../src/installer/fleet/ship.ts';
 import { parseInventory } from '../../../src/installer/inventory/read-inventory.ts';
 import type { PhaseEvent } from '../../../src/installer/phases/events.ts';
+import { kinitVersion } from '../../../src/machinery/version.ts';
 
 const facts = (more: Partial<HostFacts> = {}): HostFacts => ({
   uid: 0,
@@ -242,10 +245,44 @@ describe('errors of several hosts', () => {
   });
 });
 
-describe('room for the bundle', () => {
-  const bundle = { version: 'v1', payloadSha256: 'a'.repeat(64), size: 100 << 20 };
+describe('the bundle of a host', () => {
+  const bundleOf = (debian: string) => ({
+    version: 'v1',
+    architecture: architectureNamed(debian),
+    payloadSha256: 'a'.repeat(64),
+    size: 1,
+    path: `/b/kinit-${debian}.run`,
+  });
+  const both = [bundleOf('amd64'), bundleOf('arm64')];
   it.each([
-    ['another processor', { architecture: 'aarch64' }, 'the host is aarch64'],
+    ['x86_64', '/b/kinit-amd64.run'],
+    ['aarch64', '/b/kinit-arm64.run'],
+  ])('is the one for %s', (machine, path) => expect(bundleFor('h', machine, both).path).toBe(path));
+  it('that is not there is named with the way to build it', () => {
+    expect(() => bundleFor('w1', 'aarch64', both.slice(0, 1))).toThrow(
+      expect.objectContaining({
+        message: 'the host is aarch64, and there is no bundle for linux/arm64',
+        details: {
+          host: 'w1',
+          seen: `/b/kinit-amd64.run is for linux/amd64; there is no /b/kinit-${kinitVersion}-linux-arm64.run`,
+          advice: 'build it with npm run bundle -- --arch arm64, and put it beside the other',
+        },
+      }),
+    );
+  });
+  it('is refused for processors that kinit does not know', () => {
+    expect(() => bundleFor('h', 'riscv64', both)).toThrow('the host is riscv64');
+  });
+});
+
+describe('room for the bundle', () => {
+  const bundle = {
+    version: 'v1',
+    architecture: architectureNamed('amd64'),
+    payloadSha256: 'a'.repeat(64),
+    size: 100 << 20,
+  };
+  it.each([
     ['a full /var/tmp', { freeForTransfer: 50 << 10 }, 'not enough room in /var/tmp: 50 MiB are free, 100 MiB needed'],
     ['a full /opt', { freeForBundle: 399 << 10 }, 'not enough room in /opt: 399 MiB are free, 400 MiB needed'],
   ])('refuses %s', (_what, more, message) => {
