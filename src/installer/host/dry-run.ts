@@ -91,5 +91,6 @@ export function dryRunHost(real: Host): DryRunHost {
       planned.push({ action: 'run', what: [command, ...args].join(' ') });
       return { exitCode: 0, stdout: '', stderr: '' };
     },
+    timeSyncs: (folder, options) => real.timeSyncs(folder, options),
   };
 }

@@ -71,6 +71,10 @@ export function defaultInterface(routes: string): string | undefined {
     .sort((a, b) => Number(a[6]) - Number(b[6]))[0]?.[0];
 }
 
+/** All addresses of this host, loopback among them. */
+export const interfaceAddresses = (): string[] =>
+  Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
+
 function defaultAddress(routes: string): string | undefined {
   const all = networkInterfaces();
   const usable = (name: string) =>

@@ -12,7 +12,8 @@ export const neededSettings: Record<string, string> = {
 /** Set where the kernel has them: hosts without IPv6 do not. */
 export const optionalSettings: Record<string, string> = { 'net.ipv6.conf.all.forwarding': '1' };
 
-const settingsPath = '/etc/sysctl.d/99-kubernetes.conf';
+/** Sorted among the files of other programs by its name. */
+export const settingsPath = '/etc/sysctl.d/99-kubernetes.conf';
 
 export async function applySettings(changes: Changes): Promise<boolean> {
   const wanted = { ...neededSettings };

@@ -54,4 +54,6 @@ export interface JoinContext extends NodeContext {
   controlPlane?: InitConfiguration;
   /** This host's address on the way to the API server. */
   localAddress?: string;
+  /** `v1.36.2`, as the API server says. */
+  serverVersion?: string;
 }

@@ -19,7 +19,7 @@ import type { JoinContext } from './context.ts';
 import type { Phase } from './engine.ts';
 import { hostPhases } from './host.ts';
 import { adminClient, controlPlaneConfiguration, downloadsCertificates } from './join-configuration.ts';
-import { checkSettings, preflight } from './preflight.ts';
+import { checkSettings, preflight, preflightWithCluster } from './preflight.ts';
 import { runtimePhases, workerImages } from './runtime.ts';
 
 const timeoutOf = (text: string) => parseDuration(text) ?? 300_000;
@@ -38,13 +38,14 @@ export const preflightPhase: Phase<JoinContext> = {
     await findCluster(context);
     if (!(await exists(context.host, kubeconfigPaths.kubelet))) await checkToken(context);
     if (context.config.controlPlane) await readCluster(context);
+    await preflightWithCluster(context);
     await context.changes.journal.record({ kind: 'note', what: 'join' });
     if (context.config.controlPlane) await context.changes.journal.record({ kind: 'note', what: 'control-plane' });
     return false;
   },
 };
 
-/** Fills `cluster` and `localAddress`. */
+/** Fills `cluster`, `localAddress` and `serverVersion`. */
 export async function findCluster(context: JoinContext): Promise<void> {
   await discover(context);
   await observeLocalAddress(context);
@@ -67,11 +68,12 @@ export async function readCluster(context: JoinContext): Promise<void> {
   }
 }
 
-/** Which of this host's addresses leads to the API server: the node's address, on hosts with several. */
+/** The API server's version, and which of this host's addresses leads to it: the node's address, on hosts with several. */
 async function observeLocalAddress(context: JoinContext): Promise<void> {
   const { server, caPem } = context.cluster!;
   const answer = await fetchOverTls(`${server}/version`, { caPem, signal: context.signal, timeoutMs: 10_000 });
   context.localAddress = answer.localAddress?.replace(/^::ffff:/, '');
+  context.serverVersion = /"gitVersion":\s*"([^"]+)"/.exec(answer.body)?.[1];
 }
 
 async function discover(context: JoinContext): Promise<void> {

@@ -1,24 +1,57 @@
 /** preflight: looks at everything that could be in the way, before the first change. */
 
-import { defaultCluster } from '../config/defaults.ts';
-import { type CheckContext, runChecks } from '../preflight/check.ts';
-import { allChecks } from '../preflight/checks.ts';
+import { kubernetesVersion } from '../../machinery/version.ts';
+import { splitHostPort } from '../config/cidr.ts';
+import { defaultBindPort, defaultCluster } from '../config/defaults.ts';
+import { type Check, type CheckContext, type Finding, runChecks, withoutIgnored } from '../preflight/check.ts';
+import { allChecks, clusterChecks, rootCheck } from '../preflight/checks.ts';
+import { kubeletSkew } from '../preflight/versions.ts';
 import type { InitContext, JoinContext } from './context.ts';
 import type { PhaseContext } from './engine.ts';
 
-export type CheckSettings = Omit<CheckContext, 'host' | 'facts' | 'journal'>;
+export type CheckSettings = Omit<CheckContext, 'host' | 'facts' | 'journal' | 'env'>;
 
-/** Runs the checks, tells the warnings, and notes in the journal what this host becomes. */
+/** Runs the checks and tells the warnings. */
 export async function preflight(
   context: PhaseContext,
   settings: CheckSettings,
   ignored: readonly string[],
 ): Promise<void> {
+  await runAndWarn(rootCheck, context, settings, ignored);
+  await runAndWarn(allChecks, context, settings, ignored);
+}
+
+/** After the cluster was found: what the host and the cluster have to agree upon. */
+export async function preflightWithCluster(context: JoinContext): Promise<void> {
+  const { node, controlPlane, serverVersion = '' } = context;
+  warn(context, withoutIgnored(kubeletSkew(kubernetesVersion, serverVersion), node.ignorePreflightErrors));
+  if (!controlPlane) return;
+  const { serviceSubnet, podSubnet } = controlPlane.cluster.networking;
+  const settings = { ...checkSettings(context), serviceSubnet, podSubnet };
+  await runAndWarn(clusterChecks, context, settings, node.ignorePreflightErrors);
+}
+
+async function runAndWarn(
+  checks: readonly Check[],
+  context: PhaseContext,
+  settings: CheckSettings,
+  ignored: readonly string[],
+): Promise<void> {
   const { host, facts, changes } = context;
-  const warnings = await runChecks(allChecks, { host, facts, journal: changes.journal, ...settings }, ignored);
+  const all = { host, facts, journal: changes.journal, env: process.env, ...settings };
+  warn(context, await runChecks(checks, all, ignored));
+}
+
+function warn(context: PhaseContext, warnings: readonly Finding[]): void {
   for (const { check, message, advice } of warnings) {
     context.warn(`[${check}] ${message}${advice ? ` (${advice})` : ''}`);
   }
+}
+
+/** `host:port` of a shared endpoint or of the API server. */
+function endpointOf(text: string | undefined): CheckSettings['endpoint'] {
+  const { host = '', port = defaultBindPort } = splitHostPort(text ?? '') ?? {};
+  return { host, port };
 }
 
 export function checkSettings(context: InitContext | JoinContext): CheckSettings {
@@ -28,18 +61,32 @@ export function checkSettings(context: InitContext | JoinContext): CheckSettings
     ownRuntime: node.ownRuntime,
     criSocket: node.criSocket,
     keepSwap: hostSettings.swap === 'keep',
+    opensFirewall: hostSettings.firewall === 'open',
   };
-  return context.kind === 'init'
-    ? {
-        ...common,
-        command: 'init',
-        bindPort: context.config.localAPIEndpoint.bindPort,
-        etcdDataDir: context.config.cluster.etcd.local.dataDir,
-      }
-    : {
-        ...common,
-        command: 'join',
-        bindPort: context.config.controlPlane?.localAPIEndpoint.bindPort ?? 0,
-        etcdDataDir: context.config.controlPlane ? defaultCluster.etcdDataDir : '',
-      };
+  if (context.kind === 'init') {
+    const { cluster, localAPIEndpoint } = context.config;
+    const { advertiseAddress, bindPort } = localAPIEndpoint;
+    return {
+      ...common,
+      command: 'init',
+      bindPort,
+      etcdDataDir: cluster.etcd.local.dataDir,
+      endpoint: cluster.controlPlaneEndpoint
+        ? endpointOf(cluster.controlPlaneEndpoint)
+        : { host: advertiseAddress, port: bindPort },
+      serviceSubnet: cluster.networking.serviceSubnet,
+      podSubnet: cluster.networking.podSubnet,
+    };
+  }
+  const { controlPlane, discovery, caCertPath } = context.config;
+  return {
+    ...common,
+    command: 'join',
+    bindPort: controlPlane?.localAPIEndpoint.bindPort ?? 0,
+    etcdDataDir: controlPlane ? defaultCluster.etcdDataDir : '',
+    endpoint: endpointOf(discovery.bootstrapToken?.apiServerEndpoint),
+    serviceSubnet: '',
+    podSubnet: '',
+    ...(controlPlane ? {} : { caCertPath }),
+  };
 }

@@ -15,8 +15,20 @@ export interface CheckContext {
   criSocket: string;
   /** 0 on a worker. */
   bindPort: number;
+  /** Empty where no etcd will run, or where it is not known yet. */
   etcdDataDir: string;
   keepSwap: boolean;
+  /** kinit opens the ports in firewalld or ufw itself. */
+  opensFirewall: boolean;
+  /** Where the nodes reach the API server: the shared endpoint, or the one that is joined. */
+  endpoint: { host: string; port: number };
+  /** Of a worker: where the cluster's CA will be written. */
+  caCertPath?: string;
+  /** Comma-separated; empty where they are not known yet. */
+  serviceSubnet: string;
+  podSubnet: string;
+  /** The proxies of the shell that kinit runs in. */
+  env: NodeJS.ProcessEnv;
 }
 
 export interface Finding {
@@ -50,28 +62,38 @@ export const warning = (check: string, message: string, advice?: string): Findin
   advice,
 });
 
+/** One line, as kubeadm prints it. */
+export const describeFinding = ({ level, check, message, advice }: Finding): string =>
+  `[${level.toUpperCase()} ${check}]: ${message}${advice ? ` (${advice})` : ''}`;
+
 /**
- * Runs all checks. Ignored errors (`--ignore-preflight-errors`, case does not matter, `all` for every one) become warnings.
+ * Takes out what is ignored (`--ignore-preflight-errors`, case does not matter, `all` for every one): it becomes a warning.
  * @returns the warnings
  * @throws KinitError Preflight that lists all errors
  */
+export function withoutIgnored(
+  findings: readonly Finding[],
+  ignored: readonly string[],
+  failure = 'preflight checks failed; nothing was changed',
+): Finding[] {
+  const ignore = new Set(ignored.flatMap((names) => names.split(',')).map((name) => name.trim().toLowerCase()));
+  const isIgnored = (finding: Finding) => ignore.has('all') || ignore.has(finding.check.toLowerCase());
+  const errors = findings.filter((finding) => finding.level === 'error' && !isIgnored(finding));
+  if (errors.length) {
+    const names = [...new Set(errors.map(({ check }) => check))].join(',');
+    throw new KinitError('Preflight', failure, {
+      seen: errors.map(describeFinding).join('\n'),
+      advice: `correct this, or go on in spite of it with --ignore-preflight-errors=${names}`,
+    });
+  }
+  return findings.map((finding) => ({ ...finding, level: 'warning' }));
+}
+
+/** Runs all checks at once. @returns the warnings @throws KinitError Preflight that lists all errors */
 export async function runChecks<C>(
   checks: readonly ((context: C) => Promise<Finding[]>)[],
   context: C,
   ignored: readonly string[],
 ): Promise<Finding[]> {
-  const ignore = new Set(ignored.flatMap((names) => names.split(',')).map((name) => name.trim().toLowerCase()));
-  const findings = (await Promise.all(checks.map((check) => check(context)))).flat();
-  const isIgnored = (finding: Finding) => ignore.has('all') || ignore.has(finding.check.toLowerCase());
-  const errors = findings.filter((finding) => finding.level === 'error' && !isIgnored(finding));
-  if (errors.length) {
-    const names = errors.map(({ check }) => check).join(',');
-    throw new KinitError('Preflight', `preflight checks failed; nothing was changed`, {
-      seen: errors
-        .map(({ check, message, advice }) => `[ERROR ${check}]: ${message}${advice ? ` (${advice})` : ''}`)
-        .join('\n'),
-      advice: `correct this, or go on in spite of it with --ignore-preflight-errors=${names}`,
-    });
-  }
-  return findings.map((finding) => ({ ...finding, level: 'warning' }));
+  return withoutIgnored((await Promise.all(checks.map((check) => check(context)))).flat(), ignored);
 }

@@ -7,7 +7,7 @@ const label = (path: string) => path.replaceAll('/', '-');
 
 /** Leftovers of another cluster. */
 export const filesAvailable: Check = async (context) => {
-  const { host, command, etcdDataDir } = context;
+  const { host, command, etcdDataDir, caCertPath } = context;
   if (isOwnNode(context)) return [];
   const findings: Finding[] = [];
   const advice = 'remove it, or run kinit reset after an earlier cluster';
@@ -19,13 +19,14 @@ export const filesAvailable: Check = async (context) => {
         )
       : []),
     ...(command === 'join' ? [kubeconfigPaths.kubelet, kubeconfigPaths.bootstrapKubelet] : []),
+    ...(caCertPath ? [caCertPath] : []),
   ];
   for (const path of files) {
     if (await exists(host, path))
       findings.push(error(`FileAvailable-${label(path)}`, `${path} already exists`, advice));
   }
   for (const path of controlPlane ? [etcdDataDir] : [manifestsDir]) {
-    if ((await host.list(path)).length)
+    if (path && (await host.list(path)).length)
       findings.push(error(`DirAvailable-${label(path)}`, `${path} is not empty`, advice));
   }
   return findings;

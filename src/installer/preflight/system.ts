@@ -1,6 +1,7 @@
 /** Kernel, cgroups and init system. */
 import { exists } from '../host/host.ts';
 import { type Check, error, type Finding, warning } from './check.ts';
+import { kernelConfig } from './kernel-config.ts';
 
 /** Kernel and cgroups, as kubeadm's SystemVerification; and systemd, which starts the kubelet. */
 export const systemVerification: Check = async ({ host, facts }) => {
@@ -24,6 +25,7 @@ export const systemVerification: Check = async ({ host, facts }) => {
       warning('SystemVerification', 'cgroups v1 support is in maintenance mode, please migrate to cgroups v2'),
     );
   }
+  findings.push(...(await kernelConfig(host, facts.kernel)));
   if (!facts.systemd) findings.push(error('SystemVerification', 'PID 1 of this host is not systemd'));
   return findings;
 };

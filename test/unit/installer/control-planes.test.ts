@@ -175,7 +175,17 @@ describe('preflight of a host that joins', () => {
     const journal = await openJournal(host);
     for (const what of notes) await journal.record({ kind: 'note', what });
     const settings = { nodeName: 'n', ownRuntime: true, criSocket: '', keepSwap: false, etcdDataDir: '/var/lib/etcd' };
-    const context = { ...settings, host, journal, command: 'join' as const, bindPort, facts: {} as never };
+    const network = { opensFirewall: true, endpoint: { host: '', port: 6443 }, serviceSubnet: '', podSubnet: '' };
+    const context = {
+      ...settings,
+      ...network,
+      env: {},
+      host,
+      journal,
+      command: 'join' as const,
+      bindPort,
+      facts: {} as never,
+    };
     const found = await runChecks([check], context, ['all']);
     return found.map(({ message }) => message);
   }

@@ -43,6 +43,11 @@ async function contextOf(files: Record<string, string>, more: Partial<CheckConte
     bindPort: 6443,
     etcdDataDir: '/var/lib/etcd',
     keepSwap: false,
+    opensFirewall: true,
+    endpoint: { host: '', port: 6443 },
+    serviceSubnet: '',
+    podSubnet: '',
+    env: {},
     ...more,
   };
 }
