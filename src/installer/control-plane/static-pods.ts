@@ -75,7 +75,8 @@ export function apiServerArguments({ cluster, localAPIEndpoint }: InitConfigurat
   );
 }
 
-export function controllerManagerArguments(config: InitConfiguration): string[] {
+/** @param signs false when the authority's key is elsewhere: an empty file turns the signing controller off */
+export function controllerManagerArguments(config: InitConfiguration, signs = true): string[] {
   const { cluster } = config;
   const pki = cluster.certificatesDir;
   const kubeconfig = kubeconfigPaths.controllerManager;
@@ -88,8 +89,8 @@ export function controllerManagerArguments(config: InitConfiguration): string[] 
       'client-ca-file': `${pki}/ca.crt`,
       'cluster-cidr': cluster.networking.podSubnet,
       'cluster-name': cluster.clusterName,
-      'cluster-signing-cert-file': `${pki}/ca.crt`,
-      'cluster-signing-key-file': `${pki}/ca.key`,
+      'cluster-signing-cert-file': signs ? `${pki}/ca.crt` : '',
+      'cluster-signing-key-file': signs ? `${pki}/ca.key` : '',
       controllers: '*,bootstrapsigner,tokencleaner',
       kubeconfig,
       'leader-elect': 'true',
@@ -136,7 +137,7 @@ interface Shape {
   mounts: Mount[];
 }
 
-function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount[]): Shape {
+function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount[], signs: boolean): Shape {
   const { cluster, localAPIEndpoint } = config;
   const pki: Mount = { name: 'k8s-certs', path: cluster.certificatesDir, readOnly: true, type: 'DirectoryOrCreate' };
   const kubeconfig = (path: string): Mount => ({ name: 'kubeconfig', path, readOnly: true, type: 'FileOrCreate' });
@@ -159,7 +160,7 @@ function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount
       return {
         image: name,
         settings: cluster.controllerManager,
-        arguments: controllerManagerArguments(config),
+        arguments: controllerManagerArguments(config, signs),
         cpu: '200m',
         probeHost: probeHost(cluster.controllerManager),
         probePort: 10257,
@@ -186,9 +187,18 @@ function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount
   }
 }
 
-/** The manifest's text. @param trust the host's trust store, from `trustStoreMounts` */
-export function controlPlaneManifest(name: ControlPlaneName, config: InitConfiguration, trust: Mount[]): string {
-  const shape = shapeOf(name, config, trust);
+/**
+ * The manifest's text.
+ * @param trust the host's trust store, from `trustStoreMounts`
+ * @param signs whether the authority's key is on this host
+ */
+export function controlPlaneManifest(
+  name: ControlPlaneName,
+  config: InitConfiguration,
+  trust: Mount[],
+  signs = true,
+): string {
+  const shape = shapeOf(name, config, trust, signs);
   const mounts = [...shape.mounts, ...extraMounts(shape.settings.extraVolumes)];
   const startMs = parseDuration(config.timeouts.controlPlaneComponentHealthCheck) ?? 240_000;
   const values: StaticPodValues = {

@@ -8,9 +8,9 @@ import type { InitConfiguration } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
 import { readText } from '../host/host.ts';
-import { validity } from '../pki/ensure.ts';
+import { loadAuthority, loadAuthorityCertificate, validity } from '../pki/ensure.ts';
 import { makeKey, privateKeyPem } from '../pki/keys.ts';
-import { certificatePem, type Issuer, issueCertificate } from '../pki/x509.ts';
+import { certificatePem, issueCertificate } from '../pki/x509.ts';
 
 export interface Kubeconfig {
   apiVersion: 'v1';
@@ -144,14 +144,17 @@ export async function ensureKubeconfig(
   changes: Changes,
   config: InitConfiguration,
   identity: KubeconfigIdentity,
-  issuer: Issuer,
 ): Promise<boolean> {
+  const { host } = changes;
+  const { certificatesDir } = config.cluster;
   const server = serverOf(identity, config);
-  const existing = await readText(changes.host, identity.path);
+  const existing = await readText(host, identity.path);
   if (existing !== undefined) {
-    assertFits(parseKubeconfig(existing, identity.path), identity.path, server, issuer);
+    const authority = await loadAuthorityCertificate(host, certificatesDir, 'ca');
+    assertFits(parseKubeconfig(existing, identity.path), identity.path, server, authority);
     return false;
   }
+  const issuer = await loadAuthority(host, certificatesDir, 'ca');
   const commonName = identity.commonName(config);
   const key = await makeKey(config.cluster.encryptionAlgorithm);
   const certificate = issueCertificate(
@@ -177,10 +180,10 @@ export async function ensureKubeconfig(
   return changes.file(identity.path, formatKubeconfig(kubeconfig), { mode: 0o600 });
 }
 
-function assertFits(found: Kubeconfig, path: string, server: string, issuer: Issuer): void {
+function assertFits(found: Kubeconfig, path: string, server: string, authority: X509Certificate): void {
   const rest = restConfigOf(found, path);
   const problem =
-    rest.caData !== undefined && new X509Certificate(rest.caData).fingerprint256 !== issuer.certificate.fingerprint256
+    rest.caData !== undefined && new X509Certificate(rest.caData).fingerprint256 !== authority.fingerprint256
       ? 'it trusts another CA than the one on this host'
       : rest.server !== server
         ? `it points to ${rest.server} instead of ${server}`

@@ -1,7 +1,7 @@
 /** A kubeconfig for a person or program: with a client certificate of the cluster's authority, or with a token. */
 import type { InitConfiguration } from '../config/types.ts';
 import type { Host } from '../host/host.ts';
-import { loadAuthority, validity } from '../pki/ensure.ts';
+import { loadAuthority, loadAuthorityCertificate, validity } from '../pki/ensure.ts';
 import { makeKey, privateKeyPem } from '../pki/keys.ts';
 import { certificatePem, issueCertificate } from '../pki/x509.ts';
 import { buildKubeconfig, controlPlaneServer, formatKubeconfig } from './kubeconfig.ts';
@@ -20,10 +20,11 @@ export interface UserOptions {
 export async function userKubeconfig(host: Host, config: InitConfiguration, options: UserOptions): Promise<string> {
   const { clientName, organizations, token } = options;
   const { cluster } = config;
-  const authority = await loadAuthority(host, cluster.certificatesDir, 'ca');
+  const caPem = certificatePem(await loadAuthorityCertificate(host, cluster.certificatesDir, 'ca'));
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   const credentials = async (): Promise<Record<string, string>> => {
     if (token) return { token };
+    const authority = await loadAuthority(host, cluster.certificatesDir, 'ca');
     const key = await makeKey(cluster.encryptionAlgorithm);
     const period = validity(options.validityPeriod ?? cluster.certificateValidityPeriod);
     const made = issueCertificate(
@@ -39,7 +40,7 @@ export async function userKubeconfig(host: Host, config: InitConfiguration, opti
   return formatKubeconfig(
     buildKubeconfig({
       server: controlPlaneServer(config),
-      caPem: certificatePem(authority.certificate),
+      caPem,
       clusterName: cluster.clusterName,
       userName: clientName,
       user: await credentials(),

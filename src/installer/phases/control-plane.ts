@@ -8,6 +8,7 @@ import { waitForControlPlane } from '../control-plane/wait.ts';
 import { etcdManifest } from '../etcd/static-pod.ts';
 import { exists } from '../host/host.ts';
 import { patchText } from '../patches/patches.ts';
+import { isExternal } from '../pki/external.ts';
 import { certificateNames } from './certs.ts';
 import type { InitContext } from './context.ts';
 import type { Phase } from './engine.ts';
@@ -27,7 +28,8 @@ function controlPlanePhase(name: ControlPlaneName): Phase<InitContext> {
       }
       if (name === 'kube-controller-manager') await changes.folder(flexVolumeFolder);
       const trust = await trustStoreMounts(changes.host);
-      const manifest = patchText(name, controlPlaneManifest(name, config, trust), patches);
+      const signs = !(await isExternal(changes.host, config.cluster.certificatesDir, 'ca'));
+      const manifest = patchText(name, controlPlaneManifest(name, config, trust, signs), patches);
       return changes.file(`${manifestsDir}/${name}.yaml`, manifest, { mode: 0o600 });
     },
   };

@@ -11,7 +11,7 @@ import { readText } from '../host/host.ts';
 import { ensureKubeconfig, kubeconfigIdentities } from '../kubeconfig/kubeconfig.ts';
 import { patchText } from '../patches/patches.ts';
 import { authorities, leafCertificates } from '../pki/catalog.ts';
-import { ensureLeaf, ensureServiceAccountKey, loadAuthority } from '../pki/ensure.ts';
+import { ensureLeaf, ensureServiceAccountKey, loadAuthorityCertificate } from '../pki/ensure.ts';
 import { instanceKubeletConfig, kubeletFlags, startKubelet } from '../runtime/kubelet.ts';
 import { clusterPhases } from './cluster.ts';
 import type { InitContext, JoinContext } from './context.ts';
@@ -74,7 +74,8 @@ const certificates: Phase<JoinContext> = {
   title: "Make this host's certificates",
   async run({ changes, controlPlane }) {
     const config = controlPlane!;
-    for (const { name } of authorities) await loadAuthority(changes.host, config.cluster.certificatesDir, name);
+    for (const { name } of authorities)
+      await loadAuthorityCertificate(changes.host, config.cluster.certificatesDir, name);
     const made = await Promise.all(leafCertificates.map((leaf) => ensureLeaf(changes, config, leaf)));
     return (await ensureServiceAccountKey(changes, config.cluster)) || made.some(Boolean);
   },
@@ -87,10 +88,9 @@ const kubeconfigs: Phase<JoinContext> = {
   title: 'Make the kubeconfigs of the control plane',
   async run({ changes, controlPlane }) {
     const config = controlPlane!;
-    const issuer = await loadAuthority(changes.host, config.cluster.certificatesDir, 'ca');
     let changed = false;
     for (const identity of [admin, controllerManager, scheduler, kubelet]) {
-      if (await ensureKubeconfig(changes, config, identity, issuer)) changed = true;
+      if (await ensureKubeconfig(changes, config, identity)) changed = true;
     }
     return changed;
   },

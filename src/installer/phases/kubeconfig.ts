@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { kubernetesDir } from '../config/paths.ts';
 import { ensureKubeconfig, type KubeconfigIdentity, kubeconfigIdentities } from '../kubeconfig/kubeconfig.ts';
-import { loadAuthority } from '../pki/ensure.ts';
+import { isExternal } from '../pki/external.ts';
 import type { InitContext } from './context.ts';
 import type { Phase } from './engine.ts';
 
@@ -11,11 +11,13 @@ function kubeconfigPhase(name: string, identity: KubeconfigIdentity): Phase<Init
     name: `kubeconfig/${name}`,
     title: `Make ${identity.title}`,
     background: true,
+    // Where the authority's key is elsewhere, a super administrator is not asked for.
+    needed: async ({ host, config }) =>
+      identity !== kubeconfigIdentities.superAdmin || !(await isExternal(host, config.cluster.certificatesDir, 'ca')),
     async run({ changes, config, kubeconfigDir }) {
-      const issuer = await loadAuthority(changes.host, config.cluster.certificatesDir, 'ca');
       if (kubeconfigDir !== kubernetesDir) await changes.folder(kubeconfigDir, 0o700);
       const path = `${kubeconfigDir}/${basename(identity.path)}`;
-      return ensureKubeconfig(changes, config, { ...identity, path }, issuer);
+      return ensureKubeconfig(changes, config, { ...identity, path });
     },
   };
 }

@@ -17,6 +17,7 @@ import { type Host, localHost, readText } from '../host/host.ts';
 import { openJournal } from '../host/journal.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
 import { readPatches } from '../patches/patches.ts';
+import { firstAdministrator } from '../pki/external.ts';
 import { runChecks } from '../preflight/check.ts';
 import { isPrivilegedUser } from '../preflight/privileged-user.ts';
 import { clusterKubeletConfig } from '../runtime/kubelet.ts';
@@ -135,7 +136,7 @@ export async function runInit(
         nodeAddress: () => config.localAPIEndpoint.advertiseAddress,
         kubeconfigDir: flags.kubeconfigDir ?? kubernetesDir,
         admin: () => open(flags.kubeconfig ?? kubeconfigPaths.admin),
-        superAdmin: () => open(kubeconfigPaths.superAdmin),
+        superAdmin: async () => open(flags.kubeconfig ?? (await firstAdministrator(host))),
         kubeletConfig: clusterKubeletConfig(config.cluster, cgroupDriver, config.kubelet),
       };
       const skip = skippedBy(flags, config).flatMap((name) => phasesOf('init', name, initPhases) ?? [name]);

@@ -29,15 +29,20 @@ interface Pair {
 }
 
 async function readPair(host: Host, dir: string, name: string): Promise<Pair> {
-  const [certificate, key] = [await host.readFile(certificateFile(dir, name)), await host.readFile(keyFile(dir, name))];
-  try {
-    return {
-      certificate: certificate && new X509Certificate(certificate),
-      key: key && readPrivateKey(key),
-    };
-  } catch (cause) {
-    throw unusable(dir, name, `it cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`);
-  }
+  const read = async <T>(path: string, parse: (content: Buffer) => T): Promise<T | undefined> => {
+    const content = await host.readFile(path);
+    if (content === undefined) return undefined;
+    try {
+      return parse(content);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw unusable(dir, name, `${path} cannot be read: ${reason}`);
+    }
+  };
+  return {
+    certificate: await read(certificateFile(dir, name), (content) => new X509Certificate(content)),
+    key: await read(keyFile(dir, name), readPrivateKey),
+  };
 }
 
 function unusable(dir: string, name: string, reason: string): KinitError {
@@ -77,6 +82,15 @@ export async function ensureAuthority(
   return true;
 }
 
+/** The authority's certificate alone: its key may be elsewhere. */
+export async function loadAuthorityCertificate(host: Host, dir: string, name: string): Promise<X509Certificate> {
+  const { certificate } = await readPair(host, dir, name);
+  if (certificate) return certificate;
+  throw new KinitError('Validation', `${certificateFile(dir, name)} is missing`, {
+    advice: 'run the phase certs/ca first, or put the certificate in place',
+  });
+}
+
 export async function loadAuthority(host: Host, dir: string, name: string): Promise<Issuer> {
   const { certificate, key } = await readPair(host, dir, name);
   if (certificate && key) return { certificate, key };
@@ -86,31 +100,39 @@ export async function loadAuthority(host: Host, dir: string, name: string): Prom
   });
 }
 
+/**
+ * @returns whether the pair is there
+ * @throws KinitError Validation when it is not what it would have to be
+ */
+export async function checkLeaf(host: Host, config: InitConfiguration, leaf: LeafCertificate): Promise<boolean> {
+  const dir = config.cluster.certificatesDir;
+  const { certificate, key } = await readPair(host, dir, leaf.name);
+  if (!certificate || !key) return false;
+  assertCurrent(certificate, dir, leaf.name);
+  if (!certificate.checkPrivateKey(key)) throw unusable(dir, leaf.name, `${keyFile(dir, leaf.name)} is not its key`);
+  const { certificate: authority } = await readPair(host, dir, leaf.authority);
+  if (authority && !certificate.verify(authority.publicKey)) {
+    throw unusable(dir, leaf.name, `it is not signed by ${certificateFile(dir, leaf.authority)}`);
+  }
+  const present = new Set(altNamesOf(certificate).map(canonical));
+  const missing = (leaf.altNames?.(config) ?? []).filter((name) => !present.has(canonical(name)));
+  if (missing.length) throw unusable(dir, leaf.name, `it is not valid for ${missing.join(', ')}`);
+  return true;
+}
+
 /** A leaf certificate and its key; an existing pair is checked against what it would have to be. */
 export async function ensureLeaf(changes: Changes, config: InitConfiguration, leaf: LeafCertificate): Promise<boolean> {
   const { cluster } = config;
   const dir = cluster.certificatesDir;
   const { host } = changes;
-  const wanted = leaf.altNames?.(config) ?? [];
-  const { certificate, key } = await readPair(host, dir, leaf.name);
-  if (certificate && key) {
-    assertCurrent(certificate, dir, leaf.name);
-    if (!certificate.checkPrivateKey(key)) throw unusable(dir, leaf.name, `${keyFile(dir, leaf.name)} is not its key`);
-    const authority = await host.readFile(certificateFile(dir, leaf.authority));
-    if (authority && !certificate.verify(new X509Certificate(authority).publicKey)) {
-      throw unusable(dir, leaf.name, `it is not signed by ${certificateFile(dir, leaf.authority)}`);
-    }
-    const present = new Set(altNamesOf(certificate).map(canonical));
-    const missing = wanted.filter((name) => !present.has(canonical(name)));
-    if (missing.length) throw unusable(dir, leaf.name, `it is not valid for ${missing.join(', ')}`);
-    return false;
-  }
+  if (await checkLeaf(host, config, leaf)) return false;
+  const { key } = await readPair(host, dir, leaf.name);
   const issuer = await loadAuthority(host, dir, leaf.authority);
   const made = key ?? (await makeKey(cluster.encryptionAlgorithm));
   const request: CertificateRequest = {
     commonName: leaf.commonName(config),
     organizations: leaf.organizations,
-    altNames: wanted,
+    altNames: leaf.altNames?.(config) ?? [],
     usages: leaf.usages,
     ...validity(cluster.certificateValidityPeriod),
   };
@@ -130,8 +152,18 @@ async function writePair(changes: Changes, dir: string, name: string, key: KeyOb
 export async function ensureServiceAccountKey(changes: Changes, cluster: ClusterConfiguration): Promise<boolean> {
   const dir = cluster.certificatesDir;
   const existing = await readText(changes.host, `${dir}/sa.key`);
-  const key = existing ? readPrivateKey(existing) : await makeKey(cluster.encryptionAlgorithm);
+  const key = existing ? readServiceAccountKey(existing, `${dir}/sa.key`) : await makeKey(cluster.encryptionAlgorithm);
   const wroteKey = existing ? false : await changes.file(`${dir}/sa.key`, privateKeyPem(key), { mode: 0o600 });
   const hasPublic = (await changes.host.stat(`${dir}/sa.pub`)) !== undefined;
   return (hasPublic ? false : await changes.file(`${dir}/sa.pub`, publicKeyPem(key), { mode: 0o600 })) || wroteKey;
+}
+
+function readServiceAccountKey(pem: string, path: string): KeyObject {
+  try {
+    return readPrivateKey(pem);
+  } catch (cause) {
+    throw new KinitError('Validation', `the existing key ${path} cannot be used: ${(cause as Error).message}`, {
+      advice: 'correct it, or move it away so that kinit makes a new one',
+    });
+  }
 }

@@ -1,8 +1,9 @@
 /** When the certificates of a control plane expire. */
 import { X509Certificate } from 'node:crypto';
-import { exists, readText } from '../host/host.ts';
-import { type AuthorityName, authorities } from './catalog.ts';
-import { certificateFile, keyFile } from './ensure.ts';
+import { readText } from '../host/host.ts';
+import { authorities } from './catalog.ts';
+import { certificateFile } from './ensure.ts';
+import { isExternal } from './external.ts';
 import { type CertificateHome, commandName, readRenewable, renewables } from './renewable.ts';
 
 export interface Expiration {
@@ -25,9 +26,6 @@ export interface Expirations {
 /** Every certificate and authority that kinit makes, in order of their names; missing ones too. */
 export async function checkExpiration(home: CertificateHome, now = new Date()): Promise<Expirations> {
   const { host, certificatesDir } = home;
-  const isExternal = async (name: AuthorityName) =>
-    (await exists(host, certificateFile(certificatesDir, name))) &&
-    !(await exists(host, keyFile(certificatesDir, name)));
   const left = (certificate: X509Certificate | undefined) => {
     const expires = certificate?.validToDate;
     const residualSeconds = expires ? Math.trunc((expires.getTime() - now.getTime()) / 1000) : 0;
@@ -37,14 +35,14 @@ export async function checkExpiration(home: CertificateHome, now = new Date()): 
   for (const renewable of renewables) {
     const { name, authority } = renewable;
     const found = await readRenewable(home, renewable);
-    const external = await isExternal(authority);
+    const external = await isExternal(host, certificatesDir, authority);
     certificates.push({ name, ...left(found?.certificate), external, authority: commandName(authority) });
   }
   const signers: Expiration[] = [];
   for (const { name } of [...authorities].sort((a, b) => (commandName(a.name) < commandName(b.name) ? -1 : 1))) {
     const pem = await readText(host, certificateFile(certificatesDir, name));
     const found = pem === undefined ? undefined : new X509Certificate(pem);
-    signers.push({ name: commandName(name), ...left(found), external: await isExternal(name) });
+    signers.push({ name: commandName(name), ...left(found), external: await isExternal(host, certificatesDir, name) });
   }
   return { certificates, authorities: signers };
 }

@@ -25,6 +25,14 @@ export function publicKeyPem(key: KeyObject): string {
   return createPublicKey(key).export({ type: 'spki', format: 'pem' }).toString();
 }
 
+const encrypted = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
+
+/** @throws Error for what is no key; one with a passphrase is refused, since nobody is there to type it when it is needed */
 export function readPrivateKey(pem: string | Buffer): KeyObject {
+  if (encrypted.test(pem.toString())) {
+    throw new Error(
+      'the key is encrypted with a passphrase; write it without: openssl pkey -in <file> -out <new file>',
+    );
+  }
   return createPrivateKey(pem);
 }

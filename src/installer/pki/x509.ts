@@ -43,6 +43,7 @@ const oids = {
   clientAuth: '1.3.6.1.5.5.7.3.2',
   rsaSha256: '1.2.840.113549.1.1.11',
   ecdsaSha256: '1.2.840.10045.4.3.2',
+  ecdsaSha384: '1.2.840.10045.4.3.3',
 } as const;
 
 const bytes = (buffer: Buffer) => buffer.toString('latin1');
@@ -144,9 +145,12 @@ function extensionsOf(request: CertificateRequest, spki: Asn1, issuer: Issuer | 
   return tagged(3, true, [sequence(...list)]);
 }
 
+/** As Go chooses: the hash goes with the size of the curve. */
+const hashOf = (key: KeyObject) => (key.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 'sha384' : 'sha256');
+
 const signatureAlgorithm = (key: KeyObject) =>
   key.asymmetricKeyType === 'ec'
-    ? sequence(oid(oids.ecdsaSha256))
+    ? sequence(oid(hashOf(key) === 'sha384' ? oids.ecdsaSha384 : oids.ecdsaSha256))
     : sequence(oid(oids.rsaSha256), primitive(Type.NULL, ''));
 
 /** A PKCS #10 request for `key`; names other than the subject's stand in its extension request. */
@@ -167,7 +171,7 @@ export function certificateRequestPem(request: SubjectNames & { altNames?: strin
     tagged(0, true, extensions),
   );
   const der = asn1.toDer(information).getBytes();
-  const signature = sign('sha256', Buffer.from(der, 'latin1'), key);
+  const signature = sign(hashOf(key), Buffer.from(der, 'latin1'), key);
   const whole = sequence(information, signatureAlgorithm(key), primitive(Type.BITSTRING, `\x00${bytes(signature)}`));
   const lines =
     Buffer.from(asn1.toDer(whole).getBytes(), 'latin1')
@@ -198,7 +202,7 @@ export function issueCertificate(request: CertificateRequest, key: KeyObject, is
     extensionsOf(request, spki, issuer),
   );
   const der = asn1.toDer(tbs).getBytes();
-  const signature = sign('sha256', Buffer.from(der, 'latin1'), signingKey);
+  const signature = sign(hashOf(signingKey), Buffer.from(der, 'latin1'), signingKey);
   const certificate = sequence(tbs, algorithm, primitive(Type.BITSTRING, `\x00${bytes(signature)}`));
   return new X509Certificate(Buffer.from(asn1.toDer(certificate).getBytes(), 'latin1'));
 }

@@ -44,10 +44,8 @@ beforeAll(async () => {
   await changes.folder('/etc/kubernetes');
   for (const authority of authorities) await ensureAuthority(changes, config.cluster, authority);
   for (const leaf of leafCertificates) await ensureLeaf(changes, config, leaf);
-  const issuer = await loadAuthority(host, dir, 'ca');
   const { admin, controllerManager, scheduler } = kubeconfigIdentities;
-  for (const identity of [admin, controllerManager, scheduler])
-    await ensureKubeconfig(changes, config, identity, issuer);
+  for (const identity of [admin, controllerManager, scheduler]) await ensureKubeconfig(changes, config, identity);
 });
 afterAll(() => rmSync(root, { recursive: true }));
 

@@ -99,6 +99,7 @@ export function legacyToken(
 ): string {
   const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const isEc = key.asymmetricKeyType === 'ec';
+  const bits = key.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 384 : 256;
   const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
   const kid = createHash('sha256').update(spki).digest('base64url');
   const claims = {
@@ -109,7 +110,11 @@ export function legacyToken(
     'kubernetes.io/serviceaccount/service-account.uid': account.uid,
     sub: `system:serviceaccount:${account.namespace}:${account.name}`,
   };
-  const signed = `${encode({ alg: isEc ? 'ES256' : 'RS256', kid })}.${encode(claims)}`;
-  const signature = sign('sha256', Buffer.from(signed), isEc ? { key, dsaEncoding: 'ieee-p1363' } : key);
+  const signed = `${encode({ alg: isEc ? `ES${bits}` : 'RS256', kid })}.${encode(claims)}`;
+  const signature = sign(
+    isEc ? `sha${bits}` : 'sha256',
+    Buffer.from(signed),
+    isEc ? { key, dsaEncoding: 'ieee-p1363' } : key,
+  );
   return `${signed}.${signature.toString('base64url')}`;
 }
