@@ -24,7 +24,11 @@ async function probe(url: string, request: TlsRequest): Promise<{ ok: boolean; s
   }
 }
 
-export async function waitForControlPlane(host: Host, config: InitConfiguration, wait: HealthWait): Promise<void> {
+export async function waitForControlPlane(
+  host: Host,
+  config: Pick<InitConfiguration, 'localAPIEndpoint'>,
+  wait: HealthWait,
+): Promise<void> {
   const { advertiseAddress, bindPort } = config.localAPIEndpoint;
   const text =
     (await readText(host, kubeconfigPaths.superAdmin)) ?? (await readText(host, kubeconfigPaths.admin)) ?? '';

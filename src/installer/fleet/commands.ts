@@ -32,7 +32,7 @@ export interface FleetResult {
 }
 
 /** Opens the fleet, runs the work, and tells how it ended, whatever happens. */
-async function inFleet(
+export async function inFleet(
   hosts: readonly InventoryHost[],
   options: FleetCommandOptions,
   work: (fleet: Fleet) => Promise<Node[]>,

@@ -2,7 +2,16 @@
 import type { EventError, PhaseEvent } from '../phases/events.ts';
 
 /** What the workstation itself does to a host, around the phases that kinit runs there. */
-export type FleetStep = 'connect' | 'ship' | 'unpack' | 'token' | 'certificates' | 'kubeconfig' | 'ready' | 'labels';
+export type FleetStep =
+  | 'connect'
+  | 'ship'
+  | 'unpack'
+  | 'snapshot'
+  | 'token'
+  | 'certificates'
+  | 'kubeconfig'
+  | 'ready'
+  | 'labels';
 
 interface FleetEventBase {
   /** RFC 3339 with milliseconds. */

@@ -13,7 +13,7 @@ import { type Connection, quote } from './connection.ts';
 export type EndedEvent = Extract<PhaseEvent, { type: 'ended' }>;
 
 export interface JobSpec {
-  command: 'init' | 'join' | 'reset';
+  command: 'init' | 'join' | 'reset' | 'etcd restore';
   /** Without secrets: they are visible in the process list. */
   arguments: string[];
   /** Text of the configuration file; it may hold secrets, and is removed when the job has ended. */
@@ -46,9 +46,9 @@ export interface Job {
 
 /** Starts the job; it has begun when this resolves. */
 export async function startJob(connection: Connection, spec: JobSpec, signal: AbortSignal): Promise<Job> {
-  const id = `${new Date().toISOString().replace(/[-:]|\..*/g, '')}-${spec.command}-${randomBytes(3).toString('hex')}`;
+  const id = `${new Date().toISOString().replace(/[-:]|\..*/g, '')}-${spec.command.replace(' ', '-')}-${randomBytes(3).toString('hex')}`;
   const folder = isPassing(spec) ? `/var/tmp/kinit-job-${id}` : `${jobsFolder}/${id}`;
-  const words = [kinit, spec.command, ...spec.arguments, '--output', 'json'];
+  const words = [kinit, ...spec.command.split(' '), ...spec.arguments, '--output', 'json'];
   if (spec.config !== undefined) words.push('--config', `${folder}/config.yaml`);
   const script = `cd ${quote(folder)}
 ${words.map(quote).join(' ')} > events.jsonl 2> errors.txt < /dev/null &

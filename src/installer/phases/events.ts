@@ -22,7 +22,7 @@ export interface Outcome {
 export type PhaseEvent =
   | (EventBase & {
       type: 'started';
-      command: 'init' | 'join' | 'reset';
+      command: 'init' | 'join' | 'reset' | 'etcd restore';
       dryRun: boolean;
       phases: { name: string; title: string }[];
     })

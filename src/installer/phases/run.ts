@@ -23,10 +23,12 @@ import { isPrivilegedUser } from '../preflight/privileged-user.ts';
 import { clusterKubeletConfig } from '../runtime/kubelet.ts';
 import type { InitContext, JoinContext } from './context.ts';
 import type { PhaseContext } from './engine.ts';
+import { withRestore } from './etcd-restore.ts';
 import { initPhases } from './init.ts';
 import { findCluster, joinPhases, readCluster } from './join.ts';
 import { joinControlPlanePhases } from './join-control-plane.ts';
 import { type ResetContext, resetPhases } from './reset.ts';
+import { type RestoreIntoInit, restoredConfig } from './run-etcd-restore.ts';
 import { phasesOf, selectableNames, selectPhases } from './select.ts';
 import { runSession, type SessionOptions, type SessionResult } from './session.ts';
 
@@ -108,11 +110,12 @@ const patchesOf = (folder: string | undefined) =>
   folder === undefined ? [] : readPatches(localHost(), resolve(folder));
 
 export async function runInit(
-  flags: InitFlags & PhaseFlags,
+  flags: InitFlags & PhaseFlags & { restore?: RestoreIntoInit },
   configPath: string | undefined,
   options: SessionOptions,
 ): Promise<SessionResult> {
-  const reading = readConfig(configPath);
+  const { restore } = flags;
+  const reading = restore ? restoredConfig(configPath, restore) : readConfig(configPath);
   return runSession<InitContext>(
     'init',
     await withFileDryRun(options, reading, 'InitConfiguration'),
@@ -140,7 +143,8 @@ export async function runInit(
         kubeletConfig: clusterKubeletConfig(config.cluster, cgroupDriver, config.kubelet),
       };
       const skip = skippedBy(flags, config).flatMap((name) => phasesOf('init', name, initPhases) ?? [name]);
-      return { phases: selectPhases(initPhases, flags.phases), context, skip, close };
+      const list = restore ? withRestore(initPhases, restore.source, restore.state) : initPhases;
+      return { phases: selectPhases(list, flags.phases), context, skip, close };
     },
     ({ joinCommand, certificateKey, config }) => ({
       joinCommand,

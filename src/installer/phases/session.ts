@@ -65,7 +65,7 @@ async function tellPlan(dry: DryRunHost, { dryRunFolder }: SessionOptions, emit:
  * @throws KinitError what stopped it, after the event
  */
 export async function runSession<C extends PhaseContext>(
-  command: 'init' | 'join' | 'reset',
+  command: 'init' | 'join' | 'reset' | 'etcd restore',
   options: SessionOptions,
   plan: (base: PhaseContext) => Promise<SessionPlan<C>>,
   outcome: (context: C) => Outcome = () => ({}),

@@ -1,0 +1,60 @@
+/** Static pods that are stopped for a while: their manifests are put away, and put back. */
+import { manifestsDir } from '../config/paths.ts';
+import { KinitError } from '../errors.ts';
+import { type Host, readText } from '../host/host.ts';
+import { waitUntil } from '../host/wait.ts';
+
+const stopTimeoutMs = 120_000;
+
+/** Whether a program of this name runs on the host, by its first words: `etcd`, `node /usr/local/bin/kube-apiserver`. */
+async function isRunning(host: Host, program: string): Promise<boolean> {
+  for (const pid of await host.list('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    // Processes end while they are looked at.
+    const text = (await readText(host, `/proc/${pid}/cmdline`).catch(() => undefined)) ?? '';
+    const words = text.split('\0');
+    if (words.slice(0, 3).some((word) => word === program || word.endsWith(`/${program}`)) && words.some(isFlag))
+      return true;
+  }
+  return false;
+}
+
+const isFlag = (word: string) => word.startsWith('--');
+
+/** @returns whether any of them was there */
+export async function holdStaticPods(host: Host, names: readonly string[], folder: string, signal: AbortSignal) {
+  await host.makeDirectory(folder, 0o700);
+  let changed = false;
+  for (const name of names) {
+    const path = `${manifestsDir}/${name}.yaml`;
+    const manifest = await host.readFile(path);
+    if (!manifest) continue;
+    await host.writeFile(`${folder}/${name}.yaml`, manifest, { mode: 0o600 });
+    await host.remove(path);
+    changed = true;
+  }
+  for (const name of names) {
+    await waitUntil(async () => !(await isRunning(host, name)), {
+      timeoutMs: stopTimeoutMs,
+      signal,
+      failure: () =>
+        new KinitError('Timeout', `${name} has not ended ${stopTimeoutMs / 1000} s after its manifest was put away`, {
+          advice: `the kubelet has to run for that: systemctl status kubelet; the manifests are in ${folder}; run the command again`,
+        }),
+    });
+  }
+  return changed;
+}
+
+/** Puts them back; those that are there already stay. */
+export async function releaseStaticPods(host: Host, names: readonly string[], folder: string): Promise<boolean> {
+  let changed = false;
+  for (const name of names) {
+    const held = await host.readFile(`${folder}/${name}.yaml`);
+    if (!held) continue;
+    await host.writeFile(`${manifestsDir}/${name}.yaml`, held, { mode: 0o600 });
+    await host.remove(`${folder}/${name}.yaml`);
+    changed = true;
+  }
+  return changed;
+}
