@@ -2,8 +2,9 @@
 
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { defaultSnapshotFolder } from '../installer/config/paths.ts';
 import { KinitError } from '../installer/errors.ts';
-import { defaultSnapshotFolder, infoPath, pkiPath } from '../installer/etcd/snapshot-file.ts';
+import { infoPath, pkiPath } from '../installer/etcd/snapshot-file.ts';
 import type { SavedSnapshot } from '../installer/etcd/snapshot-save.ts';
 import { localHost } from '../installer/host/host.ts';
 import { type AskFlags, askOptions, here, json, wordsFor, write } from './etcd.ts';
@@ -55,6 +56,8 @@ function keepOf({ keep }: SaveFlags): { keep?: number } {
 
 async function save(flags: SaveFlags, command: Command): Promise<void> {
   const kept = keepOf(flags);
+  if (flags.name && flags.keep)
+    throw new KinitError('Usage', '--name is not for use with --keep: a series has names of its own');
   if (flags.pkiKeyFile && !flags.withPki) throw new KinitError('Usage', '--pki-key-file is for --with-pki');
   if (flags.out !== undefined && !flags.inventory) {
     throw new KinitError('Usage', '--out is for --inventory', { advice: 'on the host itself give --directory' });

@@ -19,6 +19,12 @@ export function addNodeOptions(command: Command): Command {
     .option('--selinux <permissive|keep>', 'make SELinux permissive (default) or leave it alone')
     .option('--firewall <open|keep>', 'open ports in firewalld or ufw (default) or leave the firewall alone')
     .option('--cgroup-driver <auto|systemd|cgroupfs>', 'cgroup driver of kubelet and containerd')
+    .option(
+      '--etcd-snapshot-schedule <cron|off>',
+      'on control planes: take snapshots of etcd, for example "30 3 * * *" or @daily (absent: as it is)',
+    )
+    .option('--etcd-snapshot-keep <number>', 'how many scheduled snapshots are kept (default 7)')
+    .option('--etcd-snapshot-directory <path>', 'folder of scheduled snapshots (default /var/backups/kinit/etcd)')
     .option('--snapshotter <auto|overlayfs|native>', 'how containerd stores images');
 }
 

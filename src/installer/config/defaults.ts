@@ -1,7 +1,7 @@
 /** Defaults of the configuration: kubeadm v1.36's, except where a comment says so. */
 import { defaultImageRepository } from '../bundle/image-names.ts';
-import { defaultCertificatesDir, etcdDataDir } from './paths.ts';
-import type { HostConfiguration, Taint, Timeouts } from './types.ts';
+import { defaultCertificatesDir, defaultSnapshotFolder, etcdDataDir } from './paths.ts';
+import type { HostConfiguration, SnapshotSettings, Taint, Timeouts } from './types.ts';
 
 export const defaultBindPort = 6443;
 export const defaultCriSocket = 'unix:///var/run/containerd/containerd.sock';
@@ -38,6 +38,12 @@ export const controlPlaneTaint: Taint = { key: 'node-role.kubernetes.io/control-
 export const defaultTokenTtl = '24h0m0s';
 export const tokenUsages = ['signing', 'authentication'];
 export const tokenGroups = ['system:bootstrappers:kubeadm:default-node-token'];
+
+export const defaultSnapshots: SnapshotSettings = {
+  schedule: '@daily',
+  keep: 7,
+  directory: defaultSnapshotFolder,
+};
 
 export const defaultHost: HostConfiguration = {
   swap: 'off',

@@ -7,6 +7,9 @@ export interface HostFlags {
   cgroupDriver?: string;
   snapshotter?: string;
   networkBackend?: string;
+  etcdSnapshotSchedule?: string;
+  etcdSnapshotKeep?: string;
+  etcdSnapshotDirectory?: string;
 }
 
 export interface InitFlags extends HostFlags {

@@ -8,6 +8,8 @@ export const temporaryDir = `${kubernetesDir}/tmp`;
 export const defaultCertificatesDir = `${kubernetesDir}/pki`;
 export const kubeletDir = '/var/lib/kubelet';
 export const etcdDataDir = '/var/lib/etcd';
+/** Not below /var/lib/kinit: reset removes that, and a backup must outlive the cluster. */
+export const defaultSnapshotFolder = '/var/backups/kinit/etcd';
 
 export const kubeconfigPaths = {
   admin: `${kubernetesDir}/admin.conf`,

@@ -1,6 +1,7 @@
 /** Flags over file over defaults: the one configuration that the phases work from. */
 import { kubernetesVersion } from '../../machinery/version.ts';
 import { KinitError } from '../errors.ts';
+import { scheduleMistake } from '../etcd/calendar.ts';
 import { generateToken } from '../tokens/format.ts';
 import { splitHostPort } from './cidr.ts';
 import {
@@ -10,6 +11,7 @@ import {
   defaultCriSocket,
   defaultHost,
   defaultNetworking,
+  defaultSnapshots,
   defaultTimeouts,
   defaultTokenTtl,
   tokenGroups,
@@ -28,6 +30,7 @@ import type {
   JoinControlPlane,
   NodeRegistration,
   OpenDocument,
+  SnapshotSettings,
 } from './types.ts';
 import { type Complain, validateInit, validateJoin } from './validate.ts';
 
@@ -299,6 +302,36 @@ function resolveHost(flags: HostFlags, documents: Documents): HostConfiguration 
         given?.network?.backend ?? defaultHost.network.backend,
       ),
       ...(given?.network?.mtu ? { mtu: given.network.mtu } : {}),
+    },
+    ...resolveSnapshots(flags, given?.etcd?.snapshots),
+  };
+}
+
+/** Nothing is said of snapshots when nobody has said anything. */
+function resolveSnapshots(
+  { etcdSnapshotSchedule, etcdSnapshotKeep, etcdSnapshotDirectory }: HostFlags,
+  given: Partial<SnapshotSettings> | undefined,
+): Pick<HostConfiguration, 'etcd'> {
+  if (!given && [etcdSnapshotSchedule, etcdSnapshotKeep, etcdSnapshotDirectory].every((flag) => flag === undefined)) {
+    return {};
+  }
+  const mistake = etcdSnapshotSchedule === undefined ? '' : scheduleMistake(etcdSnapshotSchedule);
+  if (mistake) throw new KinitError('Usage', `--etcd-snapshot-schedule: ${mistake}`);
+  if (etcdSnapshotKeep !== undefined && !/^[1-9]\d{0,3}$/.test(etcdSnapshotKeep)) {
+    throw new KinitError('Usage', `--etcd-snapshot-keep is "${etcdSnapshotKeep}"; it takes a number from 1`);
+  }
+  if (etcdSnapshotDirectory !== undefined && !/^\/[A-Za-z0-9._/-]+$/.test(etcdSnapshotDirectory)) {
+    throw new KinitError('Usage', `--etcd-snapshot-directory is "${etcdSnapshotDirectory}"; it takes an absolute path`);
+  }
+  return {
+    etcd: {
+      snapshots: {
+        ...defaultSnapshots,
+        ...given,
+        ...(etcdSnapshotSchedule === undefined ? {} : { schedule: etcdSnapshotSchedule }),
+        ...(etcdSnapshotKeep === undefined ? {} : { keep: Number(etcdSnapshotKeep) }),
+        ...(etcdSnapshotDirectory === undefined ? {} : { directory: etcdSnapshotDirectory }),
+      },
     },
   };
 }

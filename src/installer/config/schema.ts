@@ -1,5 +1,6 @@
 /** The documents that `--config` takes, as zod schemas: kubeadm.k8s.io/v1beta4 and kinit's own HostConfiguration. */
 import { z } from 'zod';
+import { isSchedule, scheduleMistake } from '../etcd/calendar.ts';
 import { kubeletDocument, proxyDocument } from './component-schema.ts';
 
 const argument = z.strictObject({ name: z.string(), value: z.string() });
@@ -156,6 +157,23 @@ export const hostDocument = z.strictObject({
   snapshotter: z.enum(['auto', 'overlayfs', 'native']).optional(),
   network: z
     .strictObject({ backend: z.enum(['vxlan', 'host-gw']).optional(), mtu: z.int().min(576).max(65535).optional() })
+    .optional(),
+  etcd: z
+    .strictObject({
+      snapshots: z
+        .strictObject({
+          schedule: z
+            .string()
+            .refine(isSchedule, { error: (issue) => scheduleMistake(String(issue.input)) })
+            .optional(),
+          keep: z.int().min(1).max(10_000).optional(),
+          directory: z
+            .string()
+            .regex(/^\/[A-Za-z0-9._/-]+$/, 'is no absolute path without blanks')
+            .optional(),
+        })
+        .optional(),
+    })
     .optional(),
 });
 

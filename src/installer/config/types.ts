@@ -106,6 +106,17 @@ export interface HostConfiguration {
   cgroupDriver: 'auto' | 'systemd' | 'cgroupfs';
   snapshotter: 'auto' | 'overlayfs' | 'native';
   network: { backend: 'vxlan' | 'host-gw'; mtu?: number };
+  /** Absent: what is scheduled on the host stays as it is. */
+  etcd?: { snapshots: SnapshotSettings };
+}
+
+/** Snapshots of etcd that a control plane takes by itself. */
+export interface SnapshotSettings {
+  /** As a CronJob's, or `off`. */
+  schedule: string;
+  /** How many are kept. */
+  keep: number;
+  directory: string;
 }
 
 export type OpenDocument = Record<string, unknown>;

@@ -6,9 +6,6 @@ import { bundlePaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { exists, type Host, readText } from '../host/host.ts';
 
-/** Not below /var/lib/kinit: reset removes that, and a backup must outlive the cluster. */
-export const defaultSnapshotFolder = '/var/backups/kinit/etcd';
-
 export const infoPath = (path: string) => `${path}.json`;
 export const pkiPath = (path: string) => `${path}.pki`;
 

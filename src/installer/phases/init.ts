@@ -5,6 +5,7 @@ import { clusterPhases, currentJoinCommand, waitNode } from './cluster.ts';
 import type { InitContext } from './context.ts';
 import { controlPlanePhases } from './control-plane.ts';
 import type { Phase } from './engine.ts';
+import { etcdSnapshots } from './etcd-snapshots.ts';
 import { hostPhases } from './host.ts';
 import { kubeconfigPhases } from './kubeconfig.ts';
 import { kubeletFinalize, kubeletStart } from './kubelet.ts';
@@ -45,6 +46,7 @@ export const initPhases: readonly Phase<InitContext>[] = [
   ...kubeconfigPhases,
   kubeletStart,
   ...controlPlanePhases,
+  etcdSnapshots,
   ...clusterPhases,
   uploadCerts,
   waitNode,

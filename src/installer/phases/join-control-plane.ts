@@ -17,6 +17,7 @@ import { clusterPhases } from './cluster.ts';
 import type { InitContext, JoinContext } from './context.ts';
 import { controlPlanePhases } from './control-plane.ts';
 import type { Phase } from './engine.ts';
+import { etcdSnapshots } from './etcd-snapshots.ts';
 import { hostPhases } from './host.ts';
 import { bootstrapClient, downloadKubeletConfig, preflightPhase, waitNode } from './join.ts';
 import { adminClient, downloadsCertificates } from './join-configuration.ts';
@@ -183,6 +184,7 @@ export const joinControlPlanePhases: readonly Phase<JoinContext>[] = [
   ofInit(controlPlanePhases, 'control-plane/controller-manager', 'control-plane-prepare/controller-manager'),
   ofInit(controlPlanePhases, 'control-plane/scheduler', 'control-plane-prepare/scheduler'),
   ofInit(controlPlanePhases, 'wait-control-plane', 'wait-control-plane'),
+  etcdSnapshots,
   ofInit(clusterPhases, 'mark-control-plane', 'control-plane-join/mark-control-plane'),
   waitNode,
   {
