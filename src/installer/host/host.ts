@@ -69,6 +69,9 @@ export interface Host {
   timeSyncs(folder: string, options: SyncTiming): Promise<number[]>;
 }
 
+/** Its name is there for a moment while it is written to. */
+export const syncProbe = '.kinit-sync';
+
 export interface SyncTiming {
   blockBytes: number;
   blocks: number;
@@ -231,7 +234,7 @@ export function localHost(root = ''): Host {
       };
     },
     async timeSyncs(folder, { blockBytes, blocks, budgetMs }) {
-      const path = join(at(folder), '.kinit-sync');
+      const path = join(at(folder), syncProbe);
       // Left over from a run that was broken off.
       await rm(path, { force: true });
       const handle = await open(path, 'wx', 0o600);
