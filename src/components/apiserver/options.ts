@@ -40,6 +40,16 @@ export const flags = {
   'disable-admission-plugins': { kind: 'list', help: 'Admission plugins that are on by default and shall be off.' },
   'enable-admission-plugins': { kind: 'list', help: 'Admission plugins to turn on besides the default ones.' },
   'enable-bootstrap-token-auth': { kind: 'boolean', default: 'false', help: 'Accept bootstrap tokens.' },
+  'encryption-provider-config': {
+    kind: 'string',
+    default: '',
+    help: 'EncryptionConfiguration: how resources are encrypted in etcd.',
+  },
+  'encryption-provider-config-automatic-reload': {
+    kind: 'boolean',
+    default: 'false',
+    help: 'Take up changes of that file without a restart.',
+  },
   'etcd-cafile': { kind: 'string', help: "Certificate authority of etcd's serving certificates." },
   'etcd-certfile': { kind: 'string', help: 'Client certificate for etcd.' },
   'etcd-compaction-interval': { kind: 'duration', default: '5m', help: 'How often etcd is compacted; 0 for never.' },

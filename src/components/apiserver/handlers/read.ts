@@ -5,9 +5,9 @@ import { badRequest, expired, notFound, StatusError } from '../errors.ts';
 import type { ObjectKey, RestDeps } from '../rest/deps.ts';
 import { writeBody } from '../server/respond.ts';
 import { decodeContinue, encodeContinue } from '../storage/continue-token.ts';
-import { EtcdCompactedError, EtcdFutureRevisionError, prefixEnd } from '../storage/etcd-client.ts';
+import { EtcdCompactedError, EtcdFutureRevisionError, type KeyValue, prefixEnd } from '../storage/etcd-client.ts';
 import type { ResourceCache } from '../storage/resource-cache.ts';
-import { StoredObject } from '../storage/stored-object.ts';
+import type { StoredObject } from '../storage/stored-object.ts';
 import type { RequestContext, ResourceDescriptor } from '../types.ts';
 import { integerParameter, type ObjectFilter, objectFilter, revisionParameter } from './query.ts';
 import { encodeList, encodeOne, encodeStored, negotiated } from './respond-object.ts';
@@ -17,7 +17,7 @@ const pageOfEtcd = 500;
 
 export interface ReadDeps extends RestDeps {
   /** Text of a value in etcd. */
-  textOf(value: Buffer): string;
+  stored(kv: KeyValue): StoredObject;
 }
 
 export async function getObject(
@@ -143,7 +143,7 @@ async function readFromEtcd(
       const range = await deps.store.etcd.range(from, { end, limit: size, revision: at });
       at ||= range.revision;
       for (const [i, kv] of range.items.entries()) {
-        const stored = new StoredObject(kv.key, kv.modRevision, deps.textOf(kv.value));
+        const stored = deps.stored(kv);
         if (filter.matches(stored)) items.push(stored);
         if (!limit || items.length < limit) continue;
         const left = range.count - i - 1;

@@ -23,7 +23,9 @@ import type { RestDeps } from '../rest/deps.ts';
 import { createLoopback } from '../rest/loopback.ts';
 import { Caches } from '../storage/caches.ts';
 import { compactRegularly } from '../storage/compactor.ts';
-import { EtcdClient } from '../storage/etcd-client.ts';
+import { Encryption } from '../storage/encryption/encryption.ts';
+import { openStored } from '../storage/encryption/open-stored.ts';
+import { EtcdClient, type KeyValue } from '../storage/etcd-client.ts';
 import { Store } from '../storage/store.ts';
 import { cacheReader, WatchCache } from '../storage/watch-cache.ts';
 import { parseRange } from '../strategies/address-range.ts';
@@ -42,8 +44,6 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-const textOf = (value: Buffer): string => value.toString();
-
 /** Starts serving; `/readyz` turns well when etcd has been read and the default objects are there. */
 export async function startApiServer(options: Options, log: Logger, signal: AbortSignal): Promise<RunningServer> {
   checkOptions(options);
@@ -60,9 +60,28 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
 
   const registry = createRegistry();
   const watchers = new Watchers();
-  const watchCache = new WatchCache({ etcd, log, textOf, onReload: () => watchers.endAll() });
+  const stored = (kv: KeyValue) => openStored(encryption, kv);
+  const watchCache = new WatchCache({ etcd, log, stored, onReload: () => watchers.endAll() });
   const caches = new Caches(watchCache, registry);
-  const store = new Store({ etcd, textOf, eventTtlSeconds: options['event-ttl'] / 1000 });
+  const encryption = new Encryption({
+    file: options['encryption-provider-config'],
+    reload: options['encryption-provider-config-automatic-reload'],
+    resourceOf: (key) => caches.resourceOf(key),
+    metrics,
+    log,
+    onReload: () => {
+      watchCache
+        .readAgain()
+        .catch((error: Error) => log.error({ problem: error.message }, 'what could not be read was not read again'));
+    },
+  });
+  etcd.sealWith((key, value) => encryption.seal(key, value));
+  const store = new Store({
+    etcd,
+    stored,
+    isStale: ({ key, sealedBy }) => encryption.isStale(key, sealedBy),
+    eventTtlSeconds: options['event-ttl'] / 1000,
+  });
   const { promise: cachesReady, resolve: cachesAreReady } = Promise.withResolvers<void>();
   const reader = cacheReader((resource) => caches.find(resource), cachesReady);
   metrics.gauge('apiserver_longrunning_requests', 'Watches that are open.', (set) => set(watchers.size));
@@ -104,7 +123,7 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
   const ranges = options['service-cluster-ip-range'].map(parseRange);
   const builtIn = createStrategies({ clusterIp: ranges, nodePorts: parsePorts(options['service-node-port-range']) });
   const strategies = withCustomStrategies(builtIn, registry);
-  const read: ReadDeps = { registry, caches, watchCache, store, reader, admission, strategies, textOf };
+  const read: ReadDeps = { registry, caches, watchCache, store, reader, admission, strategies, stored };
   rest = read;
 
   const address = options['advertise-address'] || ownAddress();
@@ -198,6 +217,7 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
       server.close();
       server.closeAllConnections();
       watchCache.close();
+      encryption.close();
       etcd.close();
     },
   };

@@ -6,6 +6,7 @@ import type { WatchCache } from './watch-cache.ts';
 export class Caches {
   readonly #watchCache: WatchCache;
   readonly #prefixOf = new Map<string, string>();
+  readonly #resourceOf = new Map<string, GroupResource>();
 
   /** Registers all resources of the registry that are kept in etcd, also those added later. */
   constructor(watchCache: WatchCache, registry: ApiRegistry) {
@@ -13,7 +14,9 @@ export class Caches {
     const registerAll = () => {
       for (const descriptor of registry.all()) {
         if (descriptor.virtual || this.#prefixOf.has(`${descriptor.group}/${descriptor.resource}`)) continue;
-        this.#prefixOf.set(`${descriptor.group}/${descriptor.resource}`, descriptor.storage.prefix);
+        const { group, resource, storage } = descriptor;
+        this.#prefixOf.set(`${group}/${resource}`, storage.prefix);
+        this.#resourceOf.set(storage.prefix, { group: storage.group, resource });
         watchCache.register(descriptor.storage.prefix, descriptor.namespaced);
       }
     };
@@ -35,6 +38,15 @@ export class Caches {
   forget({ group, resource, storage }: ResourceDescriptor): void {
     this.#prefixOf.delete(`${group}/${resource}`);
     this.#watchCache.unregister(storage.prefix);
+  }
+
+  /** What a key in etcd belongs to; undefined for bookkeeping that is no resource. */
+  resourceOf(key: string): GroupResource | undefined {
+    const first = key.indexOf('/', '/registry/'.length);
+    const second = key.indexOf('/', first + 1);
+    return (
+      (second > 0 ? this.#resourceOf.get(key.slice(0, second)) : undefined) ?? this.#resourceOf.get(key.slice(0, first))
+    );
   }
 
   /** Throws for a resource that nobody serves. */

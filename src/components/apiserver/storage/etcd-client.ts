@@ -93,6 +93,7 @@ export class EtcdClient {
   readonly #watch: WatchClient;
   readonly #timeoutMs: number;
   readonly #patienceMs: number;
+  #seal: (key: string, value: string) => string | Buffer = (_, value) => value;
   #onCall: ((operation: string, seconds: number) => void) | undefined;
 
   constructor(options: EtcdOptions) {
@@ -130,6 +131,11 @@ export class EtcdClient {
     this.#kv = new KVClient(this.#pool as never);
     this.#lease = new LeaseClient(this.#pool as never);
     this.#watch = new WatchClient(this.#pool as never);
+  }
+
+  /** What becomes of values before they are written. */
+  sealWith(seal: (key: string, value: string) => string | Buffer): void {
+    this.#seal = seal;
   }
 
   /** Hears of every finished call, for metrics. */
@@ -190,6 +196,7 @@ export class EtcdClient {
 
   /** Runs `then` when all conditions hold, else `otherwise`. */
   async txn(conditions: Condition[], then: Operation[], otherwise: Operation[] = []): Promise<TxnResult> {
+    const request = (operation: Operation) => requestOp(operation, this.#seal);
     const response = await this.#call('txn', false, undefined, (deadline) =>
       this.#kv.txn(
         {
@@ -201,8 +208,8 @@ export class EtcdClient {
               mod_revision: modRevision,
             }),
           ),
-          success: then.map(requestOp),
-          failure: otherwise.map(requestOp),
+          success: then.map(request),
+          failure: otherwise.map(request),
         },
         { deadline },
       ),
@@ -330,14 +337,14 @@ function keyValue(kv: {
   };
 }
 
-function requestOp(operation: Operation): IRequestOp {
+function requestOp(operation: Operation, seal: (key: string, value: string) => string | Buffer): IRequestOp {
   const key = Buffer.from(operation.key);
   switch (operation.op) {
     case 'put':
       return {
         request_put: {
           key,
-          value: Buffer.from(operation.value),
+          value: Buffer.from(seal(operation.key, operation.value) as string),
           ...(operation.lease ? { lease: operation.lease } : {}),
         },
       };

@@ -38,6 +38,8 @@ export class ResourceCache {
   readonly #objects = new Map<string, StoredObject>();
   readonly #byNamespace = new Map<string, Map<string, StoredObject>>();
   readonly #listeners = new Set<CacheListener>();
+  /** Keys whose value in etcd cannot be opened, and why. */
+  readonly #unreadable = new Map<string, Error>();
   #events: { event: CacheEvent; at: number }[] = [];
   /** Every change after this revision is in the window. */
   #oldest = 0;
@@ -64,16 +66,25 @@ export class ResourceCache {
     return this.namespaced ? `${this.prefix}${namespace}/${name}` : `${this.prefix}${name}`;
   }
 
+  /** @throws the reason when it cannot be read */
   get(namespace: string, name: string): StoredObject | undefined {
-    return this.#objects.get(this.key(namespace, name));
+    const key = this.key(namespace, name);
+    const problem = this.#unreadable.get(key);
+    if (problem) throw problem;
+    return this.#objects.get(key);
   }
 
   getByKey(key: string): StoredObject | undefined {
     return this.#objects.get(key);
   }
 
-  /** In etcd's order of keys. The array is a snapshot: it never changes. */
+  /**
+   * In etcd's order of keys. The array is a snapshot: it never changes.
+   * @throws the reason when one of them cannot be read: a list is never silently incomplete
+   */
   list(namespace?: string): readonly StoredObject[] {
+    const below = namespace && this.namespaced ? `${this.prefix}${namespace}/` : this.prefix;
+    for (const [key, problem] of this.#unreadable) if (key.startsWith(below)) throw problem;
     if (namespace && this.namespaced) return [...(this.#byNamespace.get(namespace)?.values() ?? [])].sort(byKey);
     this.#sorted ??= [...this.#objects.values()].sort(byKey);
     return this.#sorted;
@@ -106,6 +117,7 @@ export class ResourceCache {
   /** Takes in what was read at `revision`; listeners hear how it differs from what was known. */
   load(objects: StoredObject[], revision: number): void {
     const first = !this.loaded;
+    for (const { key } of objects) this.#unreadable.delete(key);
     const changes: CacheEvent[] = [];
     const seen = new Set<string>();
     for (const object of objects) {
@@ -122,7 +134,7 @@ export class ResourceCache {
     }
     if (!first) {
       for (const [key, previous] of this.#objects) {
-        if (seen.has(key)) continue;
+        if (seen.has(key) || this.#unreadable.has(key)) continue;
         this.#remove(key);
         changes.push({ type: 'DELETED', revision, object: previous.atRevision(revision), previous });
       }
@@ -135,9 +147,29 @@ export class ResourceCache {
     for (const event of changes) this.#tell(event);
   }
 
+  /** A key is there, but what it holds cannot be opened. */
+  unreadable(key: string, problem: Error): void {
+    this.#unreadable.set(key, problem);
+  }
+
+  unreadableKeys(): string[] {
+    return [...this.#unreadable.keys()];
+  }
+
+  /** An object that could not be read before: for watches it is as if it had come now. */
+  recover(object: StoredObject): void {
+    this.#unreadable.delete(object.key);
+    const previous = this.#objects.get(object.key);
+    if (previous && previous.revision >= object.revision) return;
+    this.#put(object);
+    const type = previous ? 'MODIFIED' : 'ADDED';
+    this.#tell({ type, revision: object.revision, object, ...(previous ? { previous } : {}) });
+  }
+
   /** A put seen by the watch; `object` undefined is a delete. */
   apply(key: string, revision: number, object: StoredObject | undefined): void {
     if (revision <= this.#loadedAt) return;
+    this.#unreadable.delete(key);
     const previous = this.#objects.get(key);
     let event: CacheEvent;
     if (object) {

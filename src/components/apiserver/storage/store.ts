@@ -29,18 +29,22 @@ export type Change =
 
 export interface StoreOptions {
   etcd: EtcdClient;
-  textOf(value: Buffer): string;
+  stored(kv: KeyValue): StoredObject;
+  /** Whether the object would be written in another way now. */
+  isStale(object: StoredObject): boolean;
   eventTtlSeconds: number;
 }
 
 export class Store {
   readonly #etcd: EtcdClient;
-  readonly #textOf: (value: Buffer) => string;
+  readonly #read: (kv: KeyValue) => StoredObject;
+  readonly #isStale: (object: StoredObject) => boolean;
   readonly #leases: EventLeases;
 
-  constructor({ etcd, textOf, eventTtlSeconds }: StoreOptions) {
+  constructor({ etcd, stored, isStale, eventTtlSeconds }: StoreOptions) {
     this.#etcd = etcd;
-    this.#textOf = textOf;
+    this.#read = stored;
+    this.#isStale = isStale;
     this.#leases = new EventLeases(etcd, eventTtlSeconds);
   }
 
@@ -112,7 +116,7 @@ export class Store {
       if ('delete' in decided) operation = { op: 'delete', key };
       else {
         text = serialize(decided.write);
-        if (sameText(text, base)) {
+        if (sameText(text, base) && !this.#isStale(base)) {
           if (!certain && (await reread())) continue;
           return { object: base, changed: false };
         }
@@ -139,9 +143,7 @@ export class Store {
   }
 
   #stored(kv: KeyValue, cached: StoredObject | undefined): StoredObject {
-    return cached?.revision === kv.modRevision
-      ? cached
-      : new StoredObject(kv.key, kv.modRevision, this.#textOf(kv.value));
+    return cached?.revision === kv.modRevision ? cached : this.#read(kv);
   }
 }
 

@@ -36,14 +36,16 @@ export class StoredObject {
   readonly revision: number;
   /** JSON in the storage version, with its resourceVersion. */
   readonly json: string;
+  /** What sealed it in etcd; empty: nothing did. */
+  readonly sealedBy: string;
   #object: UnknownObject | undefined;
   #encodings: Map<string, unknown> | undefined;
 
-  constructor(key: string, revision: number, text: string, object?: UnknownObject) {
+  constructor(key: string, revision: number, text: string, sealedBy = '') {
     this.key = key;
     this.revision = revision;
     this.json = withRevision(text, revision);
-    this.#object = object;
+    this.sealedBy = sealedBy;
   }
 
   /** Parsed once and shared: never modify it. */

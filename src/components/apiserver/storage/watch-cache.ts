@@ -10,7 +10,7 @@ import type { Logger } from '../../../machinery/logging/logger.ts';
 import type { CacheReader, GroupResource } from '../types.ts';
 import { type EtcdClient, type EtcdEvent, EtcdUnavailableError, type KeyValue, prefixEnd } from './etcd-client.ts';
 import { ResourceCache } from './resource-cache.ts';
-import { StoredObject } from './stored-object.ts';
+import type { StoredObject } from './stored-object.ts';
 
 const root = '/registry/';
 const pageSize = 1000;
@@ -19,8 +19,8 @@ const rewatchDelayMs = { first: 20, most: 1_000 };
 export interface WatchCacheOptions {
   etcd: EtcdClient;
   log: Logger;
-  /** Text of a value; for those that upstream has written as protobuf. */
-  textOf(value: Buffer): string;
+  /** @throws StatusError when the value cannot be opened */
+  stored(kv: KeyValue): StoredObject;
   /** After the cache had to be read anew since etcd has compacted what it missed: running watches must end. */
   onReload?(): void;
 }
@@ -120,7 +120,7 @@ export class WatchCache {
     for (const cache of this.#byPrefix.values()) items.set(cache, []);
     const revision = await this.#readAll(root, (kv) => {
       const cache = this.#cacheOf(kv.key);
-      if (cache) items.get(cache)?.push(this.#stored(kv));
+      if (cache) this.#keep(cache, kv, items.get(cache) ?? []);
     });
     for (const [cache, objects] of items) cache.load(objects, revision);
     this.#advance(revision);
@@ -140,7 +140,7 @@ export class WatchCache {
 
   async #loadOne(cache: ResourceCache): Promise<void> {
     const objects: StoredObject[] = [];
-    const revision = await this.#readAll(cache.prefix, (kv) => objects.push(this.#stored(kv)));
+    const revision = await this.#readAll(cache.prefix, (kv) => this.#keep(cache, kv, objects));
     cache.load(objects, revision);
   }
 
@@ -220,11 +220,14 @@ export class WatchCache {
     for (const { type, kv } of events) {
       const cache = this.#cacheOf(kv.key);
       if (!cache) continue;
+      let object: StoredObject | undefined;
       try {
-        cache.apply(kv.key, kv.modRevision, type === 'put' ? this.#stored(kv) : undefined);
+        if (type === 'put') object = this.#options.stored(kv);
       } catch (error) {
-        this.#options.log.error({ key: kv.key, problem: (error as Error).message }, 'an object in etcd cannot be read');
+        this.#unreadable(cache, kv.key, error as Error);
+        continue;
       }
+      cache.apply(kv.key, kv.modRevision, object);
     }
     this.#advance(revision);
   }
@@ -240,8 +243,29 @@ export class WatchCache {
     }
   }
 
-  #stored(kv: KeyValue): StoredObject {
-    return new StoredObject(kv.key, kv.modRevision, this.#options.textOf(kv.value));
+  #keep(cache: ResourceCache, kv: KeyValue, objects: StoredObject[]): void {
+    try {
+      objects.push(this.#options.stored(kv));
+    } catch (error) {
+      this.#unreadable(cache, kv.key, error as Error);
+    }
+  }
+
+  #unreadable(cache: ResourceCache, key: string, error: Error): void {
+    this.#options.log.error({ key, problem: error.message }, 'an object in etcd cannot be read');
+    cache.unreadable(key, error);
+  }
+
+  /** Reads once more what could not be read: it may be readable now. */
+  async readAgain(): Promise<void> {
+    for (const cache of this.#byPrefix.values()) {
+      for (const key of cache.unreadableKeys()) {
+        const { kv } = await this.#options.etcd.get(key);
+        const found: StoredObject[] = [];
+        if (kv) this.#keep(cache, kv, found);
+        for (const object of found) cache.recover(object);
+      }
+    }
   }
 
   /** `/registry/pods/…` or, with one more segment, `/registry/services/specs/…` and `/registry/<group>/<resource>/…`. */
