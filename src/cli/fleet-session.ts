@@ -7,6 +7,8 @@ import { runFileName } from '../installer/bundle/run-file.ts';
 import { KinitError } from '../installer/errors.ts';
 import type { FleetCommandOptions, FleetResult } from '../installer/fleet/commands.ts';
 import type { FleetEvent } from '../installer/fleet/events.ts';
+import type { HostKeyChecking } from '../installer/inventory/types.ts';
+import { askPassphrase } from './passphrase.ts';
 import { fleetLine } from './render/fleet-plain.ts';
 import { fleetTimings } from './render/fleet-timings.ts';
 import { interruptSignal } from './session.ts';
@@ -17,6 +19,7 @@ export interface FleetFlags {
   limit?: string[];
   bundle?: string;
   acceptHostKeys?: boolean;
+  hostKeyChecking?: HostKeyChecking;
   config?: string;
   dryRun?: boolean;
 }
@@ -27,6 +30,7 @@ const ownFlags = new Set([
   'limit',
   'bundle',
   'acceptHostKeys',
+  'hostKeyChecking',
   'config',
   'output',
   'dryRun',
@@ -85,6 +89,14 @@ export function findBundle(named: string | undefined): string {
   });
 }
 
+/** What the command line says of unknown host keys. */
+export function hostKeyChecking(flags: Pick<FleetFlags, 'acceptHostKeys' | 'hostKeyChecking'>): {
+  hostKeyChecking?: HostKeyChecking;
+} {
+  const how = flags.hostKeyChecking ?? (flags.acceptHostKeys ? 'accept-new' : undefined);
+  return how ? { hostKeyChecking: how } : {};
+}
+
 export async function drawFleet(
   flags: FleetFlags,
   hostFlags: string[],
@@ -101,7 +113,8 @@ export async function drawFleet(
       inventoryPath: flags.inventory as string,
       ...(flags.limit ? { limit: flags.limit } : {}),
       bundlePath: findBundle(flags.bundle),
-      acceptHostKeys: flags.acceptHostKeys ?? false,
+      ...hostKeyChecking(flags),
+      askPassphrase,
       ...(flags.config ? { configPath: flags.config } : {}),
       arguments: hostFlags,
       dryRun: flags.dryRun ?? false,

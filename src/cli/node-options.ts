@@ -1,5 +1,5 @@
 /** Flags that `kinit init` and `kinit join` have in common. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { list, outputOption } from './session.ts';
 
 export function addNodeOptions(command: Command): Command {
@@ -40,5 +40,12 @@ export function addInventoryOptions(command: Command): Command {
 export function addFleetOptions(command: Command): Command {
   return command
     .option('--bundle <file>', 'with --inventory: the bundle that the hosts get')
-    .option('--accept-host-keys', 'with --inventory: accept the host keys of hosts that are not known yet');
+    .option('--accept-host-keys', 'with --inventory: accept the host keys of hosts that are not known yet')
+    .addOption(hostKeyCheckingOption());
 }
+
+export const hostKeyCheckingOption = (): Option =>
+  new Option(
+    '--host-key-checking <how>',
+    'host keys of the inventory: strict (they are known), accept-new, or off (not checked)',
+  ).choices(['strict', 'accept-new', 'off']);

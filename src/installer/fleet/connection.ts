@@ -1,5 +1,5 @@
 /** A way to run commands on a machine: over SSH, or on this one. */
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { KinitError } from '../errors.ts';
 import type { Sudo } from '../inventory/types.ts';
 
@@ -23,6 +23,8 @@ export interface ExecResult {
 export interface Transport {
   /** Does not throw for a non-zero exit; throws KinitError Connection when the connection is lost. */
   exec(command: string, options?: ExecOptions): Promise<ExecResult>;
+  /** Connects to a port as the host sees it. @throws KinitError Connection when nothing answers there */
+  forward(address: string, port: number): Promise<Duplex>;
   close(): void;
 }
 
@@ -86,6 +88,7 @@ export function connectionOver(transport: Transport, login: Login, env: NodeJS.P
     host,
     local,
     exec: transport.exec,
+    forward: transport.forward,
     close: transport.close,
     root,
     async must(what, command, options) {

@@ -1,5 +1,8 @@
 /** This machine as a host of an inventory (`connection: local`). */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { execa } from 'execa';
+import { joinHostPort } from '../config/cidr.ts';
 import { KinitError } from '../errors.ts';
 import type { Transport } from './connection.ts';
 
@@ -25,6 +28,16 @@ export function localTransport(host: string): Transport {
         throw new KinitError('Timeout', `a command did not end within ${timeoutMs / 1000} s`, { host, seen: command });
       }
       return { code: exitCode ?? 255, stdout: onStdout ? '' : String(stdout ?? ''), stderr: String(stderr ?? '') };
+    },
+    async forward(address, port) {
+      const socket = connect(port, address);
+      try {
+        await once(socket, 'connect');
+        return socket;
+      } catch (cause) {
+        const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+        throw new KinitError('Connection', `cannot reach ${joinHostPort(address, port)}: ${code}`, { host, cause });
+      }
     },
     close: () => undefined,
   };

@@ -5,18 +5,26 @@ import { defaultBindPort } from '../config/defaults.ts';
 import { readConfigFile } from '../config/read-config.ts';
 import { KinitError } from '../errors.ts';
 import { limitHosts, readInventory } from '../inventory/read-inventory.ts';
-import type { Inventory, InventoryHost, SshTarget } from '../inventory/types.ts';
+import type { HostKeyChecking, Inventory, InventoryHost, SshTarget } from '../inventory/types.ts';
+import { configurationWarnings } from '../inventory/warnings.ts';
 import { type GivenDocuments, type JoinSecret, ownAddress } from './documents.ts';
 import type { FleetSink } from './events.ts';
 import type { Member } from './fleet.ts';
+import { type AskPassphrase, askPassphrases } from './ssh/passphrases.ts';
 import { userSshConfig } from './ssh/user-config.ts';
 
-export interface FleetCommandOptions {
+export interface InventoryOptions {
   inventoryPath: string;
   limit?: string[];
+  /** Instead of what the inventory says. */
+  hostKeyChecking?: HostKeyChecking | undefined;
+  askPassphrase?: AskPassphrase | undefined;
+  warn?(hosts: string, message: string): void;
+  env?: NodeJS.ProcessEnv;
+}
+
+export interface FleetCommandOptions extends InventoryOptions {
   bundlePath: string;
-  /** Unknown host keys are taken and remembered. */
-  acceptHostKeys?: boolean;
   /** A `--config` file of the workstation. */
   configPath?: string;
   /** Flags that go to kinit on the hosts as they are; none of them secret. */
@@ -24,7 +32,24 @@ export interface FleetCommandOptions {
   dryRun?: boolean;
   signal: AbortSignal;
   events: FleetSink;
-  env?: NodeJS.ProcessEnv;
+}
+
+/** The inventory with what the command line says of it, and the keys of its hosts unlocked. */
+export async function openInventory(options: InventoryOptions): Promise<Inventory> {
+  const { env = process.env, hostKeyChecking } = options;
+  const inventory = await readInventory(options.inventoryPath, env, await userSshConfig());
+  const hosts = inventory.hosts.filter(({ connection }) => connection === 'ssh');
+  for (const host of hostKeyChecking ? hosts : []) {
+    for (let target: SshTarget | undefined = host; target; target = target.bastion) {
+      target.hostKeyChecking = hostKeyChecking as HostKeyChecking;
+    }
+  }
+  for (const [message, names] of configurationWarnings(hosts)) options.warn?.(names.join(', '), message);
+  if (options.askPassphrase) {
+    const asked = limitHosts(inventory, options.limit).filter((host) => hosts.includes(host));
+    await askPassphrases(asked, env, options.askPassphrase);
+  }
+  return inventory;
 }
 
 export interface Plan {
@@ -34,12 +59,9 @@ export interface Plan {
 }
 
 export async function planOf(options: FleetCommandOptions): Promise<Plan> {
-  const inventory = await readInventory(options.inventoryPath, options.env, await userSshConfig());
-  if (options.acceptHostKeys) {
-    for (const host of inventory.hosts) {
-      for (let target: SshTarget | undefined = host; target; target = target.bastion) target.acceptHostKeys = true;
-    }
-  }
+  const warn = (host: string, message: string) =>
+    options.events({ type: 'warning', time: new Date().toISOString(), host, message });
+  const inventory = await openInventory({ warn, ...options });
   const given = options.configPath ? (await readConfigFile(options.configPath)).documents : {};
   return { inventory, hosts: limitHosts(inventory, options.limit), given };
 }

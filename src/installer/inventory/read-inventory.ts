@@ -80,14 +80,16 @@ function resolveHost({ merged, groups }: PlacedHost, folder: string, ssh: SshLoo
   const connection = merged.connection ?? 'ssh';
   const local = connection === 'local';
   const given = merged.address ?? (local ? '127.0.0.1' : merged.name);
-  const { bastion: jump, ...target } = targetOf(given, merged, folder, local ? () => ({}) : ssh);
+  const { bastion: jump, proxyCommand, ...target } = targetOf(given, merged, folder, local ? () => ({}) : ssh);
   const bastion = merged.bastion ? targetOf(merged.bastion.address, merged.bastion, folder, ssh) : jump;
+  // What the inventory says wins over the SSH configuration.
+  const byCommand = proxyCommand !== undefined && (merged.proxyCommand !== undefined || !merged.bastion);
   return {
     ...target,
     name: merged.name,
     connection,
     sudo: merged.sudo ?? (target.user === 'root' ? 'none' : 'passwordless'),
-    ...(bastion ? { bastion } : {}),
+    ...(byCommand ? { proxyCommand } : bastion ? { bastion } : {}),
     roles: merged.roles ?? [],
     groups,
     labels: merged.labels ?? {},
@@ -123,10 +125,12 @@ function hostMistakes(
   for (const [index, host] of hosts.entries()) {
     if (host.bastion && host.connection === 'local')
       mistakes.push(`${at(index, 'bastion')}: a local host has no bastion`);
+    if (placed[index]?.merged.bastion && placed[index].merged.proxyCommand)
+      mistakes.push(`${at(index, 'proxyCommand')}: a host has a bastion or a proxyCommand, not both`);
     for (const key of listOf(placed[index]?.own.hostKeys)) {
-      if (!/^(SHA256:\S+|(ssh|ecdsa|sk-)\S+ [A-Za-z0-9+/=]+.*)$/.test(key))
+      if (!/^(SHA256:\S+|(@cert-authority )?(ssh|ecdsa|sk-)\S+ [A-Za-z0-9+/=]+.*)$/.test(key))
         mistakes.push(
-          `${at(index, 'hostKeys')}: "${key}" is neither a public key (ssh-ed25519 AAAA…) nor a fingerprint (SHA256:…)`,
+          `${at(index, 'hostKeys')}: "${key}" is no public key (ssh-ed25519 AAAA…), fingerprint (SHA256:…) or @cert-authority with its public key`,
         );
     }
   }

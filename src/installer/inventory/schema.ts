@@ -11,11 +11,15 @@ const login = {
   user: z.string().min(1).optional(),
   port: port.optional(),
   identityFile: z.string().min(1).optional(),
+  certificateFile: strings.optional(),
   passphraseFromEnv: environmentName.optional(),
   passwordFromEnv: environmentName.optional(),
   hostKeys: strings.optional(),
   knownHosts: strings.optional(),
+  hostKeyChecking: z.enum(['strict', 'accept-new', 'off']).optional(),
+  /** The same as hostKeyChecking: accept-new. */
   acceptHostKeys: z.boolean().optional(),
+  proxyCommand: z.string().min(1).optional(),
 };
 
 const bastion = z.strictObject({ address: z.string().min(1), ...login });

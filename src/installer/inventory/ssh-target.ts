@@ -2,7 +2,7 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import type { HostDocument } from './schema.ts';
-import type { SshLookup, SshTarget } from './types.ts';
+import type { HostKeyChecking, SshLookup, SshTarget } from './types.ts';
 
 export type Login = Pick<
   HostDocument,
@@ -14,6 +14,9 @@ export type Login = Pick<
   | 'hostKeys'
   | 'knownHosts'
   | 'acceptHostKeys'
+  | 'certificateFile'
+  | 'hostKeyChecking'
+  | 'proxyCommand'
 >;
 
 export const listOf = (value: string | string[] | undefined): string[] => (value === undefined ? [] : [value].flat());
@@ -39,12 +42,19 @@ export function targetOf(
   const ownKnownHosts = listOf(login.knownHosts).map((path) => pathIn(folder, path));
   const usualKnownHosts = [`${homedir()}/.ssh/known_hosts`, '/etc/ssh/ssh_known_hosts'];
   const bastion = jumpOf(found.jump ?? [], folder, ssh, [...seen, given]);
+  const address = found.address ?? given;
+  const port = login.port ?? found.port ?? 22;
+  const user = login.user ?? found.user ?? 'root';
+  const ownCertificates = listOf(login.certificateFile).map((path) => pathIn(folder, path));
+  const certificateFiles = ownCertificates.length ? ownCertificates : (found.certificateFiles ?? []);
+  const proxyCommand = login.proxyCommand ?? found.proxyCommand;
   return {
-    address: found.address ?? given,
-    port: login.port ?? found.port ?? 22,
-    user: login.user ?? found.user ?? 'root',
+    address,
+    port,
+    user,
     ...(identityFile ? { identityFile } : {}),
     ...(!identityFile && found.identityFiles ? { identityFiles: found.identityFiles } : {}),
+    ...(certificateFiles.length ? { certificateFiles } : {}),
     ...(found.identitiesOnly ? { identitiesOnly: true } : {}),
     ...(found.agent === undefined ? {} : { agent: found.agent }),
     ...(passphraseFromEnv ? { passphraseFromEnv } : {}),
@@ -52,9 +62,28 @@ export function targetOf(
     hostKeys: listOf(login.hostKeys),
     knownHosts: ownKnownHosts.length ? ownKnownHosts : (found.knownHosts ?? usualKnownHosts),
     ...(found.hostKeyAlias ? { hostKeyAlias: found.hostKeyAlias } : {}),
-    acceptHostKeys: login.acceptHostKeys ?? found.acceptHostKeys ?? false,
+    hostKeyChecking: checkingOf(login) ?? found.hostKeyChecking ?? 'strict',
+    ...(found.connectTimeoutMs === undefined ? {} : { connectTimeoutMs: found.connectTimeoutMs }),
+    ...(found.aliveIntervalMs === undefined ? {} : { aliveIntervalMs: found.aliveIntervalMs }),
+    ...(found.aliveCount === undefined ? {} : { aliveCount: found.aliveCount }),
+    ...(proxyCommand ? { proxyCommand: commandFor(proxyCommand, { address, port, user, given }) } : {}),
+    ...(found.warnings ? { warnings: found.warnings } : {}),
     ...(bastion ? { bastion } : {}),
   };
+}
+
+function checkingOf({ hostKeyChecking, acceptHostKeys }: Login): HostKeyChecking | undefined {
+  if (hostKeyChecking || acceptHostKeys === undefined) return hostKeyChecking;
+  return acceptHostKeys ? 'accept-new' : 'strict';
+}
+
+/** `%h` the address, `%p` the port, `%r` the user there, `%n` the name that was given. */
+function commandFor(
+  command: string,
+  { address, port, user, given }: { address: string; port: number; user: string; given: string },
+): string {
+  const tokens: Record<string, string> = { '%': '%', h: address, p: String(port), r: user, n: given };
+  return command.replace(/%(.)/g, (all, letter: string) => tokens[letter] ?? all);
 }
 
 /** The last jump is the one that reaches the host; each is reached through those before it. */

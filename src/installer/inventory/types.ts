@@ -19,7 +19,9 @@ export interface SshTarget {
   identityFile?: string;
   /** Keys that the user's SSH configuration names; those that are not there are passed over. */
   identityFiles?: string[];
-  /** The agent is asked only for a key that is locked. */
+  /** Certificates beside those that lie next to their keys (`id_ed25519-cert.pub`). */
+  certificateFiles?: string[];
+  /** Of the agent's keys, only those of the key files. */
   identitiesOnly?: boolean;
   /** The agent's socket instead of $SSH_AUTH_SOCK; empty: no agent. */
   agent?: string;
@@ -30,13 +32,28 @@ export interface SshTarget {
   hostKeys: string[];
   /** Files in OpenSSH's format. */
   knownHosts: string[];
-  /** An unknown machine's key is taken and remembered; a changed key never is. */
-  acceptHostKeys: boolean;
+  hostKeyChecking: HostKeyChecking;
   /** The name under which the key is known, instead of address and port. */
   hostKeyAlias?: string;
+  /** Default 15 000. */
+  connectTimeoutMs?: number;
+  /** How often a silent host is asked whether it is there; default 5 000, 0 is never. */
+  aliveIntervalMs?: number;
+  /** So many questions without an answer end the connection; default 4. */
+  aliveCount?: number;
   /** Reached through this machine. */
   bastion?: SshTarget;
+  /** Reached through the input and output of this shell command, instead of a bastion. */
+  proxyCommand?: string;
+  /** What of the user's SSH configuration is not followed. */
+  warnings?: string[];
 }
+
+/**
+ * What becomes of a host key that is not known: `strict` ends the connection, `accept-new` takes and remembers it, `off`
+ * takes every key, also a changed one. A revoked key is never taken.
+ */
+export type HostKeyChecking = 'strict' | 'accept-new' | 'off';
 
 /** What a user's SSH configuration says of a host. */
 export interface SshSettings {
@@ -44,11 +61,19 @@ export interface SshSettings {
   port?: number;
   user?: string;
   identityFiles?: string[];
+  certificateFiles?: string[];
   identitiesOnly?: boolean;
   agent?: string;
   knownHosts?: string[];
   hostKeyAlias?: string;
-  acceptHostKeys?: boolean;
+  hostKeyChecking?: HostKeyChecking;
+  connectTimeoutMs?: number;
+  aliveIntervalMs?: number;
+  aliveCount?: number;
+  /** With `%h`, `%p` and `%r`, that the inventory may say otherwise. */
+  proxyCommand?: string;
+  /** Lines that kinit does not follow, each as a sentence. */
+  warnings?: string[];
   /** `[user@]host[:port]`, in the order in which they are gone through. */
   jump?: string[];
 }

@@ -15,12 +15,15 @@ export function inventoryWarnings(
   const needsVariable = (name: string | undefined, what: string, host: string) => {
     if (name && !env[name]) warn(`the environment variable ${name} (${what}) is not set`, host);
   };
+  for (const [text, names] of configurationWarnings(hosts)) for (const name of names) warn(text, name);
   const check = (target: SshTarget, host: string) => {
-    const { identityFile, passphraseFromEnv, passwordFromEnv, bastion, knownHosts, hostKeys, acceptHostKeys } = target;
+    const { identityFile, certificateFiles, passphraseFromEnv, passwordFromEnv, bastion } = target;
+    const { knownHosts, hostKeys, hostKeyChecking } = target;
     if (identityFile && !exists(identityFile)) warn(`there is no key ${identityFile}`, host);
+    for (const path of certificateFiles ?? []) if (!exists(path)) warn(`there is no certificate ${path}`, host);
     needsVariable(passphraseFromEnv, 'the passphrase of the key', host);
     needsVariable(passwordFromEnv, 'the password of the login', host);
-    if (!hostKeys.length && !acceptHostKeys && !knownHosts.some(exists))
+    if (!hostKeys.length && hostKeyChecking === 'strict' && !knownHosts.some(exists))
       warn(`there is no ${knownHosts.join(' and no ')} to know host keys from`, host);
     if (bastion) check(bastion, host);
   };
@@ -33,4 +36,18 @@ export function inventoryWarnings(
     warn('two control planes have no majority when one fails: one or three are better', controlPlanes[0]!.name);
   }
   return [...found].map(([text, names]) => `${names.join(', ')}: ${text}`);
+}
+
+/** What of the user's SSH configuration is not followed, with the names of the hosts that it is about. */
+export function configurationWarnings(hosts: Inventory['hosts']): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const host of hosts) {
+    for (let target: SshTarget | undefined = host; target; target = target.bastion) {
+      for (const text of target.warnings ?? []) {
+        const names = found.get(text) ?? [];
+        if (!names.includes(host.name)) found.set(text, [...names, host.name]);
+      }
+    }
+  }
+  return found;
 }

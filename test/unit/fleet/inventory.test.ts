@@ -40,7 +40,7 @@ hosts:
       identityFile: '/inv/keys/id',
       labels: { region: 'eu', zone: 'a' },
       nodeName: 'cp1',
-      acceptHostKeys: false,
+      hostKeyChecking: 'strict',
       settings: { swap: 'keep', network: { backend: 'host-gw', mtu: 1400 } },
     });
     expect(hosts[1]).toMatchObject({
@@ -101,7 +101,7 @@ hosts:
     [
       'a host key in no known form',
       `hosts:\n- { name: cp1, roles: [control-plane], hostKeys: AAAA }`,
-      /"AAAA" is neither a public key/,
+      /"AAAA" is no public key/,
     ],
   ])('refuses %s and says where', (_what, body, expected) => {
     expect(mistakes(body)[0]).toMatch(expected);

@@ -44,9 +44,9 @@ Host * !w9
       user: 'ops',
       port: 2222,
       identityFiles: [`${home}/.ssh/with space`, `${home}/keys/ops@10.0.0.1`],
-      knownHosts: [`${home}/.ssh/known_a`, `${home}/known_b`],
+      knownHosts: [`${home}/.ssh/known_a`, `${home}/known_b`, '/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
       hostKeyAlias: 'same',
-      acceptHostKeys: true,
+      hostKeyChecking: 'accept-new',
     });
     expect(of('cp2.example').address).toBe('10.0.0.1');
     expect(of('w1')).toMatchObject({ user: 'other', identityFiles: [`${home}/keys/other@w1`] });
@@ -68,11 +68,34 @@ Host * !w9
     ['Match originalhost and localuser', 'Match originalhost w1 localuser me\n User m', { user: 'm' }],
     ['a negated criterion', 'Match !host w1\n User m', {}],
     ['Match all', 'Match all\n User m', { user: 'm' }],
-    ['criteria that only ssh can judge', 'Match exec "true"\n User m', {}],
+    ['Match exec that succeeds', 'Match originalhost w1 exec "test %h = w1"\n User m', { user: 'm' }],
+    ['Match exec that fails', 'Match exec "false"\n User m', {}],
+    ['Match final, after all else', 'Match final host *.1.1.1\n User m\nHost w1\n HostName 10.1.1.1', { user: 'm' }],
+    [
+      'criteria that only ssh can judge',
+      'Match localnetwork 10.0.0.0/8\n User m',
+      { warnings: ['kinit does not know "Match localnetwork"'] },
+    ],
+    ['a ProxyCommand', 'Host w1\n ProxyCommand nc -x %d %h %p', { proxyCommand: 'nc -x HOME %h %p' }],
+    ['ProxyCommand none', 'Host w1\n ProxyCommand none\nHost *\n ProxyCommand nc %h', {}],
+    ['a ProxyJump before a ProxyCommand', 'ProxyJump b\nProxyCommand nc %h', { jump: ['b'] }],
+    ['certificates', 'CertificateFile ~/a-cert.pub', { certificateFiles: ['HOME/a-cert.pub'] }],
+    [
+      'times',
+      'ConnectTimeout 7\nServerAliveInterval 1m\nServerAliveCountMax 2',
+      { connectTimeoutMs: 7000, aliveIntervalMs: 60_000, aliveCount: 2 },
+    ],
+    ['StrictHostKeyChecking no', 'StrictHostKeyChecking no', { hostKeyChecking: 'off' }],
+    ['StrictHostKeyChecking ask', 'StrictHostKeyChecking ask', { hostKeyChecking: 'strict' }],
+    [
+      'what it does not follow',
+      'BindAddress 10.0.0.1\nVerifyHostKeyDNS no',
+      { warnings: [expect.stringContaining('BindAddress 10.0.0.1') as string] },
+    ],
     ['settings of other hosts', 'Host w2\n User m', {}],
   ])('reads: %s', async (_, config, expected) => {
-    const wanted: unknown = JSON.parse(JSON.stringify(expected).replaceAll('HOME', home));
-    expect((await lookup(config))('w1')).toEqual(expect.objectContaining(wanted));
+    const found: unknown = JSON.parse(JSON.stringify((await lookup(config))('w1')).replaceAll(home, 'HOME'));
+    expect(found).toEqual(expect.objectContaining(expected));
     if (Object.keys(expected).length === 0) expect((await lookup(config))('w1')).toEqual({});
   });
 

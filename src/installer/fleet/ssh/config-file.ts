@@ -34,22 +34,56 @@ export function matchesHost(patterns: readonly string[], name: string): boolean 
   return !negated && patterns.some((pattern) => !pattern.startsWith('!') && matchesPattern(pattern, name));
 }
 
-/** `Match` with the criteria that can be judged beforehand; a block with any other (exec, canonical, …) is passed over. */
-function matchesCriteria(words: readonly string[], host: string, values: HostValues, localUser: string): boolean {
+/** What `Match` lines ask of the surroundings. */
+export interface MatchContext {
+  localUser: string;
+  /** Whether a command of `Match exec` succeeds. */
+  succeeds(command: string): boolean;
+  /** Told of each criterion that cannot be judged; its block is passed over. */
+  unknown(criterion: string): void;
+}
+
+export const noContext: MatchContext = { localUser: '', succeeds: () => false, unknown: () => undefined };
+
+function matchesCriteria(
+  words: readonly string[],
+  host: string,
+  values: HostValues,
+  context: MatchContext,
+  final: boolean,
+): boolean {
   const hostname = values.get('hostname')?.[0]?.replaceAll('%h', host) ?? host;
-  const user = values.get('user')?.[0] ?? localUser;
-  const subjects: Record<string, string> = { host: hostname, originalhost: host, user, localuser: localUser };
-  for (let index = 0; index < words.length; index += 2) {
-    const word = words[index]!.toLowerCase();
-    if (word === 'all') return words.length === 1;
+  const user = values.get('user')?.[0] ?? context.localUser;
+  const subjects: Record<string, string> = { host: hostname, originalhost: host, user, localuser: context.localUser };
+  const alone: Record<string, boolean> = { all: true, final, canonical: final };
+  const rest = [...words];
+  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     const negated = word.startsWith('!');
-    const subject = subjects[negated ? word.slice(1) : word];
-    const patterns = words[index + 1];
-    if (subject === undefined || patterns === undefined) return false;
-    if (matchesHost(patterns.split(','), subject) === negated) return false;
+    const criterion = (negated ? word.slice(1) : word).toLowerCase();
+    const fixed = alone[criterion];
+    if (fixed !== undefined) {
+      if (fixed === negated) return false;
+      continue;
+    }
+    const argument = rest.shift();
+    if (argument === undefined) return false;
+    const subject = subjects[criterion];
+    if (subject === undefined && criterion !== 'exec') {
+      context.unknown(criterion);
+      return false;
+    }
+    const holds =
+      subject === undefined
+        ? context.succeeds(replaceTokens(argument, { '%': '%', h: hostname, n: host, r: user, u: context.localUser }))
+        : matchesHost(argument.split(','), subject);
+    if (holds === negated) return false;
   }
   return words.length > 0;
 }
+
+/** `%h` and the like; letters that are not given stay. */
+export const replaceTokens = (text: string, tokens: Record<string, string>): string =>
+  text.replace(/%(.)/g, (all, letter: string) => tokens[letter] ?? all);
 
 /** Hosts that are named in full, in the order of the file: those a person would list. */
 export function namedHosts(lines: readonly ConfigLine[]): string[] {
@@ -59,19 +93,34 @@ export function namedHosts(lines: readonly ConfigLine[]): string[] {
   return [...new Set(names.filter((name) => !/[*?!]/.test(name)))];
 }
 
-export function valuesFor(host: string, lines: readonly ConfigLine[], localUser = ''): HostValues {
+const hasFinal = (lines: readonly ConfigLine[]): boolean =>
+  lines.some(
+    ({ keyword, words, included }) =>
+      (keyword === 'match' && words.some((word) => /^!?(final|canonical)$/i.test(word))) || hasFinal(included ?? []),
+  );
+
+/** Keywords whose lines add up. */
+const collected = new Set(['identityfile', 'certificatefile']);
+
+export function valuesFor(host: string, lines: readonly ConfigLine[], context: MatchContext = noContext): HostValues {
   const values: HostValues = new Map();
-  const collect = (some: readonly ConfigLine[]) => {
+  const collect = (some: readonly ConfigLine[], name: string, final: boolean) => {
     let applies = true;
     for (const { keyword, words, included } of some) {
-      if (keyword === 'host') applies = matchesHost(words, host);
-      else if (keyword === 'match') applies = matchesCriteria(words, host, values, localUser);
+      if (keyword === 'host') applies = matchesHost(words, name);
+      else if (keyword === 'match') applies = matchesCriteria(words, name, values, context, final);
       else if (!applies || !words.length) continue;
-      else if (included) collect(included);
-      else if (keyword === 'identityfile') values.set(keyword, [...(values.get(keyword) ?? []), words.join(' ')]);
+      else if (included) collect(included, name, final);
+      else if (collected.has(keyword))
+        values.set(keyword, [...new Set([...(values.get(keyword) ?? []), words.join(' ')])]);
       else if (!values.has(keyword)) values.set(keyword, words);
+      // Whichever stands first says how to get there.
+      if (applies && keyword === 'proxyjump' && !values.has('proxycommand')) values.set('proxycommand', ['none']);
+      if (applies && keyword === 'proxycommand' && !values.has('proxyjump')) values.set('proxyjump', ['none']);
     }
   };
-  collect(lines);
+  collect(lines, host, false);
+  // `Match final` is judged when all else is known, and `Host` by the name that came of it.
+  if (hasFinal(lines)) collect(lines, values.get('hostname')?.[0]?.replaceAll('%h', host) ?? host, true);
   return values;
 }

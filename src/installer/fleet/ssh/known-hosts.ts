@@ -1,4 +1,4 @@
-/** Host keys in OpenSSH's known_hosts format: plain and hashed names, ports, patterns, revoked keys. */
+/** Host keys in OpenSSH's known_hosts format: plain and hashed names, ports, patterns, authorities, revoked keys. */
 import { createHash, createHmac } from 'node:crypto';
 
 export interface KnownHost {
@@ -8,6 +8,8 @@ export interface KnownHost {
   /** base64 */
   key: string;
   revoked: boolean;
+  /** Certificates that this key has signed are believed. */
+  authority: boolean;
 }
 
 export function parseKnownHosts(text: string): KnownHost[] {
@@ -16,9 +18,10 @@ export function parseKnownHosts(text: string): KnownHost[] {
     const marker = words[0]?.startsWith('@') ? words.shift() : undefined;
     const [names, type, key] = words;
     if (!names || names.startsWith('#') || !type || !key) return [];
-    // Certificates of hosts are not checked here; their authority's key is no host's key.
-    if (marker === '@cert-authority') return [];
-    return [{ patterns: names.split(','), type, key, revoked: marker === '@revoked' }];
+    const authority = marker === '@cert-authority';
+    const revoked = marker === '@revoked';
+    if (marker && !authority && !revoked) return [];
+    return [{ patterns: names.split(','), type, key, revoked, authority }];
   });
 }
 
@@ -55,30 +58,60 @@ export const fingerprint = (key: Buffer): string =>
 
 export type Verdict = 'known' | 'unknown' | 'changed' | 'revoked';
 
+/** Names under which a host may stand in known_hosts: one with another port also by its address alone. */
+export interface HostNames {
+  name: string;
+  /** Without the port: what certificates are made out to. */
+  bare: string;
+}
+
+const isFor = (entry: KnownHost, { name, bare }: HostNames) => knows(entry, name) || knows(entry, bare);
+
+export const isRevoked = (key: Buffer, names: HostNames, known: readonly KnownHost[]): boolean =>
+  known.some((entry) => entry.revoked && entry.key === key.toString('base64') && isFor(entry, names));
+
 /**
  * @param hostKeys keys or fingerprints of the inventory; when there are any, nothing else counts
  * @param known entries of the files
  */
-export function judgeHostKey(key: Buffer, name: string, hostKeys: readonly string[], known: KnownHost[]): Verdict {
+export function judgeHostKey(
+  key: Buffer,
+  names: HostNames,
+  hostKeys: readonly string[],
+  known: readonly KnownHost[],
+): Verdict {
   const base64 = key.toString('base64');
-  const entries = known.filter((entry) => knows(entry, name));
-  if (entries.some((entry) => entry.revoked && entry.key === base64)) return 'revoked';
-  if (hostKeys.length) {
-    const given = hostKeys.some((text) =>
+  if (isRevoked(key, names, known)) return 'revoked';
+  const given = hostKeys.filter((text) => !text.startsWith(authorityMark));
+  if (given.length) {
+    const isGiven = given.some((text) =>
       text.startsWith('SHA256:') ? text === fingerprint(key) : text.split(/\s+/)[1] === base64,
     );
-    return given ? 'known' : 'changed';
+    return isGiven ? 'known' : 'changed';
   }
-  const usable = entries.filter(({ revoked }) => !revoked);
-  if (usable.some((entry) => entry.key === base64)) return 'known';
-  return usable.some(({ type }) => type === keyType(key)) ? 'changed' : 'unknown';
+  const usable = known.filter(({ revoked, authority }) => !revoked && !authority);
+  if (usable.some((entry) => entry.key === base64 && isFor(entry, names))) return 'known';
+  return usable.some((entry) => entry.type === keyType(key) && knows(entry, names.name)) ? 'changed' : 'unknown';
+}
+
+export const authorityMark = '@cert-authority ';
+
+/** Keys of the authorities whose certificates count for a host, in base64. */
+export function authoritiesFor(names: HostNames, hostKeys: readonly string[], known: readonly KnownHost[]): string[] {
+  if (hostKeys.length) {
+    const given = hostKeys.filter((text) => text.startsWith(authorityMark));
+    return given.map((text) => text.slice(authorityMark.length).trim().split(/\s+/)[1] ?? '');
+  }
+  return known.filter((entry) => entry.authority && isFor(entry, names)).map(({ key }) => key);
 }
 
 /** Types of keys known for a host, so that the host is asked for one of them. */
-export function knownTypes(name: string, hostKeys: readonly string[], known: KnownHost[]): string[] {
-  const given = hostKeys.filter((text) => !text.startsWith('SHA256:')).map((text) => text.split(/\s+/)[0]!);
+export function knownTypes(names: HostNames, hostKeys: readonly string[], known: readonly KnownHost[]): string[] {
+  const given = hostKeys
+    .filter((text) => !text.startsWith('SHA256:') && !text.startsWith(authorityMark))
+    .map((text) => text.split(/\s+/)[0]!);
   const types = given.length
     ? given
-    : known.filter((entry) => !entry.revoked && knows(entry, name)).map(({ type }) => type);
+    : known.filter((entry) => !entry.revoked && !entry.authority && isFor(entry, names)).map(({ type }) => type);
   return [...new Set(types)].flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', type] : [type]));
 }
