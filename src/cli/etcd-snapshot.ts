@@ -8,6 +8,7 @@ import { infoPath, pkiPath } from '../installer/etcd/snapshot-file.ts';
 import type { SavedSnapshot } from '../installer/etcd/snapshot-save.ts';
 import { localHost } from '../installer/host/host.ts';
 import { type AskFlags, askOptions, here, json, wordsFor, write } from './etcd.ts';
+import { askPassphrase } from './passphrase.ts';
 import { interruptSignal } from './session.ts';
 
 interface SaveFlags extends AskFlags {
@@ -94,7 +95,7 @@ async function saveAndFetch(flags: SaveFlags, out: string, command: Command): Pr
   const { download, runThere, withControlPlane } = await import('../installer/fleet/on-control-plane.ts');
   const { mkdir } = await import('node:fs/promises');
   const signal = interruptSignal();
-  const source = { ...flags, inventory: flags.inventory as string };
+  const source = { ...flags, inventory: flags.inventory as string, askPassphrase };
   await withControlPlane(source, signal, async (connection) => {
     const words = [...wordsFor(command, ['out', 'output']), '--output', 'json'];
     const { path, removed, ...info } = JSON.parse(

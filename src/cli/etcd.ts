@@ -5,6 +5,7 @@ import type { EtcdAccess, EtcdFlags } from '../installer/etcd/access.ts';
 import { localHost } from '../installer/host/host.ts';
 import { addEtcdRestoreCommands } from './etcd-restore.ts';
 import { addSnapshotCommands } from './etcd-snapshot.ts';
+import { askPassphrase } from './passphrase.ts';
 import { interruptSignal, list } from './session.ts';
 
 export interface AskFlags extends EtcdFlags {
@@ -58,7 +59,7 @@ export async function here(
   const signal = interruptSignal();
   if (flags.inventory) {
     const { runThere, withControlPlane } = await import('../installer/fleet/on-control-plane.ts');
-    const source = { ...flags, inventory: flags.inventory };
+    const source = { ...flags, inventory: flags.inventory, askPassphrase };
     await withControlPlane(source, signal, (connection) =>
       runThere(connection, wordsFor(command), signal, (chunk) => process.stdout.write(chunk)),
     );

@@ -3,26 +3,67 @@ import { createHash } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { bundlePaths, manifestsDir } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
-import { limitHosts, readInventory } from '../inventory/read-inventory.ts';
-import type { InventoryHost } from '../inventory/types.ts';
+import { limitHosts } from '../inventory/read-inventory.ts';
+import type { HostKeyChecking, InventoryHost } from '../inventory/types.ts';
 import { connectHost } from './connect-host.ts';
 import { type Connection, quote } from './connection.ts';
-import { isControlPlane } from './plan.ts';
-import { userSshConfig } from './ssh/user-config.ts';
+import { isControlPlane, openInventory } from './plan.ts';
+import type { AskPassphrase } from './ssh/passphrases.ts';
 
 export interface InventorySource {
   inventory: string;
   limit?: string[];
   acceptHostKeys?: boolean;
+  hostKeyChecking?: HostKeyChecking;
+  askPassphrase?: AskPassphrase;
 }
 
 /** The control planes of the inventory that the limit leaves. */
-async function candidates({ inventory: path, limit, acceptHostKeys }: InventorySource): Promise<InventoryHost[]> {
-  const inventory = await readInventory(path, process.env, await userSshConfig());
+export async function controlPlanesIn(source: InventorySource): Promise<InventoryHost[]> {
+  const { inventory: path, limit, acceptHostKeys, askPassphrase } = source;
+  const hostKeyChecking = source.hostKeyChecking ?? (acceptHostKeys ? 'accept-new' : undefined);
+  const named = limit ? { limit } : {};
+  const inventory = await openInventory({ inventoryPath: path, ...named, hostKeyChecking, askPassphrase });
   const hosts = limitHosts(inventory, limit).filter(isControlPlane);
   if (!hosts.length) throw new KinitError('Usage', `there is no control plane among the hosts of ${path}`);
-  if (acceptHostKeys) for (const host of hosts) host.acceptHostKeys = true;
   return hosts;
+}
+
+export interface ControlPlaneConnection {
+  host: InventoryHost;
+  connection: Connection;
+}
+
+/**
+ * Connects to the first of these hosts that answers and is fit.
+ * @param unfit why it is not, if so
+ */
+export async function connectFirst(
+  hosts: readonly InventoryHost[],
+  signal: AbortSignal,
+  unfit: (connection: Connection) => Promise<string | undefined>,
+): Promise<ControlPlaneConnection> {
+  const seen: string[] = [];
+  let failure: KinitError | undefined;
+  for (const host of hosts) {
+    let connection: Connection | undefined;
+    try {
+      connection = await connectHost(host, signal);
+      const why = await unfit(connection);
+      if (why === undefined) return { host, connection };
+      seen.push(`${host.name}: ${why}`);
+    } catch (error) {
+      connection?.close();
+      if (signal.aborted || !(error instanceof KinitError)) throw error;
+      failure ??= error;
+      seen.push(`${host.name}: ${error.message}`);
+      continue;
+    }
+    connection.close();
+  }
+  // With one host its own error says more.
+  if (failure && hosts.length === 1) throw failure;
+  throw new KinitError('Connection', 'no control plane of the inventory can be asked', { seen: seen.join('\n') });
 }
 
 /** Connects to the first control plane that answers and has a kinit. */
@@ -31,25 +72,15 @@ export async function withControlPlane<T>(
   signal: AbortSignal,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  const seen: string[] = [];
-  for (const host of await candidates(source)) {
-    let connection: Connection;
-    try {
-      connection = await connectHost(host, signal);
-    } catch (error) {
-      if (signal.aborted || !(error instanceof KinitError)) throw error;
-      seen.push(`${host.name}: ${error.message}`);
-      continue;
-    }
-    try {
-      const ready = `test -x ${bundlePaths.bin}/kinit && test -e ${manifestsDir}/kube-apiserver.yaml`;
-      if ((await connection.root(ready, { signal })).code === 0) return await work(connection);
-      seen.push(`${host.name}: it is no control plane of kinit`);
-    } finally {
-      connection.close();
-    }
+  const ready = `test -x ${bundlePaths.bin}/kinit && test -e ${manifestsDir}/kube-apiserver.yaml`;
+  const { connection } = await connectFirst(await controlPlanesIn(source), signal, async (candidate) =>
+    (await candidate.root(ready, { signal })).code === 0 ? undefined : 'it is no control plane of kinit',
+  );
+  try {
+    return await work(connection);
+  } finally {
+    connection.close();
   }
-  throw new KinitError('Connection', 'no control plane of the inventory can be asked', { seen: seen.join('\n') });
 }
 
 /** @throws KinitError with the words of the kinit there */
