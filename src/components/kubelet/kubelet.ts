@@ -28,7 +28,7 @@ import { cgroupVersion, createPodCgroups } from './pods/cgroups.ts';
 import { fieldPathOf } from './pods/containers.ts';
 import type { PodContext } from './pods/context.ts';
 import { parseResolvConf } from './pods/dns.ts';
-import { fullName } from './pods/identity.ts';
+import { fullName, isMirrorOf } from './pods/identity.ts';
 import { isRunning, observePods } from './pods/observed.ts';
 import { createPodTable, type PodTable } from './pods/pod-table.ts';
 import { nodeResources } from './pods/resources.ts';
@@ -112,7 +112,10 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
     signal,
     onChange: () => changed(),
   });
-  const mirrorOf = (pod: Pod) => api?.mirror(fullName(pod));
+  const mirrorOf = (pod: Pod) => {
+    const mirror = api?.mirror(fullName(pod));
+    return mirror && isMirrorOf(mirror, pod) ? mirror : undefined;
+  };
   const writer = createStatusWriter({
     client,
     log,

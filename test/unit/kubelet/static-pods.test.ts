@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { isMirrorOf } from '../../../src/components/kubelet/pods/identity.ts';
 import { ManifestError, parseManifest } from '../../../src/components/kubelet/static-pods/parse.ts';
+import type { Pod } from '../../../src/machinery/api/types.ts';
 
 const manifest = (more = '') => `apiVersion: v1
 kind: Pod
@@ -28,6 +30,16 @@ describe('a manifest', () => {
       imagePullPolicy: 'Always',
       terminationMessagePath: '/dev/termination-log',
     });
+  });
+
+  it('is known by its mirror, and not by that of what the manifest was before', () => {
+    const mirrorOf = (pod: Pod): Pod => ({
+      ...pod,
+      metadata: { ...pod.metadata, annotations: { 'kubernetes.io/config.mirror': pod.metadata?.uid ?? '' } },
+    });
+    const [before, after] = [parse(manifest()), parse(manifest(', command: [a]'))];
+    expect(isMirrorOf(mirrorOf(after), after)).toBe(true);
+    expect(isMirrorOf(mirrorOf(before), after)).toBe(false);
   });
 
   it('has an identity that follows content, node and path only', () => {
