@@ -134,6 +134,6 @@ async function pullImages(flags: ImageFlags): Promise<void> {
       advice: 'install it with: kinit init phase runtime',
     });
   }
-  await loadImages(host, imageNames, config.cluster.imageRepository);
+  await loadImages(host, imageNames, { settings: config.cluster });
   for (const reference of referencesOf(config)) write(`[config/images] Pulled ${reference}\n`);
 }

@@ -1,6 +1,6 @@
 /** The objects of the add-ons: pod network, kube-proxy, cluster DNS. */
 import type { UnknownObject } from '../../machinery/api/types.ts';
-import { imageReference } from '../bundle/image-names.ts';
+import { configuredReference } from '../bundle/image-names.ts';
 import { addressAt, parseCidr } from '../config/cidr.ts';
 import { tokenGroups } from '../config/defaults.ts';
 import { formatYaml } from '../config/format-yaml.ts';
@@ -15,7 +15,7 @@ export function networkObjects(config: InitConfiguration): UnknownObject[] {
   const { backend, mtu } = config.host.network;
   const network = config.cluster.networking.podSubnet;
   return renderObjects('addons/network.yaml', {
-    image: imageReference('kinit-network', config.cluster.imageRepository),
+    image: configuredReference('kinit-network', config.cluster),
     server: controlPlaneServer(config),
     networkConfiguration: JSON.stringify({ network, backend, ...(mtu ? { mtu } : {}) }, null, 2),
   });
@@ -59,19 +59,18 @@ export function proxyConfiguration(config: InitConfiguration): Record<string, un
 export function proxyObjects(config: InitConfiguration): UnknownObject[] {
   return renderObjects('addons/kube-proxy.yaml', {
     bootstrapGroup,
-    image: imageReference('kube-proxy', config.cluster.imageRepository),
+    image: configuredReference('kube-proxy', config.cluster),
     server: controlPlaneServer(config),
     proxyConfiguration: formatYaml(proxyConfiguration(config)),
   });
 }
 
 export function dnsObjects(config: InitConfiguration): UnknownObject[] {
-  const { dns, imageRepository, networking } = config.cluster;
+  const { networking } = config.cluster;
   const services = parseCidr(networking.serviceSubnet);
-  const image = imageReference('coredns/coredns', imageRepository);
   return renderObjects('addons/coredns.yaml', {
     dnsAddress: services ? addressAt(services, 10) : '',
     dnsDomain: networking.dnsDomain,
-    image: dns.imageTag ? image.replace(/:[^:]*$/, `:${dns.imageTag}`) : image,
+    image: configuredReference('coredns/coredns', config.cluster),
   });
 }

@@ -30,6 +30,29 @@ export function imageReference(name: ImageName, repository = defaultImageReposit
   return `${repository}/${name}:${imageTags[name]}`;
 }
 
+interface ImageMeta {
+  imageRepository?: string;
+  imageTag?: string;
+}
+
+/** What of a ClusterConfiguration decides what images are called. */
+export interface ImageSettings {
+  imageRepository: string;
+  dns?: ImageMeta;
+  etcd?: { local?: ImageMeta };
+}
+
+/** As the cluster's configuration calls an image; like kubeadm, another repository has `coredns` without its own folder. */
+export function configuredReference(name: ImageName, settings: ImageSettings): string {
+  const metas: Partial<Record<ImageName, ImageMeta | undefined>> = {
+    'coredns/coredns': settings.dns,
+    etcd: settings.etcd?.local,
+  };
+  const { imageRepository = settings.imageRepository, imageTag = imageTags[name] } = metas[name] ?? {};
+  const own = imageRepository === defaultImageRepository;
+  return `${imageRepository}/${name === 'coredns/coredns' && !own ? 'coredns' : name}:${imageTag}`;
+}
+
 /** Images a node needs whatever its role. */
 export const nodeImages: ImageName[] = ['pause', 'kube-proxy', 'kinit-network', 'coredns/coredns'];
 /** Those of them that run before a node is Ready. */

@@ -4,6 +4,7 @@ import { selectableNames } from '../phases/select.ts';
 import { nearestName } from './nearest.ts';
 import { invalidConfig, type ReadConfig } from './read-config.ts';
 import type { Timeouts } from './types.ts';
+import { validateTimeouts } from './validate.ts';
 
 export interface ResetSettings {
   criSocket?: string;
@@ -29,6 +30,9 @@ export function resolveReset<F extends ResetSettings>(flags: F, { documents, pla
     const near = nearestName(name, groups);
     const hint = near ? `; did you mean "${near}"?` : '';
     return [`${place('ResetConfiguration', ['skipPhases', index])}: there is no phase "${name}"${hint}`];
+  });
+  validateTimeouts(given.timeouts ?? {}, 'ResetConfiguration', ([, ...path], message) => {
+    mistakes.push(`${place('ResetConfiguration', path)}: ${message}`);
   });
   if (mistakes.length) throw invalidConfig(mistakes);
   return {

@@ -44,6 +44,7 @@ export function resolveInit(
   const { InitConfiguration: init, ClusterConfiguration: cluster, JoinConfiguration: join } = file.documents;
   if (join && !init && !cluster)
     throw invalidConfig([`${file.place('JoinConfiguration', [])}: JoinConfiguration is for kinit join`]);
+  const features = gatesOf(flags.featureGates) ?? cluster?.featureGates ?? {};
   const version = flags.kubernetesVersion ?? cluster?.kubernetesVersion ?? kubernetesVersion;
   const config: InitConfiguration = {
     tokenGiven: flags.token !== undefined || (init?.bootstrapTokens?.length ?? 0) > 0,
@@ -51,7 +52,9 @@ export function resolveInit(
     nodeRegistration: resolveNode(flags, init?.nodeRegistration, identity, true),
     localAPIEndpoint: {
       advertiseAddress:
-        flags.apiserverAdvertiseAddress ?? init?.localAPIEndpoint?.advertiseAddress ?? identity.address ?? '',
+        addressOf(flags.apiserverAdvertiseAddress ?? init?.localAPIEndpoint?.advertiseAddress) ??
+        identity.address ??
+        '',
       bindPort: portOf(flags.apiserverBindPort) ?? init?.localAPIEndpoint?.bindPort ?? defaultBindPort,
     },
     certificateKey: flags.certificateKey ?? init?.certificateKey ?? '',
@@ -94,9 +97,11 @@ export function resolveInit(
       proxy: { disabled: false, ...cluster?.proxy },
       certificatesDir: flags.certDir ?? cluster?.certificatesDir ?? defaultCluster.certificatesDir,
       imageRepository: flags.imageRepository ?? cluster?.imageRepository ?? defaultCluster.imageRepository,
-      featureGates: gatesOf(flags.featureGates) ?? cluster?.featureGates ?? {},
+      featureGates: features,
       clusterName: cluster?.clusterName ?? defaultCluster.clusterName,
-      encryptionAlgorithm: cluster?.encryptionAlgorithm ?? defaultCluster.encryptionAlgorithm,
+      encryptionAlgorithm:
+        cluster?.encryptionAlgorithm ??
+        (features['PublicKeysECDSA'] ? 'ECDSA-P256' : defaultCluster.encryptionAlgorithm),
       certificateValidityPeriod: cluster?.certificateValidityPeriod ?? defaultCluster.certificateValidityPeriod,
       caCertificateValidityPeriod: cluster?.caCertificateValidityPeriod ?? defaultCluster.caCertificateValidityPeriod,
     },
@@ -178,7 +183,7 @@ function resolveJoinControlPlane(
     const name = stray.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     throw new KinitError('Usage', `--${name} is for a control plane`, { advice: 'give --control-plane too' });
   }
-  const advertiseAddress = flags.apiserverAdvertiseAddress ?? given?.localAPIEndpoint?.advertiseAddress;
+  const advertiseAddress = addressOf(flags.apiserverAdvertiseAddress ?? given?.localAPIEndpoint?.advertiseAddress);
   return {
     localAPIEndpoint: {
       ...(advertiseAddress ? { advertiseAddress } : {}),
@@ -335,6 +340,9 @@ function resolveSnapshots(
     },
   };
 }
+
+/** Like kubeadm's: an unspecified address asks for that of the default interface. */
+const addressOf = (given: string | undefined) => (given === '0.0.0.0' || given === '::' ? undefined : given);
 
 function openFields(document: OpenDocument | undefined): OpenDocument {
   const { apiVersion: _version, kind: _kind, ...fields } = document ?? {};

@@ -136,7 +136,6 @@ export const joinDocument = z.strictObject({
         .optional(),
       file: z.strictObject({ kubeConfigPath: z.string() }).optional(),
       tlsBootstrapToken: z.string().optional(),
-      timeout: z.string().optional(),
     })
     .optional(),
   controlPlane: z

@@ -24,7 +24,7 @@ export interface NodeRegistration {
   taints: Taint[];
   kubeletExtraArgs: Argument[];
   ignorePreflightErrors: string[];
-  imagePullPolicy: string;
+  imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
   imagePullSerial: boolean;
 }
 

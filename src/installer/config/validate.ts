@@ -4,8 +4,17 @@ import { badCertificateKey, isCertificateKey } from '../pki/transfer.ts';
 import { isTokenId, tokenPattern } from '../tokens/format.ts';
 import { contains, overlaps, parseCidr, splitHostPort } from './cidr.ts';
 import { parseDuration } from './duration.ts';
+import { featureMistake } from './features.ts';
 import { nearestName } from './nearest.ts';
-import type { Argument, InitConfiguration, JoinConfiguration, JoinControlPlane, NodeRegistration } from './types.ts';
+import type {
+  Argument,
+  HostPathMount,
+  InitConfiguration,
+  JoinConfiguration,
+  JoinControlPlane,
+  NodeRegistration,
+  Timeouts,
+} from './types.ts';
 import type { FieldPath } from './yaml.ts';
 
 /** `path` begins with the document's kind. */
@@ -43,14 +52,10 @@ export function validateInit(config: InitConfiguration, complain: Complain, phas
       );
     }
   }
-  cluster.apiServer.certSANs.forEach((name, i) => {
-    if (!isIP(name) && !isDnsSubdomain(name.replace(/^\*\./, ''))) {
-      complain(
-        ['ClusterConfiguration', 'apiServer', 'certSANs', i],
-        `"${name}" is neither an IP address nor a DNS name`,
-      );
-    }
-  });
+  const { serverCertSANs, peerCertSANs } = cluster.etcd.local;
+  validateNames(cluster.apiServer.certSANs, ['ClusterConfiguration', 'apiServer', 'certSANs'], complain);
+  validateNames(serverCertSANs, ['ClusterConfiguration', 'etcd', 'local', 'serverCertSANs'], complain);
+  validateNames(peerCertSANs, ['ClusterConfiguration', 'etcd', 'local', 'peerCertSANs'], complain);
   if (!cluster.certificatesDir.startsWith('/')) {
     complain(['ClusterConfiguration', 'certificatesDir'], `"${cluster.certificatesDir}" is not an absolute path`);
   }
@@ -66,17 +71,71 @@ export function validateInit(config: InitConfiguration, complain: Complain, phas
       complain(['ClusterConfiguration', field], `"${cluster[field]}" is not a duration like 8760h`);
     }
   }
+  const [leaf, authority] = [cluster.certificateValidityPeriod, cluster.caCertificateValidityPeriod].map(parseDuration);
+  if ((leaf ?? 0) > (authority ?? 0) && (authority ?? 0) > 0) {
+    complain(
+      ['ClusterConfiguration', 'certificateValidityPeriod'],
+      `${cluster.certificateValidityPeriod} is longer than caCertificateValidityPeriod ${cluster.caCertificateValidityPeriod}`,
+    );
+  }
+  for (const [name, on] of Object.entries(cluster.featureGates)) {
+    const mistake = featureMistake(name, on);
+    if (mistake) complain(['ClusterConfiguration', 'featureGates', name], mistake);
+  }
+  validateTimeouts(config.timeouts, 'InitConfiguration', complain);
+  for (const component of ['apiServer', 'controllerManager', 'scheduler'] as const) {
+    validateArguments(cluster[component].extraArgs, ['ClusterConfiguration', component, 'extraArgs'], complain);
+    validateVolumes(cluster[component].extraVolumes, ['ClusterConfiguration', component, 'extraVolumes'], complain);
+  }
+  validateArguments(cluster.etcd.local.extraArgs, ['ClusterConfiguration', 'etcd', 'local', 'extraArgs'], complain);
   config.bootstrapTokens.forEach((token, i) => {
     const path = ['InitConfiguration', 'bootstrapTokens', i] as const;
     if (!tokenPattern.test(token.token)) complain([...path, 'token'], describeBadToken(token.token));
     if (token.ttl !== undefined && (parseDuration(token.ttl) ?? -1) < 0) {
       complain([...path, 'ttl'], `"${token.ttl}" is not a duration like 24h; 0 never expires`);
     }
+    if (token.expires !== undefined && !isTime(token.expires)) {
+      complain([...path, 'expires'], `"${token.expires}" is not a time like 2030-01-31T12:00:00Z`);
+    }
     token.groups.forEach((group, g) => {
       if (!/^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/.test(group)) {
         complain([...path, 'groups', g], `"${group}" must begin with "system:bootstrappers:"`);
       }
     });
+  });
+}
+
+const isTime = (text: string) => /^\d{4}-\d\d-\d\dT/.test(text) && !Number.isNaN(Date.parse(text));
+
+function validateNames(names: readonly string[], path: FieldPath, complain: Complain): void {
+  names.forEach((name, i) => {
+    if (isIP(name) || isDnsSubdomain(name.replace(/^\*\./, ''))) return;
+    complain([...path, i], `"${name}" is neither an IP address nor a DNS name`);
+  });
+}
+
+export function validateTimeouts(timeouts: Partial<Timeouts>, kind: string, complain: Complain): void {
+  for (const [name, text] of Object.entries(timeouts)) {
+    if ((parseDuration(text) ?? 0) > 0) continue;
+    complain([kind, 'timeouts', name], `"${text}" is not a duration like 4m0s`);
+  }
+}
+
+function validateArguments(args: readonly Argument[], path: FieldPath, complain: Complain): void {
+  args.forEach(({ name }, i) => {
+    if (name === '') complain([...path, i, 'name'], 'an argument without a name');
+    else if (name.startsWith('-')) complain([...path, i, 'name'], `"${name}" is to be written without dashes`);
+  });
+}
+
+const pathTypes = ['', 'DirectoryOrCreate', 'Directory', 'FileOrCreate', 'File', 'Socket', 'CharDevice', 'BlockDevice'];
+
+function validateVolumes(volumes: readonly HostPathMount[], path: FieldPath, complain: Complain): void {
+  volumes.forEach(({ name, pathType = '' }, i) => {
+    if (!dnsLabel.test(name)) complain([...path, i, 'name'], `"${name}" cannot be the name of a volume`);
+    if (pathTypes.includes(pathType)) return;
+    const near = nearestName(pathType, pathTypes);
+    complain([...path, i, 'pathType'], `"${pathType}" is no type of path${near ? `; did you mean "${near}"?` : ''}`);
   });
 }
 
@@ -116,6 +175,7 @@ export function validateNetworking(
 export function validateJoin(config: JoinConfiguration, complain: Complain, phaseNames: readonly string[]): void {
   validateNode(config.nodeRegistration, 'JoinConfiguration', complain);
   validatePhases(config.skipPhases, phaseNames, ['JoinConfiguration', 'skipPhases'], complain);
+  validateTimeouts(config.timeouts, 'JoinConfiguration', complain);
   if (config.controlPlane) validateJoinControlPlane(config.controlPlane, complain);
   const { bootstrapToken, file, tlsBootstrapToken } = config.discovery;
   const at = (...path: (string | number)[]) => ['JoinConfiguration', 'discovery', ...path];
@@ -181,6 +241,7 @@ function validateNode(node: NodeRegistration, kind: string, complain: Complain):
       `"${node.name}" cannot be a node's name: lower case letters, digits, "-" and "." only, as in a DNS name`,
     );
   }
+  validateArguments(node.kubeletExtraArgs, [kind, 'nodeRegistration', 'kubeletExtraArgs'], complain);
   if (!/^unix:\/\/\/.+|^\/.+/.test(node.criSocket)) {
     complain(
       [kind, 'nodeRegistration', 'criSocket'],

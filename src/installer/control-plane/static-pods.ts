@@ -1,12 +1,12 @@
 /** The static pods of kube-apiserver, kube-controller-manager and kube-scheduler, as kubeadm v1.36 writes them. */
 import { isIPv6 } from 'node:net';
 import type { Probe, Volume } from '../../machinery/api/types.ts';
-import { type ImageName, imageReference } from '../bundle/image-names.ts';
+import { configuredReference, type ImageName } from '../bundle/image-names.ts';
 import { joinHostPort } from '../config/cidr.ts';
 import { parseDuration } from '../config/duration.ts';
 import { kubeconfigPaths } from '../config/paths.ts';
 import { renderTemplate } from '../config/templates.ts';
-import type { ClusterConfiguration, ControlPlaneComponent, InitConfiguration } from '../config/types.ts';
+import type { ControlPlaneComponent, InitConfiguration } from '../config/types.ts';
 import { argumentValue } from '../config/validate.ts';
 import { buildArguments } from './arguments.ts';
 import { livenessProbe, readinessProbe, startupProbe } from './probes.ts';
@@ -69,7 +69,6 @@ export function apiServerArguments({ cluster, localAPIEndpoint }: InitConfigurat
       'service-cluster-ip-range': cluster.networking.serviceSubnet,
       'tls-cert-file': `${pki}/apiserver.crt`,
       'tls-private-key-file': `${pki}/apiserver.key`,
-      ...gates(cluster),
     },
     cluster.apiServer.extraArgs,
   );
@@ -99,7 +98,6 @@ export function controllerManagerArguments(config: InitConfiguration, signs = tr
       'service-account-private-key-file': `${pki}/sa.key`,
       'service-cluster-ip-range': cluster.networking.serviceSubnet,
       'use-service-account-credentials': 'true',
-      ...gates(cluster),
     },
     cluster.controllerManager.extraArgs,
   );
@@ -114,15 +112,9 @@ export function schedulerArguments(config: InitConfiguration): string[] {
       'bind-address': loopback(config),
       kubeconfig,
       'leader-elect': 'true',
-      ...gates(config.cluster),
     },
     config.cluster.scheduler.extraArgs,
   );
-}
-
-function gates(cluster: ClusterConfiguration): Record<string, string> {
-  const list = Object.entries(cluster.featureGates).map(([name, on]) => `${name}=${on}`);
-  return list.length ? { 'feature-gates': list.sort().join(',') } : {};
 }
 
 interface Shape {
@@ -204,7 +196,7 @@ export function controlPlaneManifest(
   const values: StaticPodValues = {
     arguments: shape.arguments,
     env: shape.settings.extraEnvs.length ? shape.settings.extraEnvs : undefined,
-    image: imageReference(shape.image, config.cluster.imageRepository),
+    image: configuredReference(shape.image, config.cluster),
     imagePullPolicy: 'IfNotPresent',
     livenessProbe: livenessProbe(shape.probeHost, shape.livePath),
     readinessProbe: shape.readyPath ? readinessProbe(shape.probeHost, shape.readyPath) : undefined,

@@ -1,6 +1,6 @@
 /** The static pod of etcd. Certificates, ports and probes are kubeadm's; two flags are named as etcd 3.5 names them. */
 import { isIPv6 } from 'node:net';
-import { imageReference, imageTags } from '../bundle/image-names.ts';
+import { configuredReference, imageTags } from '../bundle/image-names.ts';
 import { joinHostPort } from '../config/cidr.ts';
 import { parseDuration } from '../config/duration.ts';
 import { renderTemplate } from '../config/templates.ts';
@@ -68,11 +68,10 @@ export function etcdManifest(config: InitConfiguration, existing?: string): stri
     { name: 'etcd-data', path: local.dataDir, type: 'DirectoryOrCreate' },
     { name: 'etcd-certs', path: `${cluster.certificatesDir}/etcd`, type: 'DirectoryOrCreate' },
   ];
-  const image = imageReference('etcd', local.imageRepository ?? cluster.imageRepository);
   const values: StaticPodValues = {
     arguments: etcdArguments(config, existing),
     env: local.extraEnvs.length ? local.extraEnvs : undefined,
-    image: local.imageTag ? image.replace(/:[^:]*$/, `:${local.imageTag}`) : image,
+    image: configuredReference('etcd', cluster),
     imagePullPolicy: 'IfNotPresent',
     livenessProbe: livenessProbe(host, '/livez', 'HTTP'),
     readinessProbe: readinessProbe(host, '/readyz', 'HTTP'),

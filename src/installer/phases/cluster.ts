@@ -107,7 +107,7 @@ export const clusterPhases: Phase<InitContext>[] = [
     run: async ({ admin, config, node, signal }) =>
       markControlPlane(await admin(), node.name, config.nodeRegistration.taints, {
         signal,
-        timeoutMs: registrationTimeoutMs,
+        timeoutMs: parseDuration(config.timeouts.kubernetesAPICall) ?? registrationTimeoutMs,
       }),
   },
 ];

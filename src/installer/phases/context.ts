@@ -1,5 +1,6 @@
 /** What the phases of init and join work with beside the host. */
 import type { Client } from '../../machinery/client/types.ts';
+import type { ImageSettings } from '../bundle/image-names.ts';
 import type {
   HostConfiguration,
   InitConfiguration,
@@ -17,7 +18,8 @@ export interface NodeContext extends PhaseContext {
   node: NodeRegistration;
   hostSettings: HostConfiguration;
   cgroupDriver: CgroupDriver;
-  imageRepository: string;
+  /** What the cluster calls its images. */
+  images: ImageSettings;
   /** Ports that others have to reach on this host. */
   controlPlanePort?: number;
   podCidr?: string;

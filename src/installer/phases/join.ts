@@ -3,9 +3,11 @@
 import type { ConfigMap } from '../../machinery/api/types.ts';
 import { createClient } from '../../machinery/client/client.ts';
 import type { Client } from '../../machinery/client/types.ts';
+import { defaultCluster } from '../config/defaults.ts';
 import { parseDuration } from '../config/duration.ts';
 import { overlay } from '../config/overlay.ts';
 import { kubeconfigPaths, kubernetesDir, manifestsDir } from '../config/paths.ts';
+import { parseConfig } from '../config/read-config.ts';
 import { waitForNode, waitForReady } from '../control-plane/node.ts';
 import { fetchSharedCertificates } from '../control-plane/shared-certificates.ts';
 import { KinitError } from '../errors.ts';
@@ -18,7 +20,12 @@ import { fetchOverTls } from '../tokens/fetch.ts';
 import type { JoinContext } from './context.ts';
 import type { Phase } from './engine.ts';
 import { hostPhases } from './host.ts';
-import { adminClient, controlPlaneConfiguration, downloadsCertificates } from './join-configuration.ts';
+import {
+  adminClient,
+  controlPlaneConfiguration,
+  downloadsCertificates,
+  readKubeadmConfig,
+} from './join-configuration.ts';
 import { checkSettings, preflight, preflightWithCluster } from './preflight.ts';
 import { runtimePhases, workerImages } from './runtime.ts';
 
@@ -37,7 +44,7 @@ export const preflightPhase: Phase<JoinContext> = {
     await preflight(context, checkSettings(context), context.node.ignorePreflightErrors);
     await findCluster(context);
     if (!(await exists(context.host, kubeconfigPaths.kubelet))) await checkToken(context);
-    if (context.config.controlPlane) await readCluster(context);
+    await readCluster(context);
     await preflightWithCluster(context);
     await context.changes.journal.record({ kind: 'note', what: 'join' });
     if (context.config.controlPlane) await context.changes.journal.record({ kind: 'note', what: 'control-plane' });
@@ -51,18 +58,39 @@ export async function findCluster(context: JoinContext): Promise<void> {
   await observeLocalAddress(context);
 }
 
-/** What a control plane has to know of its cluster before the first change. */
+/** What a host has to know of its cluster before the first change. */
 export async function readCluster(context: JoinContext): Promise<void> {
+  if (!context.config.controlPlane) return readImageNames(context);
   const joined = await exists(context.host, kubeconfigPaths.admin);
   const client = joined ? await adminClient(context) : bootstrapClient(context);
   try {
     const config = await controlPlaneConfiguration(context, client);
     context.controlPlane = config;
-    context.imageRepository = config.cluster.imageRepository;
+    context.images = config.cluster;
     context.podCidr = config.cluster.networking.podSubnet;
     // A wrong key, or certificates that are gone, are found before anything changes.
     const { signal } = context;
     if (await downloadsCertificates(context)) await fetchSharedCertificates(client, config.certificateKey, { signal });
+  } finally {
+    client.close();
+  }
+}
+
+/** A worker loads its images under the names that the cluster's add-ons use. */
+async function readImageNames(context: JoinContext): Promise<void> {
+  const { host, signal } = context;
+  const client = (await exists(host, kubeconfigPaths.kubelet)) ? await nodeClient(context) : bootstrapClient(context);
+  try {
+    const { ClusterConfiguration: cluster } = parseConfig(
+      await readKubeadmConfig(client, signal),
+      'configmap kubeadm-config',
+    ).documents;
+    const { imageRepository = defaultCluster.imageRepository, dns, etcd } = cluster ?? {};
+    context.images = { imageRepository, dns, etcd };
+  } catch (error) {
+    signal.throwIfAborted();
+    const reason = error instanceof Error ? error.message : String(error);
+    context.warn(`the cluster's names of images are not known, so kinit's own are used: ${reason}`);
   } finally {
     client.close();
   }

@@ -132,7 +132,7 @@ export async function runInit(
         node: config.nodeRegistration,
         hostSettings: config.host,
         cgroupDriver,
-        imageRepository: config.cluster.imageRepository,
+        images: config.cluster,
         controlPlanePort: config.localAPIEndpoint.bindPort,
         podCidr: config.cluster.networking.podSubnet,
         patches: await patchesOf(config.patchesFolder),
@@ -175,7 +175,7 @@ export async function runJoin(
       node: config.nodeRegistration,
       hostSettings: config.host,
       cgroupDriver: chooseCgroupDriver(config.host.cgroupDriver, facts),
-      imageRepository: defaultCluster.imageRepository,
+      images: { imageRepository: defaultCluster.imageRepository },
       patches: await patchesOf(config.patchesFolder),
       ...(config.controlPlane ? { controlPlanePort: config.controlPlane.localAPIEndpoint.bindPort } : {}),
       nodeAddress: () =>
@@ -183,7 +183,7 @@ export async function runJoin(
     };
     if (flags.phases?.some(needsCluster)) {
       await findCluster(context);
-      if (config.controlPlane) await readCluster(context);
+      await readCluster(context);
     }
     const skip = skippedBy(flags, config).flatMap((name) => phasesOf('join', name, list) ?? [name]);
     return { phases: selectPhases(list, flags.phases), context, skip };

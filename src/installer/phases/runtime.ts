@@ -18,11 +18,11 @@ export const runtimePhases: Phase<NodeContext>[] = [
     title: 'Install and start containerd',
     background: true,
     needed: ({ node }) => node.ownRuntime,
-    async run({ changes, hostSettings, cgroupDriver, facts, imageRepository, signal }) {
+    async run({ changes, hostSettings, cgroupDriver, facts, images, signal }) {
       const made = await makeRoot(changes);
       const snapshotter = await chooseSnapshotter(changes.host, hostSettings.snapshotter);
       const { canLowerOomScore } = facts;
-      const settings = { cgroupDriver, snapshotter, canLowerOomScore, imageRepository };
+      const settings = { cgroupDriver, snapshotter, canLowerOomScore, images };
       return (await installContainerd(changes, settings, signal)) || made;
     },
   },
@@ -62,8 +62,8 @@ export function imagePhase(
     title,
     background: true,
     after: ['runtime/install', ...after],
-    run: ({ host, imageRepository }) =>
-      host.dryRun ? Promise.resolve(false) : loadImages(host, images, imageRepository),
+    run: ({ host, node, images: settings }) =>
+      host.dryRun ? Promise.resolve(false) : loadImages(host, images, { settings, policy: node.imagePullPolicy }),
   };
 }
 

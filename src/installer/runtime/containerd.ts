@@ -1,5 +1,5 @@
 /** containerd, runc and CNI plugins from the bundle: configuration, unit, and a daemon that answers. */
-import { imageReference } from '../bundle/image-names.ts';
+import { configuredReference, type ImageSettings } from '../bundle/image-names.ts';
 import { bundlePaths, cniPaths, containerdPaths, namespacesDir } from '../config/paths.ts';
 import { renderTemplate } from '../config/templates.ts';
 import type { HostConfiguration } from '../config/types.ts';
@@ -14,7 +14,7 @@ export interface ContainerdSettings {
   snapshotter: 'overlayfs' | 'native';
   /** False: this host may not lower OOM scores. */
   canLowerOomScore: boolean;
-  imageRepository: string;
+  images: ImageSettings;
 }
 
 export const unitName = 'containerd.service';
@@ -60,7 +60,7 @@ export function containerdConfig(settings: ContainerdSettings): string {
     root: containerdPaths.root,
     state: containerdPaths.state,
     socket: containerdPaths.socket,
-    sandboxImage: imageReference('pause', settings.imageRepository),
+    sandboxImage: configuredReference('pause', settings.images),
     restrictOomScoreAdj: !settings.canLowerOomScore,
     cniBin: bundlePaths.cniBin,
     cniConfig: cniPaths.config,

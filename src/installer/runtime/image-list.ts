@@ -1,5 +1,5 @@
 /** The images of a cluster, in kubeadm's order; the pod network's comes last. */
-import { type ImageName, imageReference } from '../bundle/image-names.ts';
+import { configuredReference, type ImageName } from '../bundle/image-names.ts';
 import type { InitConfiguration } from '../config/types.ts';
 
 export const imageNames: readonly ImageName[] = [
@@ -14,16 +14,10 @@ export const imageNames: readonly ImageName[] = [
 ];
 
 export function referencesOf({ cluster }: InitConfiguration): string[] {
-  const { dns, proxy, etcd, imageRepository } = cluster;
-  const tagged = (reference: string, tag: string | undefined) =>
-    tag ? reference.replace(/:[^:/]*$/, `:${tag}`) : reference;
+  const { dns, proxy } = cluster;
   return imageNames
     .filter((name) => !(name === 'coredns/coredns' && dns.disabled) && !(name === 'kube-proxy' && proxy.disabled))
-    .map((name) => {
-      const reference = imageReference(name, imageRepository);
-      if (name === 'coredns/coredns') return tagged(reference, dns.imageTag);
-      return name === 'etcd' ? tagged(reference, etcd.local.imageTag) : reference;
-    });
+    .map((name) => configuredReference(name, cluster));
 }
 
 /** kubeadm's document. */

@@ -170,7 +170,7 @@ describe('the list of images', () => {
     const text = `${cluster}imageRepository: registry.example.test/k8s\ndns: {imageTag: v1}\nproxy: {disabled: true}\n`;
     const list = referencesOf(resolveInit({}, parseConfig(text, 'c'), identity, []));
     expect(list[0]).toMatch(/^registry\.example\.test\/k8s\/kube-apiserver:v1\.36\.\d+$/);
-    expect(list).toContain('registry.example.test/k8s/coredns/coredns:v1');
+    expect(list).toContain('registry.example.test/k8s/coredns:v1');
     expect(list.join()).not.toContain('kube-proxy');
   });
   it('is an Images document for programs', () => {

@@ -159,7 +159,7 @@ describe('joining as a control plane', () => {
   it.each([
     ['a flag that a worker has no use for', { certificateKey: key }, /--certificate-key is for a control plane/],
     ['a key that is none', { controlPlane: true, certificateKey: 'abc' }, /not 64 hexadecimal digits/],
-    ['an address that is none', { controlPlane: true, apiserverAdvertiseAddress: '0.0.0.0' }, /"0.0.0.0" is not/],
+    ['an address that is none', { controlPlane: true, apiserverAdvertiseAddress: '10.0.0' }, /"10.0.0" is not/],
     ['a bad port', { controlPlane: true, apiserverBindPort: '0' }, /a port from 1 to 65535/],
   ])('fails with %s', (_, flags, message) => expect(() => join2(flags)).toThrow(message));
 });
