@@ -7,6 +7,7 @@ import { formatYaml } from '../config/format-yaml.ts';
 import { overlay } from '../config/overlay.ts';
 import { renderObjects } from '../config/templates.ts';
 import type { InitConfiguration } from '../config/types.ts';
+import { withConfigHash } from '../control-plane/component-config-hash.ts';
 import { controlPlaneServer } from '../kubeconfig/kubeconfig.ts';
 
 export const bootstrapGroup = tokenGroups[0]!;
@@ -57,12 +58,13 @@ export function proxyConfiguration(config: InitConfiguration): Record<string, un
 }
 
 export function proxyObjects(config: InitConfiguration): UnknownObject[] {
-  return renderObjects('addons/kube-proxy.yaml', {
+  const objects = renderObjects('addons/kube-proxy.yaml', {
     bootstrapGroup,
     image: configuredReference('kube-proxy', config.cluster),
     server: controlPlaneServer(config),
     proxyConfiguration: formatYaml(proxyConfiguration(config)),
   });
+  return withConfigHash(objects, 'kube-proxy', Object.keys(config.proxy).length > 0);
 }
 
 export function dnsObjects(config: InitConfiguration): UnknownObject[] {

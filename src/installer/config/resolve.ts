@@ -13,6 +13,7 @@ import {
   defaultNetworking,
   defaultSnapshots,
   defaultTimeouts,
+  defaultTokenDescription,
   defaultTokenTtl,
   tokenGroups,
   tokenUsages,
@@ -236,15 +237,17 @@ function resolveNode(
 }
 
 function resolveTokens(flags: InitFlags, given: Partial<BootstrapTokenOptions>[] | undefined): BootstrapTokenOptions[] {
-  const defaults = { ttl: flags.tokenTtl ?? defaultTokenTtl, usages: tokenUsages, groups: tokenGroups };
+  const ttl = flags.tokenTtl ?? defaultTokenTtl;
+  const defaults = { ttl, usages: tokenUsages, groups: tokenGroups };
   const complete = (token: Partial<BootstrapTokenOptions>): BootstrapTokenOptions => ({
     ...defaults,
     ...token,
     token: token.token ?? generateToken(),
     ...(token.expires ? { ttl: undefined } : {}),
   });
-  if (flags.token !== undefined) return [complete({ token: flags.token })];
-  return given?.length ? given.map(complete) : [complete({})];
+  const own = { description: defaultTokenDescription };
+  if (flags.token !== undefined) return [complete({ ...own, token: flags.token })];
+  return given?.length ? given.map(complete) : [complete(own)];
 }
 
 /** @param extra of `--<name>-extra-args`; they stand in for those of the file with the same names */

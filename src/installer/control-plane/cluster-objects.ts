@@ -6,6 +6,7 @@ import { kubeadmVersion } from '../config/schema.ts';
 import { renderObjects } from '../config/templates.ts';
 import type { ClusterConfiguration, InitConfiguration, OpenDocument } from '../config/types.ts';
 import { buildKubeconfig, controlPlaneServer, formatKubeconfig } from '../kubeconfig/kubeconfig.ts';
+import { withConfigHash } from './component-config-hash.ts';
 
 /** Drops empty lists, maps and texts, as Go's `omitempty` does. */
 function withoutEmpty(value: unknown): unknown {
@@ -37,8 +38,10 @@ export function kubeadmConfigObjects(config: InitConfiguration): UnknownObject[]
   });
 }
 
-export function kubeletConfigObjects(kubelet: OpenDocument): UnknownObject[] {
-  return renderObjects('cluster/kubelet-config.yaml', { bootstrapGroup, kubeletConfiguration: formatYaml(kubelet) });
+/** @param given whether the user has written any of the configuration */
+export function kubeletConfigObjects(kubelet: OpenDocument, given: boolean): UnknownObject[] {
+  const values = { bootstrapGroup, kubeletConfiguration: formatYaml(kubelet) };
+  return withConfigHash(renderObjects('cluster/kubelet-config.yaml', values), 'kubelet-config', given);
 }
 
 export function bootstrapRbacObjects(): UnknownObject[] {

@@ -65,8 +65,10 @@ export const clusterPhases: Phase<InitContext>[] = [
     title: "Store the kubelets' configuration",
     background: true,
     needed: live,
-    run: async ({ admin, kubeletConfig, signal }) =>
-      applyObjects(await admin(), kubeletConfigObjects(kubeletConfig), { signal }),
+    run: async ({ admin, config, kubeletConfig, signal }) => {
+      const objects = kubeletConfigObjects(kubeletConfig, Object.keys(config.kubelet).length > 0);
+      return applyObjects(await admin(), objects, { signal });
+    },
   },
   {
     name: 'bootstrap-token',

@@ -11,7 +11,7 @@ import { KinitError } from '../errors.ts';
 import type { CgroupDriver } from '../host/cgroups.ts';
 import { type Changes, unitState } from '../host/changes.ts';
 import type { HostFacts } from '../host/facts.ts';
-import { runOrFail } from '../host/host.ts';
+import { type Host, runOrFail } from '../host/host.ts';
 import { applyPatches, type PatchFile } from '../patches/patches.ts';
 
 export const kubeletUnit = 'kubelet.service';
@@ -138,6 +138,12 @@ const componentSettings = [
   'net.netfilter.nf_conntrack_tcp_timeout_close_wait',
 ];
 
+/** What systemd-resolved writes into /etc/resolv.conf is its own loopback address, which no pod can reach. */
+async function resolverOf(host: Host, cluster: OpenDocument): Promise<OpenDocument> {
+  if (cluster['resolvConf'] !== undefined || !(await unitState(host, 'systemd-resolved.service')).active) return {};
+  return { resolvConf: '/run/systemd/resolve/resolv.conf' };
+}
+
 /** Writes the kubelet's files and (re)starts it when one of them changed. */
 export async function startKubelet(changes: Changes, files: KubeletFiles): Promise<boolean> {
   const { host } = changes;
@@ -146,10 +152,11 @@ export async function startKubelet(changes: Changes, files: KubeletFiles): Promi
   await changes.claim(xtablesLock, 'file');
   for (const key of componentSettings) await changes.rememberSysctl(key);
   const units = await installKubeletUnit(changes, files.facts);
-  const own = { ...files.cluster, ...files.instance };
+  const instance = { ...(await resolverOf(host, files.cluster)), ...files.instance };
+  const own = { ...files.cluster, ...instance };
   const configuration = applyPatches('kubeletconfiguration', own, files.patches ?? []);
   const settings = [
-    await changes.file(kubeletPaths.instanceConfig, formatYaml(files.instance), { mode: 0o644 }),
+    await changes.file(kubeletPaths.instanceConfig, formatYaml(instance), { mode: 0o644 }),
     await changes.file(kubeletPaths.config, formatYaml(configuration), { mode: 0o644 }),
     await changes.file(kubeletPaths.flags, files.flags, { mode: 0o644 }),
   ].some(Boolean);
