@@ -17,7 +17,8 @@ async function main([node = '', script = '', ...given]: string[]): Promise<numbe
     const elsewhere = await runInRoot(words);
     if (elsewhere !== undefined) return elsewhere;
     await program.parseAsync([node, script, ...words]);
-    return 0;
+    // A command that has done its work may still have to say no: doctor found errors.
+    return Number(process.exitCode ?? 0);
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 3;
     const error = asKinitError(thrown);

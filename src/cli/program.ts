@@ -6,6 +6,7 @@ import { addCertsCommand } from './certs.ts';
 import { addCompletionCommand } from './completion.ts';
 import { addConfigCommand } from './config.ts';
 import { addEtcdCommand } from './etcd.ts';
+import { addHealthCommands } from './health.ts';
 import { addImagesCommand } from './images.ts';
 import { addInitCommand } from './init.ts';
 import { addInventoryCommand } from './inventory.ts';
@@ -31,6 +32,7 @@ export function buildProgram(): Command {
   addInitCommand(program);
   addJoinCommand(program);
   addUpCommand(program);
+  addHealthCommands(program);
   addResetCommand(program);
   addInventoryCommand(program);
   addBundleCommand(program);

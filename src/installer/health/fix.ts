@@ -1,22 +1,14 @@
 /** Mends on a host what can be mended without risk; every change goes through the journal, as in init and join. */
-import { load } from 'js-yaml';
-import { kubeletPaths } from '../config/paths.ts';
 import { asKinitError, KinitError } from '../errors.ts';
 import { type Changes, createChanges } from '../host/changes.ts';
 import { controlPlanePorts, openPorts, workerPorts } from '../host/firewall.ts';
-import { type Host, readText, runOrFail } from '../host/host.ts';
+import { type Host, runOrFail } from '../host/host.ts';
 import { openJournal } from '../host/journal.ts';
 import { lockHost } from '../host/lock.ts';
 import { loadModules } from '../host/modules.ts';
 import { turnSwapOff } from '../host/swap.ts';
 import { applySettings } from '../host/sysctl.ts';
-import type { FixName, HostObservation, Problem } from './types.ts';
-
-export interface Fixed {
-  problem: Problem;
-  /** Absent: it worked. */
-  error?: string;
-}
+import type { Fixed, FixName, HostObservation, Problem } from './types.ts';
 
 type Fix = (changes: Changes, problem: Problem, host: HostObservation) => Promise<unknown>;
 
@@ -69,10 +61,4 @@ export async function fixHost(
   } finally {
     await unlock();
   }
-}
-
-/** The cluster's domain, as the kubelet knows it. */
-export async function clusterDomain(host: Host): Promise<string> {
-  const text = (await readText(host, kubeletPaths.config)) ?? '';
-  return ((load(text) ?? {}) as { clusterDomain?: string }).clusterDomain || 'cluster.local';
 }

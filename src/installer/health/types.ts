@@ -142,10 +142,19 @@ export interface HostReport {
   error?: string;
 }
 
+/** What became of a problem that `--fix` took on. */
+export interface Fixed {
+  problem: Problem;
+  /** Absent: it worked. */
+  error?: string;
+}
+
 export interface HealthReport {
-  /** ISO 8601. */
+  /** ISO 8601: when it was complete, by the clock of the host that made it. */
   time: string;
   hosts: HostReport[];
   cluster?: ClusterObservation;
   problems: Problem[];
+  /** With `--fix` only. */
+  fixed?: Fixed[];
 }

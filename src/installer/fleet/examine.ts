@@ -1,0 +1,101 @@
+/** Examines the hosts of an inventory: each looks at itself, the first control plane that answers also at the cluster. */
+import { bundlePaths } from '../config/paths.ts';
+import { asKinitError, KinitError } from '../errors.ts';
+import { judgeClocks, judgeHosts } from '../health/judge-cluster.ts';
+import type { HealthReport, HostReport, Problem } from '../health/types.ts';
+import { limitHosts, readInventory } from '../inventory/read-inventory.ts';
+import type { InventoryHost } from '../inventory/types.ts';
+import { connectHost } from './connect-host.ts';
+import { userSshConfig } from './ssh/user-config.ts';
+
+export interface ExamineOptions {
+  inventoryPath: string;
+  limit?: string[];
+  fix: boolean;
+  signal: AbortSignal;
+  env?: NodeJS.ProcessEnv;
+}
+
+interface Examined {
+  name: string;
+  report?: HealthReport;
+  error?: string;
+  /** Seconds by which the host's clock is ahead of this machine's. */
+  offset?: number;
+}
+
+const kinit = `${bundlePaths.bin}/kinit`;
+
+async function examineOne(host: InventoryHost, { fix, signal, env }: ExamineOptions): Promise<Examined> {
+  const { name } = host;
+  try {
+    const connection = await connectHost(host, signal, env);
+    try {
+      const command = `${kinit} doctor --output json${fix ? ' --fix' : ''}`;
+      const { code, stdout, stderr } = await connection.root(command, { signal, timeoutMs: 180_000 });
+      const received = Date.now();
+      if (code === 127 || code === 126) return { name, error: `there is no kinit on this host: ${stderr.trim()}` };
+      const report = parseReport(stdout);
+      if (!report) return { name, error: stderr.trim() || `kinit doctor ended with exit code ${code}` };
+      return { name, report, offset: (new Date(report.time).getTime() - received) / 1000 };
+    } finally {
+      connection.close();
+    }
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const { message, details } = asKinitError(thrown);
+    return { name, error: [message, details.seen].filter(Boolean).join(': ') };
+  }
+}
+
+function parseReport(text: string): HealthReport | undefined {
+  try {
+    const report = JSON.parse(text) as HealthReport;
+    return Array.isArray(report.hosts) && Array.isArray(report.problems) ? report : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Problems of a host carry the host's own name there; the inventory's is what the reader knows. */
+const renamed = (problems: readonly Problem[], name: string): Problem[] =>
+  problems.filter(({ where }) => where !== 'cluster').map((problem) => ({ ...problem, where: name }));
+
+export async function examineFleet(options: ExamineOptions): Promise<HealthReport> {
+  const inventory = await readInventory(options.inventoryPath, options.env, await userSshConfig());
+  const hosts = limitHosts(inventory, options.limit);
+  const all = await Promise.all(hosts.map((host) => examineOne(host, options)));
+  const reports = all.map(
+    ({ name, report, error }): HostReport => ({
+      name,
+      ...(report?.hosts[0]?.observation ? { observation: report.hosts[0].observation } : {}),
+      ...(error === undefined ? {} : { error }),
+    }),
+  );
+  const answers = all.flatMap(({ report }) => (report?.cluster ? [report] : []));
+  // One whose API server answers says more than one whose does not.
+  const source = answers.find(({ cluster }) => cluster?.apiError === undefined) ?? answers[0];
+  const offsets = new Map(all.flatMap(({ name, offset }) => (offset === undefined ? [] : [[name, offset] as const])));
+  if (!reports.some(({ observation }) => observation)) {
+    throw new KinitError('Connection', 'no host could be looked at', {
+      seen: reports.map(({ name, error }) => `${name}: ${error}`).join('\n'),
+      advice: 'check the inventory with kinit inventory list, and the hosts with ssh',
+    });
+  }
+  return {
+    time: new Date().toISOString(),
+    hosts: reports,
+    ...(source?.cluster ? { cluster: source.cluster } : {}),
+    problems: [
+      ...all.flatMap(({ name, report }) => (report ? renamed(report.problems, name) : [])),
+      ...judgeHosts(reports),
+      ...judgeClocks(offsets),
+      ...(source?.problems.filter(({ where }) => where === 'cluster') ?? []),
+    ],
+    ...(options.fix ? { fixed: all.flatMap(({ name, report }) => renamedFixes(report, name)) } : {}),
+  };
+}
+
+const renamedFixes = (report: HealthReport | undefined, name: string) =>
+  (report?.fixed ?? []).map((one) => ({ ...one, problem: { ...one.problem, where: name } }));

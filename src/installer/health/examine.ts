@@ -1,0 +1,62 @@
+/** Examines this host, and from a control plane the cluster; mends what may be mended. */
+import { load } from 'js-yaml';
+import { kubeconfigPaths, kubeletPaths } from '../config/paths.ts';
+import { KinitError } from '../errors.ts';
+import { exists, type Host, readText } from '../host/host.ts';
+import { pause } from '../host/wait.ts';
+import { clientFromFile } from '../phases/run.ts';
+import { fixHost } from './fix.ts';
+import { judgeCluster } from './judge-cluster.ts';
+import { judgeHost } from './judge-host.ts';
+import { observeCluster } from './observe-cluster.ts';
+import { observeHealth } from './observe-host.ts';
+import type { HealthReport, HostObservation, Problem } from './types.ts';
+
+/** What was mended needs a moment until it shows: the kubelet starts, a node becomes Ready. */
+const settleMs = 30_000;
+
+/** The cluster's domain, as the kubelet knows it. */
+async function clusterDomain(host: Host): Promise<string> {
+  const text = (await readText(host, kubeletPaths.config)) ?? '';
+  return ((load(text) ?? {}) as { clusterDomain?: string }).clusterDomain || 'cluster.local';
+}
+
+async function clusterFrom(host: Host) {
+  if (!(await exists(host, kubeconfigPaths.admin))) return undefined;
+  const client = await clientFromFile(host, kubeconfigPaths.admin);
+  try {
+    return await observeCluster(client, await clusterDomain(host));
+  } finally {
+    client.close();
+  }
+}
+
+async function look(host: Host): Promise<HealthReport & { observation: HostObservation }> {
+  const [observation, cluster] = await Promise.all([observeHealth(host), clusterFrom(host)]);
+  const name = observation.hostname;
+  return {
+    time: new Date().toISOString(),
+    hosts: [{ name, observation }],
+    ...(cluster ? { cluster } : {}),
+    problems: [...judgeHost(name, observation), ...(cluster ? judgeCluster(cluster) : [])],
+    observation,
+  };
+}
+
+const sameProblem = (a: Problem, b: Problem) => a.id === b.id && a.message === b.message;
+
+export async function examineHost(host: Host, { fix = false } = {}): Promise<HealthReport> {
+  const { observation, ...report } = await look(host);
+  if (!fix || !report.problems.some((problem) => problem.fix)) return fix ? { ...report, fixed: [] } : report;
+  if (process.getuid?.() !== 0) throw new KinitError('Usage', '--fix needs root', { advice: 'run it with sudo' });
+  const fixed = await fixHost(host, observation, report.problems);
+  const worked = fixed.filter(({ error }) => error === undefined).map(({ problem }) => problem);
+  const deadline = Date.now() + settleMs;
+  for (;;) {
+    const { observation: _, ...after } = await look(host);
+    const remaining = after.problems.some((problem) => worked.some((one) => sameProblem(one, problem)));
+    const settling = after.problems.some(({ id }) => id === 'component-unhealthy' || id === 'node-not-ready');
+    if ((!remaining && !settling) || Date.now() > deadline) return { ...after, fixed };
+    await pause(1_000);
+  }
+}
