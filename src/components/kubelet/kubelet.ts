@@ -9,6 +9,7 @@ import { aborted } from '../../machinery/process/pause.ts';
 import { listenHealth } from '../../machinery/serving/health.ts';
 import { MetricsRegistry, processMetrics } from '../../machinery/serving/metrics.ts';
 import { connectApi } from './api/connection.ts';
+import { isMirrorOf, statusFromMirror } from './api/mirror-pods.ts';
 import type { Configuration } from './config/settings.ts';
 import { createRuntime } from './cri/runtime.ts';
 import { createEvents } from './events.ts';
@@ -207,7 +208,8 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
           .map(({ pod }) => pod),
     }),
     knownStatus: (pod) => {
-      const known: PodStatus | undefined = isStaticPod(pod) ? mirrorOf(pod)?.status : pod.status;
+      const mirror = isStaticPod(pod) ? mirrorOf(pod) : undefined;
+      const known: PodStatus | undefined = isStaticPod(pod) ? mirror && statusFromMirror(mirror) : pod.status;
       return writer.status(pod.metadata?.uid ?? '') ?? known;
     },
     publish: writer.publish,

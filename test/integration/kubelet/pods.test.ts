@@ -356,6 +356,21 @@ describe('with an API server', () => {
     });
   });
 
+  test('replaces a static pod whose manifest changes, and its mirror, with the status of the new one', async () => {
+    const containerOf = async () => {
+      const { status, spec } = (await podStatus('fixed-n1', 'kube-system')) ?? {};
+      const [container] = status?.containerStatuses ?? [];
+      return { word: /echo (\w+) /.exec(JSON.stringify({ spec }))?.[1], container };
+    };
+    const before = (await containerOf()).container?.containerID;
+    expect(before).toBeTruthy();
+    await writeManifest('fixed.yaml', manifest('again'));
+    await until('the changed pod runs', async () => {
+      const { word, container } = await containerOf();
+      return word === 'again' && container?.state?.running && container.containerID !== before;
+    });
+  });
+
   test('runs a pod until it is deleted', async () => {
     await make('web', {
       containers: [

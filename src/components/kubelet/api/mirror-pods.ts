@@ -1,5 +1,5 @@
 /** Mirror pods: objects by which the API server shows the static pods of this node. */
-import type { Node, Pod } from '../../../machinery/api/types.ts';
+import type { Node, Pod, PodStatus } from '../../../machinery/api/types.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../../../machinery/client/errors.ts';
 import { pods } from '../../../machinery/client/resources.ts';
 import type { Client } from '../../../machinery/client/types.ts';
@@ -68,6 +68,16 @@ export function createMirrorPods(options: {
       look();
     },
   };
+}
+
+/** Whether this is the mirror of the pod as its manifest is now; after a change the old one stays for a moment. */
+export const isMirrorOf = (mirror: Pod | undefined, pod: Pod): boolean =>
+  mirror?.metadata?.annotations?.[podAnnotations.configMirror] ===
+  pod.metadata?.annotations?.[podAnnotations.configHash];
+
+/** What the mirror tells of a static pod from before the kubelet was started; how an earlier run ended says nothing of this one. */
+export function statusFromMirror({ status }: Pod): PodStatus | undefined {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed' ? undefined : status;
 }
 
 async function create(client: Client, pod: Pod, node: Node): Promise<void> {
