@@ -6,6 +6,7 @@ import { bringUp, loadTestImages, resetAndAgain } from './parts/bring-up.ts';
 import { brokenOff } from './parts/broken-off.ts';
 import { kubeadmCommands } from './parts/commands.ts';
 import { failures } from './parts/failures.ts';
+import { health } from './parts/health.ts';
 import { kubectlCommands } from './parts/kubectl.ts';
 import { workloads } from './parts/workloads.ts';
 
@@ -18,6 +19,7 @@ describe.sequential('a cluster', () => {
   kubectlCommands();
   workloads();
   failures();
+  health();
   badInput();
   brokenOff();
   kubeadmCommands();

@@ -59,13 +59,25 @@ async function podLog(host: Host, podName: string, container: string) {
   return newest;
 }
 
-/** The last lines of a log in the runtime's format, without time stamp and stream. */
+/** The last lines of a log for people: without the runtime's time stamp and stream, and components' JSON in words. */
 export const plainLines = (text: string, count = lastLineCount): string[] =>
   text
     .split('\n')
     .filter((line) => line.trim() !== '')
     .slice(-count)
-    .map((line) => line.replace(/^\S+ (?:stdout|stderr) [FP] /, '').slice(0, 500));
+    .map((line) => inWords(line.replace(/^\S+ (?:stdout|stderr) [FP] /, '')).slice(0, 500));
+
+function inWords(line: string): string {
+  if (!line.startsWith('{')) return line;
+  try {
+    const { level, msg, time, ts, object } = JSON.parse(line) as Record<string, unknown>;
+    return typeof msg === 'string' ? [time ?? ts, level, object, msg].filter(Boolean).join(' ') : line;
+  } catch (error) {
+    // A line that the log's end cut off.
+    if (error instanceof SyntaxError) return line;
+    throw error;
+  }
+}
 
 async function lastLines(host: Host, path: string): Promise<string[]> {
   if (!path) return [];

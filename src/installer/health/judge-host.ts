@@ -60,9 +60,11 @@ const runtime: Judge = ({ role, runtimeAnswers, services: all }) =>
       ]
     : [];
 
-const components: Judge = ({ components: all }) =>
+const components: Judge = ({ components: all, services: units }) =>
   all
     .filter(({ healthy }) => !healthy)
+    // Of a service that does not run it has been said already.
+    .filter(({ name }) => !units.some(({ unit, state }) => unit === `${name}.service` && state !== 'active'))
     .map(({ name, seen, restarts: count, lastLines }) => ({
       id: 'component-unhealthy',
       level: 'error',

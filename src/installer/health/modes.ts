@@ -10,7 +10,7 @@ async function files(host: Host, folder: string, ending: RegExp): Promise<string
 }
 
 /** Those that others may do more with than they should. */
-export async function observeModes(host: Host): Promise<FileMode[]> {
+export async function observeModes(host: Host, isControlPlane: boolean): Promise<FileMode[]> {
   const folders = [defaultCertificatesDir, `${defaultCertificatesDir}/etcd`];
   const keys = (await Promise.all(folders.map((folder) => files(host, folder, /\.key$/)))).flat();
   const manifests = await files(host, manifestsDir, /\.ya?ml$/);
@@ -19,7 +19,7 @@ export async function observeModes(host: Host): Promise<FileMode[]> {
     ...[...keys, ...manifests].map((path): [string, number] => [path, 0o600]),
     [kubeletPaths.clientCertificate, 0o600],
     [kubeletPaths.config, 0o644],
-    [etcdDataDir, 0o700],
+    ...(isControlPlane ? [[etcdDataDir, 0o700] as [string, number]] : []),
   ];
   const wrong: FileMode[] = [];
   for (const [path, limit] of limits) {

@@ -22,7 +22,7 @@ import { neededSettings } from '../host/sysctl.ts';
 import { timeKeeper } from '../host/time-sync.ts';
 import { checkExpiration } from '../pki/expiration.ts';
 import { ctr } from '../runtime/containerd.ts';
-import { lastLineCount, observeComponents } from './components.ts';
+import { lastLineCount, observeComponents, plainLines } from './components.ts';
 import { observeModes } from './modes.ts';
 import type { Certificate, Disk, HostObservation, Service } from './types.ts';
 
@@ -48,7 +48,7 @@ async function observeService(host: Host, unit: string): Promise<Service> {
 async function journalLines(host: Host, unit: string): Promise<string[]> {
   const args = ['-u', unit, '-n', String(lastLineCount), '-o', 'cat', '--no-pager'];
   const { stdout } = await host.run('journalctl', args, look);
-  return stdout.split('\n').filter((line) => line.trim() !== '');
+  return plainLines(stdout);
 }
 
 /** Columns of `df -P` by file system: what holds each folder. */
@@ -125,7 +125,7 @@ export async function observeHealth(host: Host): Promise<HostObservation> {
       host.list(cniPaths.config),
       timeKeeper(host),
       isNode ? closedPorts(host, isControlPlane ? controlPlanePorts(6443) : workerPorts) : [],
-      observeModes(host),
+      observeModes(host, isControlPlane),
     ]);
   const settings = await Promise.all(
     Object.entries(neededSettings).map(async ([key, wanted]) => {

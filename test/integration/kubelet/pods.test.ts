@@ -362,8 +362,7 @@ describe('with an API server', () => {
       const [container] = status?.containerStatuses ?? [];
       return { word: /echo (\w+) /.exec(JSON.stringify({ spec }))?.[1], container };
     };
-    const before = (await containerOf()).container?.containerID;
-    expect(before).toBeTruthy();
+    const before = await until('the first container', async () => (await containerOf()).container?.containerID);
     await writeManifest('fixed.yaml', manifest('again'));
     await until('the changed pod runs', async () => {
       const { word, container } = await containerOf();
@@ -454,7 +453,7 @@ describe('with an API server', () => {
     expect(waiting['wrong']).toMatch(/^InvalidImageName: Failed to apply default image tag "Not A Name"/);
     expect(waiting['unset']).toBe('CreateContainerConfigError: configmap "missing" not found');
     expect(waiting['crash']).toMatch(
-      /^CrashLoopBackOff: back-off 10s restarting failed container=crash pod=stuck_default/,
+      /^CrashLoopBackOff: back-off [1248]0s restarting failed container=crash pod=stuck_default/,
     );
     await client.resource(pods).delete({ name: 'stuck', namespace: 'default' }, { gracePeriodSeconds: 0 });
   });

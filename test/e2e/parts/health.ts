@@ -1,0 +1,53 @@
+/** What status and doctor see of a cluster that is well, of one that is not, and what doctor mends. */
+import { describe, expect, it } from 'vitest';
+import type { HealthReport } from '../../../src/installer/health/types.ts';
+import { eventually, inventory, kinit, must, onHost } from '../harness.ts';
+
+const examine = async (...args: string[]): Promise<{ code: number; report: HealthReport }> => {
+  const { code, stdout } = await kinit('doctor', '--inventory', inventory, '--output', 'json', ...args);
+  return { code, report: JSON.parse(stdout) as HealthReport };
+};
+const errorsOf = ({ problems }: HealthReport) => problems.filter(({ level }) => level === 'error');
+
+export function health(): void {
+  describe('status and doctor', () => {
+    it('see a cluster that is well', async () => {
+      await eventually(async () => expect(errorsOf((await examine()).report)).toEqual([]), 60_000);
+      const { code, stdout } = await kinit('status', '--inventory', inventory);
+      expect(code).toBe(0);
+      expect(stdout).toContain('3 of 3 nodes Ready');
+      expect(stdout).toMatch(/cp1 {2}control-plane {2}Ready/);
+      expect(stdout).toContain('kube-controller-manager (leads)');
+      expect(stdout).toContain('dns  answers at 10.96.0.10');
+      expect(stdout).not.toMatch(/UNHEALTHY|UNREACHABLE|EXPIRED/);
+    });
+
+    it('find what is wrong on hosts, and mend what is safe', async () => {
+      await onHost('w1', 'systemctl stop kubelet; sysctl -w net.ipv4.ip_forward=0');
+      await onHost('cp1', 'chmod 644 /etc/kubernetes/admin.conf');
+      const { code, report } = await examine();
+      expect(code).toBe(1);
+      const found = report.problems.map(({ where, id }) => `${where} ${id}`);
+      expect(found).toEqual(expect.arrayContaining(['w1 service-dead', 'w1 sysctl', 'cp1 file-mode']));
+      const mended = await examine('--fix');
+      expect(mended.report.fixed?.filter(({ error }) => error !== undefined)).toEqual([]);
+      expect(mended.report.problems.map(({ where, id }) => `${where} ${id}`)).not.toEqual(
+        expect.arrayContaining(['w1 service-dead']),
+      );
+      expect((await onHost('w1', 'systemctl is-active kubelet; sysctl -n net.ipv4.ip_forward')).trim()).toBe(
+        'active\n1',
+      );
+      expect((await onHost('cp1', 'stat -c %a /etc/kubernetes/admin.conf')).trim()).toBe('600');
+    });
+
+    it('name a silent DNS', async () => {
+      await must('-n', 'kube-system', 'scale', 'deployment', 'coredns', '--replicas=0');
+      await eventually(
+        async () => expect(errorsOf((await examine()).report).map(({ id }) => id)).toContain('dns-silent'),
+        60_000,
+      );
+      await must('-n', 'kube-system', 'scale', 'deployment', 'coredns', '--replicas=2');
+      await must('-n', 'kube-system', 'rollout', 'status', 'deployment', 'coredns', '--timeout=60s');
+    });
+  });
+}
