@@ -11,9 +11,15 @@ export const root = join(import.meta.dirname, '../..');
 export const borrowed = process.env['KINIT_E2E_LAB'];
 /** Otherwise a lab and network of its own, beside that of `npm run up`. */
 export const lab = borrowed ?? 'e2e';
-export const network = 101;
+export const network = borrowed ? networkOf(borrowed) : 101;
 export const kubeconfig = kubeconfigPath(lab);
 export const inventory = join(root, 'inventory/lab.yaml');
+
+function networkOf(name: string): number {
+  const [host] = openLab(name)?.hosts ?? [];
+  if (!host) throw new Error(`KINIT_E2E_LAB: the lab ${name} is not up`);
+  return Number(host.ip.split('.')[2]);
+}
 
 export interface Result {
   code: number;
