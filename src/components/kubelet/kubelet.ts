@@ -9,7 +9,7 @@ import { aborted } from '../../machinery/process/pause.ts';
 import { listenHealth } from '../../machinery/serving/health.ts';
 import { MetricsRegistry, processMetrics } from '../../machinery/serving/metrics.ts';
 import { connectApi } from './api/connection.ts';
-import { isMirrorOf, statusFromMirror } from './api/mirror-pods.ts';
+import { statusFromMirror } from './api/mirror-pods.ts';
 import type { Configuration } from './config/settings.ts';
 import { createRuntime } from './cri/runtime.ts';
 import { createEvents } from './events.ts';

@@ -70,11 +70,6 @@ export function createMirrorPods(options: {
   };
 }
 
-/** Whether this is the mirror of the pod as its manifest is now; after a change the old one stays for a moment. */
-export const isMirrorOf = (mirror: Pod | undefined, pod: Pod): boolean =>
-  mirror?.metadata?.annotations?.[podAnnotations.configMirror] ===
-  pod.metadata?.annotations?.[podAnnotations.configHash];
-
 /** What the mirror tells of a static pod from before the kubelet was started; how an earlier run ended says nothing of this one. */
 export function statusFromMirror({ status }: Pod): PodStatus | undefined {
   return status?.phase === 'Succeeded' || status?.phase === 'Failed' ? undefined : status;
