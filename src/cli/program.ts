@@ -12,6 +12,7 @@ import { addInitCommand } from './init.ts';
 import { addInventoryCommand } from './inventory.ts';
 import { addJoinCommand } from './join.ts';
 import { addKubeconfigCommand } from './kubeconfig.ts';
+import { addProbeCommand } from './probe.ts';
 import { addResetCommand } from './reset.ts';
 import { addTokenCommand } from './token.ts';
 import { addUpCommand } from './up.ts';
@@ -44,5 +45,6 @@ export function buildProgram(): Command {
   addKubeconfigCommand(program);
   addCompletionCommand(program);
   addVersionCommand(program);
+  addProbeCommand(program);
   return program;
 }

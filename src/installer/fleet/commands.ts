@@ -11,6 +11,7 @@ import type { FleetSink } from './events.ts';
 import { fleetError, type HostFailure } from './failures.ts';
 import { Fleet, type Member } from './fleet.ts';
 import { argumentsOf, isMember, joinAll, joinOn, planned, secretFor } from './joining.ts';
+import { checkIdentities, checkWays, runningNodes } from './peers.ts';
 import { controlPlaneOf, type FleetCommandOptions, isControlPlane, type Plan, planOf, serverFor } from './plan.ts';
 
 export type { FleetCommandOptions } from './plan.ts';
@@ -123,6 +124,7 @@ export async function joinFleet(options: JoinOptions): Promise<FleetResult> {
       plan,
       options,
       members,
+      check: await peerCheck(fleet, plan, options, founder),
       secret: async () => (founder ? secretFor(fleet, founder, members, plan, signal) : secret),
     });
     if (failures.length) throw fleetError(failures, others(fleet, failures, joined));
@@ -141,18 +143,33 @@ export async function upFleet(options: UpOptions): Promise<FleetResult> {
     const founder = founderOf(fleet, plan);
     const members = fleet.members.filter((member) => member !== founder);
     const makeFounder = async () => {
-      if (!dryRun) await fleet.supply(founder);
       // A control plane that has joined and outlived the first one is one like any other.
       if (founder.facts.isControlPlane && !founder.facts.isFounder)
         await joinOn(fleet, founder, plan, options, undefined);
       else await initOn(fleet, founder, plan, options);
       return dryRun ? undefined : secretFor(fleet, founder, members, plan, signal);
     };
-    const { joined, failures } = await joinAll({ fleet, plan, options, members, founder, secret: makeFounder });
+    const { joined, failures } = await joinAll({
+      fleet,
+      plan,
+      options,
+      members,
+      founder,
+      check: await peerCheck(fleet, plan, options, founder),
+      secret: makeFounder,
+    });
     if (failures.length) throw fleetError(failures, others(fleet, failures, joined));
     if (dryRun) return [];
     return finishUp(fleet, founder, plan, options);
   });
+}
+
+/** Compares the hosts now, and answers what lets them try each other once they have the bundle. */
+async function peerCheck(fleet: Fleet, plan: Plan, options: FleetCommandOptions, founder?: Member) {
+  const nodes = await runningNodes(fleet, founder, options);
+  const check = { fleet, plan, options, nodes, ...(founder ? { founder } : {}) };
+  checkIdentities(check);
+  return (supplied: readonly Member[]) => checkWays(check, supplied);
 }
 
 async function finishUp(fleet: Fleet, first: Member, plan: Plan, options: UpOptions): Promise<Node[]> {

@@ -7,6 +7,7 @@ export type FleetStep =
   | 'ship'
   | 'unpack'
   | 'snapshot'
+  | 'ways'
   | 'token'
   | 'certificates'
   | 'kubeconfig'

@@ -28,6 +28,13 @@ export interface HostFacts {
   isFounder: boolean;
   /** kinit has changed this host. */
   hasJournal: boolean;
+  /** By how many milliseconds its clock is ahead of the workstation's: the truth lies between the two. */
+  clock?: { least: number; most: number };
+  machineId?: string;
+  /** Of real and virtual machines; containers see that of the machine around them. */
+  productUuid?: string;
+  /** Of the interface with the default route. */
+  link?: { address?: string; mac: string; mtu: number };
 }
 
 export const transferPath = ({ version, payloadSha256 }: RunFileInfo): string =>
@@ -35,7 +42,8 @@ export const transferPath = ({ version, payloadSha256 }: RunFileInfo): string =>
 
 function script(bundles: readonly RunFileInfo[]): string {
   const files = bundles.map((bundle) => `${bundle.architecture.machine}) f=${transferPath(bundle)} ;;`).join(' ');
-  return `echo uid=$(id -u)
+  return `echo clock=$(date +%s.%N)
+echo uid=$(id -u)
 echo hostname=$(uname -n)
 echo architecture=$(uname -m)
 echo kernel=$(uname -r)
@@ -48,6 +56,12 @@ free() { df -Pk "$1" 2>/dev/null | tail -n 1 | while read -r _ _ _ left _; do ec
 echo freeForTransfer=$(free /var/tmp)
 d=/opt; [ -d $d ] || d=/
 echo freeForBundle=$(free $d)
+echo machineId=$(cat /etc/machine-id 2>/dev/null)
+[ -e /run/systemd/container ] || echo productUuid=$(cat /sys/class/dmi/id/product_uuid 2>/dev/null)
+d=$( { ip -o route show default; ip -o -6 route show default; } 2>/dev/null | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)
+[ -n "$d" ] || d=$(ip -o addr show scope global 2>/dev/null | head -n 1 | while read -r _ name _; do echo "$name"; done)
+echo "link=$(ip -o link show dev "$d" 2>/dev/null)"
+echo "linkAddress=$(ip -o addr show dev "$d" scope global 2>/dev/null | head -n 1)"
 [ -e ${kubeconfigPaths.kubelet} ] && echo isNode=1
 [ -e ${manifestsDir}/kube-apiserver.yaml ] && echo isControlPlane=1
 [ -e ${kubeconfigPaths.superAdmin} ] && echo isFounder=1
@@ -63,7 +77,14 @@ export async function gatherFacts(
   bundles: readonly RunFileInfo[],
   signal: AbortSignal,
 ): Promise<HostFacts> {
-  const { code, stdout, stderr } = await connection.root(script(bundles), { signal, timeoutMs: 30_000 });
+  let stdout = '';
+  const sent = Date.now();
+  let received = 0;
+  const onStdout = (piece: Buffer) => {
+    received ||= Date.now();
+    stdout += piece.toString('utf8');
+  };
+  const { code, stderr } = await connection.root(script(bundles), { onStdout, signal, timeoutMs: 30_000 });
   const values = new Map(
     stdout.split('\n').map((line) => {
       const at = line.indexOf('=');
@@ -90,6 +111,26 @@ export async function gatherFacts(
     isControlPlane: values.has('isControlPlane'),
     isFounder: values.has('isFounder'),
     hasJournal: values.has('hasJournal'),
+    ...identityOf((name) => values.get(name) ?? '', { sent, received }),
+  };
+}
+
+/** What tells this host from others. The clock is read first on the host, between sending the question and its first answer. */
+function identityOf(
+  value: (name: string) => string,
+  { sent, received }: { sent: number; received: number },
+): Pick<HostFacts, 'clock' | 'machineId' | 'productUuid' | 'link'> {
+  const now = Number(/^\d+\.\d+$/.exec(value('clock'))?.[0] ?? Number.NaN) * 1000;
+  const machineId = /^[0-9a-f]{32}$/.exec(value('machineId'))?.[0];
+  const productUuid = value('productUuid').toLowerCase();
+  const [, mtu] = / mtu (\d+) /.exec(value('link')) ?? [];
+  const [, mac] = / link\/ether ([0-9a-f:]{17}) /.exec(value('link')) ?? [];
+  const [, address] = / inet6? ([^/ ]+)/.exec(value('linkAddress')) ?? [];
+  return {
+    ...(Number.isNaN(now) ? {} : { clock: { least: Math.floor(now) - received, most: Math.ceil(now) - sent } }),
+    ...(machineId ? { machineId } : {}),
+    ...(productUuid ? { productUuid } : {}),
+    ...(mtu && mac ? { link: { mac, mtu: Number(mtu), ...(address ? { address } : {}) } } : {}),
   };
 }
 

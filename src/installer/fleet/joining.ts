@@ -39,7 +39,8 @@ export async function joinOn(
 }
 
 /** A control plane is one only when it has come to its API server. */
-export const isMember = ({ host, facts }: Member) => (isControlPlane(host) ? facts.isControlPlane : facts.isNode);
+export const isMember = ({ host, facts }: Pick<Member, 'host' | 'facts'>) =>
+  isControlPlane(host) ? facts.isControlPlane : facts.isNode;
 
 /** A token, and a certificate key when any of those who join becomes a control plane; undefined when nobody needs them. */
 export async function secretFor(
@@ -82,19 +83,34 @@ export interface JoinPlan {
   plan: Plan;
   options: FleetCommandOptions;
   members: readonly Member[];
-  /** Made in the same run; the bundle goes to the others meanwhile. */
+  /** Made in the same run. */
   founder?: Member;
+  /** Looks at all hosts that have the bundle, before any of them is changed. */
+  check(supplied: readonly Member[]): Promise<void>;
   /** Makes sure of the cluster, and says how to join it. */
   secret(): Promise<JoinSecret | undefined>;
 }
 
-export async function joinAll({ fleet, plan, options, members, founder, secret }: JoinPlan): Promise<Joining> {
+/** A host that cannot get the bundle stays behind; the others go on without it. */
+async function supplyAll(
+  { fleet, options }: JoinPlan,
+  members: readonly Member[],
+): Promise<{ supplied: Member[]; failures: HostFailure[] }> {
+  if (options.dryRun) return { supplied: [...members], failures: [] };
+  const { failures } = await fleet.all(members, (member) => fleet.supply(member));
+  return { supplied: members.filter(({ name }) => !failures.some(({ host }) => host === name)), failures };
+}
+
+export async function joinAll(joinPlan: JoinPlan): Promise<Joining> {
+  const { fleet, plan, options, members, founder, secret, check } = joinPlan;
+  const { supplied, failures: unsupplied } = await supplyAll(joinPlan, founder ? [founder, ...members] : members);
+  if (founder && !supplied.includes(founder)) return { joined: [], failures: unsupplied };
+  if (!options.dryRun) await check(supplied);
   const ready = Promise.withResolvers<JoinSecret | undefined>();
   ready.promise.catch(() => undefined);
   const waitedInVain = new Set<string>();
   let before: Promise<unknown> = Promise.resolve();
   const joinOne = async (member: Member, turn: Promise<unknown>) => {
-    if (!options.dryRun) await fleet.supply(member);
     const found = await ready.promise.catch(inVain);
     await turn.catch(inVain);
     await joinOn(fleet, member, plan, options, found);
@@ -114,12 +130,13 @@ export async function joinAll({ fleet, plan, options, members, founder, secret }
     }
   };
   if (!founder) await found();
-  const { done, failures } = await fleet.all(founder ? [founder, ...members] : members, async (member) => {
+  const { done, failures } = await fleet.all(supplied, async (member) => {
     if (member === founder) return found();
     return queued(member).catch((error: unknown) => {
       if (!(error instanceof WaitedInVain)) throw error;
       waitedInVain.add(member.name);
     });
   });
-  return { joined: [...done.keys()].filter((name) => !waitedInVain.has(name)), failures };
+  const joined = [...done.keys()].filter((name) => !waitedInVain.has(name));
+  return { joined, failures: [...unsupplied, ...failures] };
 }

@@ -69,8 +69,8 @@ export interface Host {
   timeSyncs(folder: string, options: SyncTiming): Promise<number[]>;
 }
 
-/** Its name is there for a moment while it is written to. */
-export const syncProbe = '.kinit-sync';
+/** What `timeSyncs` writes to; it has this name only for a moment. */
+export const timingFile = '.kinit-timing';
 
 export interface SyncTiming {
   blockBytes: number;
@@ -234,7 +234,7 @@ export function localHost(root = ''): Host {
       };
     },
     async timeSyncs(folder, { blockBytes, blocks, budgetMs }) {
-      const path = join(at(folder), syncProbe);
+      const path = join(at(folder), timingFile);
       // Left over from a run that was broken off.
       await rm(path, { force: true });
       const handle = await open(path, 'wx', 0o600);

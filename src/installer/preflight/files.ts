@@ -1,6 +1,6 @@
 /** Files and folders that must not be there yet. */
 import { kubeconfigPaths, manifestsDir } from '../config/paths.ts';
-import { exists, syncProbe } from '../host/host.ts';
+import { exists, timingFile } from '../host/host.ts';
 import { type Check, error, type Finding, isControlPlane, isOwnNode } from './check.ts';
 
 const label = (path: string) => path.replaceAll('/', '-');
@@ -26,7 +26,7 @@ export const filesAvailable: Check = async (context) => {
       findings.push(error(`FileAvailable-${label(path)}`, `${path} already exists`, advice));
   }
   for (const path of controlPlane ? [etcdDataDir] : [manifestsDir]) {
-    if (path && (await host.list(path)).some((name) => name !== syncProbe))
+    if (path && (await host.list(path)).some((name) => name !== timingFile))
       findings.push(error(`DirAvailable-${label(path)}`, `${path} is not empty`, advice));
   }
   return findings;
