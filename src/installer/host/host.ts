@@ -9,6 +9,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { KinitError } from '../errors.ts';
+import { type SyncTiming, timeSyncs } from './sync-timing.ts';
 
 export interface FileFacts {
   type: 'file' | 'directory' | 'symlink' | 'other';
@@ -65,18 +66,8 @@ export interface Host {
   /** Removes a folder if it is empty. */
   removeEmptyDirectory(path: string): Promise<void>;
   run(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
-  /** Milliseconds that each of some blocks took to the disk of a folder. They go to a nameless file: nothing is left. */
+  /** Milliseconds that each of some blocks took to the disk of a folder; nothing is left there. */
   timeSyncs(folder: string, options: SyncTiming): Promise<number[]>;
-}
-
-/** What `timeSyncs` writes to; it has this name only for a moment. */
-export const timingFile = '.kinit-timing';
-
-export interface SyncTiming {
-  blockBytes: number;
-  blocks: number;
-  /** No further block is begun after this time. */
-  budgetMs: number;
 }
 
 /** What is published, for whoever wants to tell it, of each command that has run. Arguments hold no secrets. */
@@ -233,26 +224,6 @@ export function localHost(root = ''): Host {
         stderr: result.stderr || (result.shortMessage ?? ''),
       };
     },
-    async timeSyncs(folder, { blockBytes, blocks, budgetMs }) {
-      const path = join(at(folder), timingFile);
-      // Left over from a run that was broken off.
-      await rm(path, { force: true });
-      const handle = await open(path, 'wx', 0o600);
-      try {
-        await rm(path);
-        const block = Buffer.alloc(blockBytes, 1);
-        const latencies: number[] = [];
-        const started = performance.now();
-        while (latencies.length < blocks && performance.now() - started < budgetMs) {
-          const before = performance.now();
-          await handle.write(block);
-          await handle.datasync();
-          latencies.push(performance.now() - before);
-        }
-        return latencies;
-      } finally {
-        await handle.close();
-      }
-    },
+    timeSyncs: (folder, timing) => timeSyncs(at(folder), timing),
   };
 }

@@ -18,11 +18,16 @@ export function percentile(values: readonly number[], share: number): number {
 }
 
 export function judgeSyncs(folder: string, latencies: readonly number[]): Finding[] {
+  const advice = 'give etcd a local SSD (etcd.local.dataDir), or one that others write less to';
+  if (!latencies.length) {
+    const message = `${folder} is on a slow or busy disk: nothing could be written there within ${budgetMs} ms`;
+    return [warning('EtcdDisk', message, advice)];
+  }
   const p99 = percentile(latencies, 0.99);
   if (p99 <= limitMs) return [];
   const ms = (value: number) => `${value.toFixed(1)} ms`;
   const message = `${folder} is on a slow disk: of ${latencies.length} writes with fdatasync 99% took up to ${ms(p99)} (median ${ms(percentile(latencies, 0.5))}); etcd wants less than ${limitMs} ms`;
-  return [warning('EtcdDisk', message, 'give etcd a local SSD (etcd.local.dataDir), or one that others write less to')];
+  return [warning('EtcdDisk', message, advice)];
 }
 
 /** Not where etcd is at work already: the two would slow each other down. */

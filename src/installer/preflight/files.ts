@@ -1,6 +1,7 @@
 /** Files and folders that must not be there yet. */
 import { kubeconfigPaths, manifestsDir } from '../config/paths.ts';
-import { exists, timingFile } from '../host/host.ts';
+import { exists } from '../host/host.ts';
+import { timingFile } from '../host/sync-timing.ts';
 import { type Check, error, type Finding, isControlPlane, isOwnNode } from './check.ts';
 
 const label = (path: string) => path.replaceAll('/', '-');
