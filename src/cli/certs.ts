@@ -54,8 +54,9 @@ async function checkExpirations(flags: SourceFlags & ObjectFlags): Promise<void>
   const { expirationInfo, formatExpirations } = await import('./render/expirations.ts');
   const { checkExpiration } = await import('../installer/pki/expiration.ts');
   const config = await configurationOf('check-expiration', flags, formatOf(flags) !== 'text');
-  const { certificatesDir } = config.cluster;
-  const found = await checkExpiration({ host: localHost(), certificatesDir });
+  const { certificatesDir, etcd } = config.cluster;
+  const externalEtcd = etcd.external !== undefined;
+  const found = await checkExpiration({ host: localHost(), certificatesDir, externalEtcd });
   write(
     await formatObject(
       flags,

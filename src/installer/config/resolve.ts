@@ -24,7 +24,9 @@ import type { DocumentKind, Documents } from './schema.ts';
 import type {
   Argument,
   BootstrapTokenOptions,
+  ClusterConfiguration,
   ControlPlaneComponent,
+  ExternalEtcd,
   HostConfiguration,
   InitConfiguration,
   JoinConfiguration,
@@ -83,6 +85,7 @@ export function resolveInit(
           peerCertSANs: [],
           ...cluster?.etcd?.local,
         },
+        ...resolveExternalEtcd(cluster?.etcd?.external),
       },
       networking: {
         serviceSubnet: flags.serviceCidr ?? cluster?.networking?.serviceSubnet ?? defaultNetworking.serviceSubnet,
@@ -312,6 +315,20 @@ function resolveHost(flags: HostFlags, documents: Documents): HostConfiguration 
       ...(given?.network?.mtu ? { mtu: given.network.mtu } : {}),
     },
     ...resolveSnapshots(flags, given?.etcd?.snapshots),
+  };
+}
+
+/** Empty names are none, as in kubeadm. */
+function resolveExternalEtcd(given: ExternalEtcd | undefined): Pick<ClusterConfiguration['etcd'], 'external'> {
+  if (!given) return {};
+  const { endpoints, caFile, certFile, keyFile } = given;
+  return {
+    external: {
+      endpoints,
+      ...(caFile ? { caFile } : {}),
+      ...(certFile ? { certFile } : {}),
+      ...(keyFile ? { keyFile } : {}),
+    },
   };
 }
 

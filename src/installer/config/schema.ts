@@ -10,8 +10,6 @@ const taint = z.strictObject({
   value: z.string().optional(),
   effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
 });
-/** A field of kubeadm's for which kinit has nothing. */
-const unsupported = (reason: string) => z.undefined({ error: `this is not supported: ${reason}` }).optional();
 const patches = z.strictObject({ directory: z.string() });
 
 const nodeRegistration = z.strictObject({
@@ -94,7 +92,18 @@ export const clusterDocument = z.strictObject({
           peerCertSANs: z.array(z.string()).optional(),
         })
         .optional(),
-      external: unsupported('kinit runs etcd itself, on the control plane'),
+      external: z
+        .strictObject({
+          endpoints: z.array(z.string()).min(1),
+          // kubeadm writes them empty for an etcd without TLS.
+          caFile: z.string().optional(),
+          certFile: z.string().optional(),
+          keyFile: z.string().optional(),
+        })
+        .optional(),
+    })
+    .refine(({ local, external }) => !local || !external, {
+      error: '.Etcd.Local and .Etcd.External are mutually exclusive',
     })
     .optional(),
   networking: z

@@ -77,10 +77,18 @@ export interface LocalEtcd {
   peerCertSANs: string[];
 }
 
+/** Not run by kinit; `local` is not used then. */
+export interface ExternalEtcd {
+  endpoints: string[];
+  caFile?: string;
+  certFile?: string;
+  keyFile?: string;
+}
+
 export type EncryptionAlgorithm = 'RSA-2048' | 'RSA-3072' | 'RSA-4096' | 'ECDSA-P256' | 'ECDSA-P384';
 
 export interface ClusterConfiguration {
-  etcd: { local: LocalEtcd };
+  etcd: { local: LocalEtcd; external?: ExternalEtcd };
   networking: { serviceSubnet: string; podSubnet: string; dnsDomain: string };
   kubernetesVersion: string;
   controlPlaneEndpoint: string;

@@ -8,6 +8,7 @@ import { featureMistake } from './features.ts';
 import { nearestName } from './nearest.ts';
 import type {
   Argument,
+  ExternalEtcd,
   HostPathMount,
   InitConfiguration,
   JoinConfiguration,
@@ -59,6 +60,9 @@ export function validateInit(config: InitConfiguration, complain: Complain, phas
   if (!cluster.certificatesDir.startsWith('/')) {
     complain(['ClusterConfiguration', 'certificatesDir'], `"${cluster.certificatesDir}" is not an absolute path`);
   }
+  validateExternalEtcd(cluster.etcd.external, (field, message) =>
+    complain(['ClusterConfiguration', 'etcd', 'external', ...field], message),
+  );
   if (!cluster.etcd.local.dataDir.startsWith('/')) {
     complain(
       ['ClusterConfiguration', 'etcd', 'local', 'dataDir'],
@@ -140,6 +144,31 @@ function validateVolumes(volumes: readonly HostPathMount[], path: FieldPath, com
 }
 
 /** @param advertiseAddress the control plane's; a name is not looked up */
+/** kubeadm's rules: TLS wholly or not at all, and absolute paths. */
+function validateExternalEtcd(
+  external: ExternalEtcd | undefined,
+  complain: (field: (string | number)[], message: string) => void,
+): void {
+  if (!external) return;
+  const { endpoints, caFile, certFile, keyFile } = external;
+  endpoints.forEach((endpoint, i) => {
+    const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+    const schemes = caFile ? ['https:'] : ['http:', 'https:'];
+    if (!url || !schemes.includes(url.protocol) || !url.hostname || !['', '/'].includes(url.pathname)) {
+      complain(['endpoints', i], `"${endpoint}" is not a URL like ${schemes.at(-1)}//10.0.0.1:2379`);
+    }
+  });
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    complain([], 'either both or none of .Etcd.External.CertFile and .Etcd.External.KeyFile must be set');
+  }
+  if (certFile && keyFile && !caFile) {
+    complain([], 'setting .Etcd.External.CertFile and .Etcd.External.KeyFile requires .Etcd.External.CAFile');
+  }
+  for (const [field, path] of Object.entries({ caFile, certFile, keyFile })) {
+    if (path && !path.startsWith('/')) complain([field], `"${path}" is not an absolute path`);
+  }
+}
+
 export function validateNetworking(
   { serviceSubnet, podSubnet, dnsDomain }: InitConfiguration['cluster']['networking'],
   advertiseAddress: string,

@@ -21,12 +21,12 @@ function withoutEmpty(value: unknown): unknown {
 
 /** The ClusterConfiguration document that later commands and joining nodes read. */
 export function clusterConfigurationYaml(cluster: ClusterConfiguration): string {
-  const { featureGates, ...rest } = cluster;
+  const { featureGates, etcd, ...rest } = cluster;
   const gates = Object.keys(featureGates).length ? { featureGates } : {};
   return formatYaml({
     apiVersion: kubeadmVersion,
     kind: 'ClusterConfiguration',
-    ...(withoutEmpty(rest) as object),
+    ...(withoutEmpty({ ...rest, etcd: etcd.external ? { external: etcd.external } : { local: etcd.local } }) as object),
     ...gates,
   });
 }

@@ -5,10 +5,12 @@ import type { CallOptions, Client, ResourceType } from '../../machinery/client/t
 import { applyObjects } from '../addons/apply.ts';
 import { bootstrapGroup } from '../addons/objects.ts';
 import { renderObjects } from '../config/templates.ts';
+import type { ClusterConfiguration } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
+import { externalEtcdFiles } from '../etcd/external.ts';
 import type { Changes } from '../host/changes.ts';
 import type { Host } from '../host/host.ts';
-import { decryptShared, encryptShared, type SharedFile, secretField, sharedFiles } from '../pki/transfer.ts';
+import { decryptShared, encryptShared, secretField, sharedFiles } from '../pki/transfer.ts';
 import { generateToken } from '../tokens/format.ts';
 import { buildTokenSecret, tokenNamespace } from '../tokens/secret.ts';
 
@@ -28,19 +30,32 @@ const lifetime = '2h0m0s';
 
 const uploadAgain = 'on a control plane, run: kinit init phase upload-certs --upload-certs';
 
+type SharingCluster = Pick<ClusterConfiguration, 'certificatesDir' | 'etcd'>;
+
+/** Name in the Secret → path, below the certificates folder or absolute. An etcd that is elsewhere has files of its own. */
+export function sharedPlaces({ etcd }: Pick<SharingCluster, 'etcd'>): Map<string, string> {
+  const own = sharedFiles.filter((file) => etcd.external === undefined || !file.startsWith('etcd/'));
+  const places = new Map<string, string>(own.map((file) => [secretField(file), file]));
+  if (etcd.external) for (const [field, path] of externalEtcdFiles(etcd.external)) places.set(field, path);
+  return places;
+}
+
+export const placeOf = (certificatesDir: string, file: string): string =>
+  file.startsWith('/') ? file : `${certificatesDir}/${file}`;
+
 /** Uploads the encrypted files; they live for two hours. */
 export async function uploadSharedCertificates(
   client: Client,
   host: Host,
-  certificatesDir: string,
+  cluster: SharingCluster,
   certificateKey: string,
   call: CallOptions = {},
 ): Promise<void> {
   const data: Record<string, string> = {};
-  for (const file of sharedFiles) {
+  for (const [field, file] of sharedPlaces(cluster)) {
     // A key that is not on this host (an authority that is elsewhere) is uploaded empty.
-    const content = await host.readFile(`${certificatesDir}/${file}`);
-    data[secretField(file)] = content ? encryptShared(content, certificateKey).toString('base64') : '';
+    const content = await host.readFile(placeOf(cluster.certificatesDir, file));
+    data[field] = content ? encryptShared(content, certificateKey).toString('base64') : '';
   }
   const owner = await client.resource(secrets).create(
     buildTokenSecret({
@@ -99,8 +114,9 @@ async function removeOwner(client: Client, secret: Secret, call: CallOptions): P
 export async function fetchSharedCertificates(
   client: Client,
   certificateKey: string,
+  places: ReadonlyMap<string, string>,
   call: CallOptions = {},
-): Promise<Map<SharedFile, Buffer>> {
+): Promise<Map<string, Buffer>> {
   const secret = await client
     .resource(secrets)
     .get({ name, namespace }, call)
@@ -112,9 +128,9 @@ export async function fetchSharedCertificates(
         cause: error,
       });
     });
-  const found = new Map<SharedFile, Buffer>();
-  for (const file of sharedFiles) {
-    const text = secret.data?.[secretField(file)];
+  const found = new Map<string, Buffer>();
+  for (const [field, file] of places) {
+    const text = secret.data?.[field];
     if (text === undefined) {
       throw new KinitError('Validation', `the Secret ${name} does not hold ${file}`, { advice: uploadAgain });
     }
@@ -127,12 +143,12 @@ export async function fetchSharedCertificates(
 export async function writeSharedCertificates(
   changes: Changes,
   certificatesDir: string,
-  files: ReadonlyMap<SharedFile, Buffer>,
+  files: ReadonlyMap<string, Buffer>,
 ): Promise<boolean> {
   let changed = false;
   for (const [file, content] of files) {
     const mode = file.endsWith('.crt') ? 0o644 : 0o600;
-    if (await changes.file(`${certificatesDir}/${file}`, content, { mode })) changed = true;
+    if (await changes.file(placeOf(certificatesDir, file), content, { mode })) changed = true;
   }
   return changed;
 }

@@ -8,6 +8,7 @@ import { kubeconfigPaths } from '../config/paths.ts';
 import { renderTemplate } from '../config/templates.ts';
 import type { ControlPlaneComponent, InitConfiguration } from '../config/types.ts';
 import { argumentValue } from '../config/validate.ts';
+import { externalEtcdArguments, externalEtcdMounts } from '../etcd/external.ts';
 import { buildArguments } from './arguments.ts';
 import { livenessProbe, readinessProbe, startupProbe } from './probes.ts';
 import { extraMounts, type Mount, type MountPoint, volumeMounts, volumes } from './volumes.ts';
@@ -48,10 +49,14 @@ export function apiServerArguments({ cluster, localAPIEndpoint }: InitConfigurat
       'client-ca-file': `${pki}/ca.crt`,
       'enable-admission-plugins': 'NodeRestriction',
       'enable-bootstrap-token-auth': 'true',
-      'etcd-cafile': `${pki}/etcd/ca.crt`,
-      'etcd-certfile': `${pki}/apiserver-etcd-client.crt`,
-      'etcd-keyfile': `${pki}/apiserver-etcd-client.key`,
-      'etcd-servers': `https://${etcdHost}:2379`,
+      ...(cluster.etcd.external
+        ? externalEtcdArguments(cluster.etcd.external)
+        : {
+            'etcd-cafile': `${pki}/etcd/ca.crt`,
+            'etcd-certfile': `${pki}/apiserver-etcd-client.crt`,
+            'etcd-keyfile': `${pki}/apiserver-etcd-client.key`,
+            'etcd-servers': `https://${etcdHost}:2379`,
+          }),
       'kubelet-client-certificate': `${pki}/apiserver-kubelet-client.crt`,
       'kubelet-client-key': `${pki}/apiserver-kubelet-client.key`,
       'kubelet-preferred-address-types': 'InternalIP,ExternalIP,Hostname',
@@ -146,7 +151,7 @@ function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount
         probePort: localAPIEndpoint.bindPort,
         livePath: '/livez',
         readyPath: '/readyz',
-        mounts: [...trust, pki],
+        mounts: [...trust, pki, ...externalEtcdMounts(cluster)],
       };
     case 'kube-controller-manager':
       return {

@@ -118,6 +118,7 @@ export async function saveSnapshot(host: Host, access: EtcdAccess, options: Save
       `"${name}" is no name for a snapshot: letters, digits, dots and dashes, ending in .db`,
     );
   }
+  await mkdir(dirname(folder), { recursive: true });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, name);
   if (await host.stat(path)) throw new KinitError('Usage', `${path} is there already; it is not overwritten`);

@@ -1,6 +1,6 @@
 /** certs/…: one phase per certificate, as in kubeadm. */
 import { defaultCertificatesDir, kubernetesDir } from '../config/paths.ts';
-import { authorities, leafCertificates } from '../pki/catalog.ts';
+import { authorities, isUsed, leafCertificates } from '../pki/catalog.ts';
 import { ensureAuthority, ensureLeaf, ensureServiceAccountKey } from '../pki/ensure.ts';
 import type { InitContext } from './context.ts';
 import type { Phase } from './engine.ts';
@@ -13,6 +13,7 @@ export const certificatePhases: Phase<InitContext>[] = [
     (authority): Phase<InitContext> => ({
       name: phaseName(authority.name),
       title: `Make ${authority.title}`,
+      needed: ({ config }) => isUsed(authority.name, config.cluster),
       async run({ changes, config }) {
         await changes.folder(kubernetesDir);
         if (config.cluster.certificatesDir !== defaultCertificatesDir)
@@ -26,6 +27,7 @@ export const certificatePhases: Phase<InitContext>[] = [
       name: phaseName(leaf.name),
       title: `Make ${leaf.title}`,
       background: true,
+      needed: ({ config }) => isUsed(leaf.authority, config.cluster),
       run: ({ changes, config }) => ensureLeaf(changes, config, leaf),
     }),
   ),

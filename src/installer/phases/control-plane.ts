@@ -40,6 +40,7 @@ export const controlPlanePhases: Phase<InitContext>[] = [
     name: 'etcd/local',
     title: 'Start etcd',
     after: ['images/etcd', ...files],
+    needed: ({ config }) => config.cluster.etcd.external === undefined,
     async run({ changes, config, patches }) {
       await changes.folder(config.cluster.etcd.local.dataDir, 0o700);
       return changes.file(`${manifestsDir}/etcd.yaml`, patchText('etcd', etcdManifest(config), patches), {

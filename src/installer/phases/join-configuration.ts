@@ -6,12 +6,12 @@ import { kubeconfigPaths } from '../config/paths.ts';
 import { parseConfig } from '../config/read-config.ts';
 import { resolveInit } from '../config/resolve.ts';
 import type { InitConfiguration } from '../config/types.ts';
+import { placeOf, sharedPlaces } from '../control-plane/shared-certificates.ts';
 import { KinitError } from '../errors.ts';
 import { exists, readText } from '../host/host.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
 import { authorities } from '../pki/catalog.ts';
-import { certificateFile } from '../pki/ensure.ts';
-import { sharedFiles } from '../pki/transfer.ts';
+import { keyFile } from '../pki/ensure.ts';
 import type { JoinContext } from './context.ts';
 
 const configMaps = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true };
@@ -57,7 +57,8 @@ export async function controlPlaneConfiguration(context: JoinContext, client: Cl
 export async function downloadsCertificates({ host, controlPlane }: JoinContext): Promise<boolean> {
   const { cluster, certificateKey } = controlPlane!;
   if (!certificateKey) return false;
-  const present = await Promise.all(sharedFiles.map((file) => exists(host, `${cluster.certificatesDir}/${file}`)));
+  const files = [...sharedPlaces(cluster).values()];
+  const present = await Promise.all(files.map((file) => exists(host, placeOf(cluster.certificatesDir, file))));
   return present.includes(false);
 }
 
@@ -70,10 +71,10 @@ async function assertCanHost({ host }: JoinContext, { cluster, certificateKey }:
   }
   if (!certificateKey) {
     // Keys may be elsewhere, but then every certificate that they would sign has to be here.
-    const needed = [...authorities.map(({ name }) => certificateFile('', name).slice(1)), 'sa.key'];
-    for (const file of sharedFiles) {
-      if (!needed.includes(file)) continue;
-      const path = `${cluster.certificatesDir}/${file}`;
+    const keys = authorities.map(({ name }) => keyFile('', name).slice(1));
+    for (const file of sharedPlaces(cluster).values()) {
+      if (keys.includes(file) || file === 'sa.pub') continue;
+      const path = placeOf(cluster.certificatesDir, file);
       if (!(await exists(host, path))) reasons.push(`${path} is missing, and no certificate key was given`);
     }
   }

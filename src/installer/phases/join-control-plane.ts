@@ -4,13 +4,17 @@ import type { Client } from '../../machinery/client/types.ts';
 import { parseDuration } from '../config/duration.ts';
 import { overlay } from '../config/overlay.ts';
 import { defaultCertificatesDir, kubernetesDir, manifestsDir } from '../config/paths.ts';
-import { fetchSharedCertificates, writeSharedCertificates } from '../control-plane/shared-certificates.ts';
+import {
+  fetchSharedCertificates,
+  sharedPlaces,
+  writeSharedCertificates,
+} from '../control-plane/shared-certificates.ts';
 import { EtcdMembers, etcdCredentials, initialClusterOf } from '../etcd/members.ts';
 import { clientUrl, etcdManifest, peerUrl } from '../etcd/static-pod.ts';
 import { readText } from '../host/host.ts';
 import { ensureKubeconfig, kubeconfigIdentities } from '../kubeconfig/kubeconfig.ts';
 import { patchText } from '../patches/patches.ts';
-import { authorities, leafCertificates } from '../pki/catalog.ts';
+import { type AuthorityName, authorities, isUsed, leafCertificates } from '../pki/catalog.ts';
 import { ensureLeaf, ensureServiceAccountKey, loadAuthorityCertificate } from '../pki/ensure.ts';
 import { instanceKubeletConfig, kubeletFlags, startKubelet } from '../runtime/kubelet.ts';
 import { clusterPhases } from './cluster.ts';
@@ -62,7 +66,8 @@ const downloadCertificates: Phase<JoinContext> = {
     if (cluster.certificatesDir !== defaultCertificatesDir) await changes.folder(cluster.certificatesDir);
     const client = bootstrapClient(context);
     try {
-      const files = await fetchSharedCertificates(client, certificateKey, { signal });
+      const places = sharedPlaces(cluster);
+      const files = await fetchSharedCertificates(client, certificateKey, places, { signal });
       return await writeSharedCertificates(changes, cluster.certificatesDir, files);
     } finally {
       client.close();
@@ -75,9 +80,11 @@ const certificates: Phase<JoinContext> = {
   title: "Make this host's certificates",
   async run({ changes, controlPlane }) {
     const config = controlPlane!;
-    for (const { name } of authorities)
+    const used = (name: AuthorityName) => isUsed(name, config.cluster);
+    for (const { name } of authorities.filter(({ name }) => used(name)))
       await loadAuthorityCertificate(changes.host, config.cluster.certificatesDir, name);
-    const made = await Promise.all(leafCertificates.map((leaf) => ensureLeaf(changes, config, leaf)));
+    const leaves = leafCertificates.filter(({ authority }) => used(authority));
+    const made = await Promise.all(leaves.map((leaf) => ensureLeaf(changes, config, leaf)));
     return (await ensureServiceAccountKey(changes, config.cluster)) || made.some(Boolean);
   },
 };
@@ -142,7 +149,7 @@ const etcdJoin: Phase<JoinContext> = {
   name: 'etcd-join',
   title: 'Join etcd as one more member',
   after: ['images/etcd'],
-  needed: live,
+  needed: (context) => live(context) && context.controlPlane?.cluster.etcd.external === undefined,
   async run(context) {
     const { changes, host, signal, patches } = context;
     const config = context.controlPlane!;

@@ -9,7 +9,7 @@ import { overlay } from '../config/overlay.ts';
 import { kubeconfigPaths, kubernetesDir, manifestsDir } from '../config/paths.ts';
 import { parseConfig } from '../config/read-config.ts';
 import { waitForNode, waitForReady } from '../control-plane/node.ts';
-import { fetchSharedCertificates } from '../control-plane/shared-certificates.ts';
+import { fetchSharedCertificates, sharedPlaces } from '../control-plane/shared-certificates.ts';
 import { KinitError } from '../errors.ts';
 import { exists, readText } from '../host/host.ts';
 import { waitUntil } from '../host/wait.ts';
@@ -70,7 +70,9 @@ export async function readCluster(context: JoinContext): Promise<void> {
     context.podCidr = config.cluster.networking.podSubnet;
     // A wrong key, or certificates that are gone, are found before anything changes.
     const { signal } = context;
-    if (await downloadsCertificates(context)) await fetchSharedCertificates(client, config.certificateKey, { signal });
+    if (await downloadsCertificates(context)) {
+      await fetchSharedCertificates(client, config.certificateKey, sharedPlaces(config.cluster), { signal });
+    }
   } finally {
     client.close();
   }

@@ -27,7 +27,10 @@ export async function preflightWithCluster(context: JoinContext): Promise<void> 
   warn(context, withoutIgnored(kubeletSkew(kubernetesVersion, serverVersion), node.ignorePreflightErrors));
   if (!controlPlane) return;
   const { serviceSubnet, podSubnet } = controlPlane.cluster.networking;
-  const settings = { ...checkSettings(context), serviceSubnet, podSubnet };
+  const { external } = controlPlane.cluster.etcd;
+  // Its files may still have to be downloaded.
+  const externalEtcd = external && !controlPlane.certificateKey ? { externalEtcd: external } : {};
+  const settings = { ...checkSettings(context), serviceSubnet, podSubnet, ...externalEtcd };
   await runAndWarn(clusterChecks, context, settings, node.ignorePreflightErrors);
 }
 
@@ -70,7 +73,8 @@ export function checkSettings(context: InitContext | JoinContext): CheckSettings
       ...common,
       command: 'init',
       bindPort,
-      etcdDataDir: cluster.etcd.local.dataDir,
+      etcdDataDir: cluster.etcd.external ? '' : cluster.etcd.local.dataDir,
+      ...(cluster.etcd.external ? { externalEtcd: cluster.etcd.external } : {}),
       endpoint: cluster.controlPlaneEndpoint
         ? endpointOf(cluster.controlPlaneEndpoint)
         : { host: advertiseAddress, port: bindPort },

@@ -11,7 +11,7 @@ export const uploadCerts: Phase<InitContext> = {
   async run(context) {
     const { admin, config, host, signal } = context;
     const key = config.certificateKey || makeCertificateKey();
-    await uploadSharedCertificates(await admin(), host, config.cluster.certificatesDir, key, { signal });
+    await uploadSharedCertificates(await admin(), host, config.cluster, key, { signal });
     context.certificateKey = key;
     return true;
   },

@@ -29,6 +29,10 @@ export const authorities: Authority[] = [
   { name: 'etcd/ca', commonName: 'etcd-ca', title: 'the CA of etcd' },
 ];
 
+/** With an etcd that is elsewhere, its authority is too. */
+export const isUsed = (name: AuthorityName, { etcd }: { etcd: { external?: unknown } }): boolean =>
+  name !== 'etcd/ca' || etcd.external === undefined;
+
 /** DNS names first, then addresses, each sorted and once: the order in which kubeadm's sets come out. */
 export function orderAltNames(names: string[]): string[] {
   const unique = [...new Set(names.filter((name) => name !== ''))];

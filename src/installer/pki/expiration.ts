@@ -1,7 +1,7 @@
 /** When the certificates of a control plane expire. */
 import { X509Certificate } from 'node:crypto';
 import { readText } from '../host/host.ts';
-import { authorities } from './catalog.ts';
+import { type AuthorityName, authorities } from './catalog.ts';
 import { certificateFile } from './ensure.ts';
 import { isExternal } from './external.ts';
 import { type CertificateHome, commandName, readRenewable, renewables } from './renewable.ts';
@@ -32,14 +32,15 @@ export async function checkExpiration(home: CertificateHome, now = new Date()): 
     return { ...(expires ? { expires } : {}), residualSeconds };
   };
   const certificates: Expiration[] = [];
-  for (const renewable of renewables) {
+  const used = (name: AuthorityName) => name !== 'etcd/ca' || !home.externalEtcd;
+  for (const renewable of renewables.filter(({ authority }) => used(authority))) {
     const { name, authority } = renewable;
     const found = await readRenewable(home, renewable);
     const external = await isExternal(host, certificatesDir, authority);
     certificates.push({ name, ...left(found?.certificate), external, authority: commandName(authority) });
   }
   const signers: Expiration[] = [];
-  for (const { name } of [...authorities].sort((a, b) => (commandName(a.name) < commandName(b.name) ? -1 : 1))) {
+  for (const { name } of authorities.filter(({ name }) => used(name)).sort((a, b) => (commandName(a.name) < commandName(b.name) ? -1 : 1))) {
     const pem = await readText(host, certificateFile(certificatesDir, name));
     const found = pem === undefined ? undefined : new X509Certificate(pem);
     signers.push({ name: commandName(name), ...left(found), external: await isExternal(host, certificatesDir, name) });

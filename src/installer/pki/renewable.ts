@@ -38,6 +38,8 @@ export interface CertificateHome {
   host: Host;
   certificatesDir: string;
   kubeconfigDir?: string;
+  /** etcd is elsewhere, and so are its certificates. */
+  externalEtcd?: boolean;
 }
 
 export const kubeconfigFile = ({ kubeconfigDir = kubernetesDir }: CertificateHome, file: string) =>

@@ -1,4 +1,5 @@
 /** A preflight check looks at one thing and changes nothing. Names are kubeadm's where kubeadm has the check. */
+import type { ExternalEtcd } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
 import type { HostFacts } from '../host/facts.ts';
 import type { Host } from '../host/host.ts';
@@ -16,7 +17,10 @@ export interface CheckContext {
   /** 0 on a worker. */
   bindPort: number;
   /** Empty where no etcd will run, or where it is not known yet. */
+  /** Empty when etcd does not run here. */
   etcdDataDir: string;
+  /** An etcd that is elsewhere. */
+  externalEtcd?: ExternalEtcd;
   keepSwap: boolean;
   /** kinit opens the ports in firewalld or ufw itself. */
   opensFirewall: boolean;

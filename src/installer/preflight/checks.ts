@@ -7,6 +7,7 @@ import { otherDistributions } from './distributions.ts';
 import { controlPlaneEndpoint } from './endpoint.ts';
 import { etcdDisk } from './etcd-disk.ts';
 import { executables } from './executables.ts';
+import { externalEtcd } from './external-etcd.ts';
 import { filesAvailable } from './files.ts';
 import { firewall } from './firewall.ts';
 import { forwarding } from './forwarding.ts';
@@ -56,7 +57,8 @@ export const allChecks: readonly Check[] = [
   timeSync,
   diskSpace,
   etcdDisk,
+  externalEtcd,
 ];
 
 /** What a joining control plane knows only when it has read the configuration of its cluster. */
-export const clusterChecks: readonly Check[] = [httpProxyCidr];
+export const clusterChecks: readonly Check[] = [httpProxyCidr, externalEtcd];
