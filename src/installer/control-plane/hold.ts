@@ -1,4 +1,5 @@
 /** Static pods that are stopped for a while: their manifests are put away, and put back. */
+import { basename } from 'node:path';
 import { manifestsDir } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { type Host, readText } from '../host/host.ts';
@@ -6,20 +7,22 @@ import { waitUntil } from '../host/wait.ts';
 
 const stopTimeoutMs = 120_000;
 
-/** Whether a program of this name runs on the host, by its first words: `etcd`, `node /usr/local/bin/kube-apiserver`. */
+/** The name of the program that a process runs, also when it is a script of Node's. */
+export function programOf(commandLine: string): string {
+  const [first = '', ...rest] = commandLine.split('\0');
+  const script = basename(first) === 'node' ? rest.find((word) => !word.startsWith('-')) : undefined;
+  return basename(script ?? first);
+}
+
 async function isRunning(host: Host, program: string): Promise<boolean> {
   for (const pid of await host.list('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     // Processes end while they are looked at.
-    const text = (await readText(host, `/proc/${pid}/cmdline`).catch(() => undefined)) ?? '';
-    const words = text.split('\0');
-    if (words.slice(0, 3).some((word) => word === program || word.endsWith(`/${program}`)) && words.some(isFlag))
-      return true;
+    const text = await readText(host, `/proc/${pid}/cmdline`).catch(() => undefined);
+    if (text && programOf(text) === program) return true;
   }
   return false;
 }
-
-const isFlag = (word: string) => word.startsWith('--');
 
 /** @returns whether any of them was there */
 export async function holdStaticPods(host: Host, names: readonly string[], folder: string, signal: AbortSignal) {

@@ -96,8 +96,15 @@ export async function runThere(
   const [first = '', ...rest] = result.stderr.trim().split('\n');
   throw new KinitError('Command', first.replace(/^error(?: \([^)]*\))?: /, '') || `kinit ended with ${result.code}`, {
     host: connection.host,
-    ...(rest.length ? { seen: rest.map((line) => line.trim().replace(/^seen: /, '')).join('\n') } : {}),
+    ...wordsOf(rest, /^ *seen: /, 'seen'),
+    ...wordsOf(rest, /^ *what to do: /, 'advice'),
   });
+}
+
+/** A detail of an error, of the lines that begin with its name. */
+function wordsOf<K extends string>(lines: readonly string[], label: RegExp, name: K): { [N in K]?: string } {
+  const found = lines.filter((line) => label.test(line)).map((line) => line.replace(label, ''));
+  return (found.length ? { [name]: found.join('\n') } : {}) as { [N in K]?: string };
 }
 
 /** Copies a file of the host here, 0600; it gets its name when all of it has come. @returns its sha256 */

@@ -40,7 +40,9 @@ export async function checkExpiration(home: CertificateHome, now = new Date()): 
     certificates.push({ name, ...left(found?.certificate), external, authority: commandName(authority) });
   }
   const signers: Expiration[] = [];
-  for (const { name } of authorities.filter(({ name }) => used(name)).sort((a, b) => (commandName(a.name) < commandName(b.name) ? -1 : 1))) {
+  for (const { name } of authorities
+    .filter(({ name }) => used(name))
+    .sort((a, b) => (commandName(a.name) < commandName(b.name) ? -1 : 1))) {
     const pem = await readText(host, certificateFile(certificatesDir, name));
     const found = pem === undefined ? undefined : new X509Certificate(pem);
     signers.push({ name: commandName(name), ...left(found), external: await isExternal(host, certificatesDir, name) });
