@@ -41,6 +41,8 @@ export async function restoreData(
     `--name=${name}`,
     `--initial-cluster=${name}=${peerUrl}`,
     `--initial-advertise-peer-urls=${peerUrl}`,
+    // A cluster id of its own: members of the old cluster that come back are not taken for members of this one.
+    `--initial-cluster-token=restored-${state.sha256.slice(0, 12)}`,
     `--bump-revision=${revisionBump}`,
     '--mark-compacted',
   ];
