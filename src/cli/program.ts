@@ -14,6 +14,7 @@ import { addJoinCommand } from './join.ts';
 import { addKubeconfigCommand } from './kubeconfig.ts';
 import { addProbeCommand } from './probe.ts';
 import { addResetCommand } from './reset.ts';
+import { addSupportBundleCommand } from './support-bundle.ts';
 import { addTokenCommand } from './token.ts';
 import { addUpCommand } from './up.ts';
 import { addVersionCommand } from './version.ts';
@@ -34,6 +35,7 @@ export function buildProgram(): Command {
   addJoinCommand(program);
   addUpCommand(program);
   addHealthCommands(program);
+  addSupportBundleCommand(program);
   addResetCommand(program);
   addInventoryCommand(program);
   addBundleCommand(program);

@@ -1,7 +1,10 @@
 /** What status and doctor see of a cluster that is well, of one that is not, and what doctor mends. */
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { HealthReport } from '../../../src/installer/health/types.ts';
-import { eventually, inventory, kinit, must, onHost } from '../harness.ts';
+import { eventually, inventory, kinit, must, onHost, run } from '../harness.ts';
 
 const examine = async (...args: string[]): Promise<{ code: number; report: HealthReport }> => {
   const { code, stdout } = await kinit('doctor', '--inventory', inventory, '--output', 'json', ...args);
@@ -38,6 +41,24 @@ export function health(): void {
         'active\n1',
       );
       expect((await onHost('cp1', 'stat -c %a /etc/kubernetes/admin.conf')).trim()).toBe('600');
+    });
+
+    it('pack what others need to see, and no keys', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'kinit-support-'));
+      try {
+        const { code, stderr } = await kinit('support-bundle', '--inventory', inventory, '--out', folder);
+        expect([code, stderr]).toEqual([0, '']);
+        expect((await readdir(folder)).sort()).toEqual(['cp1.tar.gz', 'w1.tar.gz', 'w2.tar.gz']);
+        expect((await stat(join(folder, 'cp1.tar.gz'))).mode & 0o777).toBe(0o600);
+        const { stdout: names } = await run('tar', ['-tzf', join(folder, 'cp1.tar.gz')]);
+        for (const name of ['doctor.json', 'logs/kubelet.txt', 'cluster/pods.json', 'network/iptables.txt'])
+          expect(names.split('\n')).toContain(name);
+        const { stdout: content } = await run('tar', ['-xzOf', join(folder, 'cp1.tar.gz')]);
+        expect(content).toContain('kube-apiserver-cp1');
+        expect(content).not.toContain('PRIVATE KEY');
+      } finally {
+        await rm(folder, { recursive: true });
+      }
     });
 
     it('name a silent DNS', async () => {
