@@ -13,16 +13,19 @@ import { build, type Plugin } from 'esbuild';
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 
+const cri = join(root, 'src/machinery/cri/assets');
+
 /** Every program that is shipped: name → entry point and asset folders it reads. */
 function programs(): Map<string, { entry: string; assets: Record<string, string> }> {
   const found = new Map<string, { entry: string; assets: Record<string, string> }>();
   for (const name of readdirSync(join(root, 'src/components'))) {
     const entry = join(root, 'src/components', name, 'main.ts');
     if (!existsSync(entry)) continue;
-    found.set(name, { entry, assets: { [name]: join(root, 'src/components', name, 'assets') } });
+    const assets = { [name]: join(root, 'src/components', name, 'assets') };
+    found.set(name, { entry, assets: name === 'kubelet' ? { ...assets, cri } : assets });
   }
   const cli = join(root, 'src/cli/main.ts');
-  if (existsSync(cli)) found.set('kinit', { entry: cli, assets: { templates: join(root, 'templates') } });
+  if (existsSync(cli)) found.set('kinit', { entry: cli, assets: { templates: join(root, 'templates'), cri } });
   return found;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Writes src/components/kubelet/assets/cri.json: messages, fields and numbers of the container runtime interface (CRI v1), as
+ * Writes src/machinery/cri/assets/cri.json: messages, fields and numbers of the container runtime interface (CRI v1), as
  * protobufjs reads them, without what only Windows nodes use.
  *
  * `node scripts/generate-cri-facts.ts <folder with protobuf-cri.json>`
@@ -54,7 +54,7 @@ for (const [name, entry] of Object.entries(published.nested.runtime.nested.v1.ne
     };
   }
 }
-const folder = join(import.meta.dirname, '../src/components/kubelet/assets');
+const folder = join(import.meta.dirname, '../src/machinery/cri/assets');
 mkdirSync(folder, { recursive: true });
 const document = { nested: { runtime: { nested: { v1: { nested } } } } };
 writeFileSync(join(folder, 'cri.json'), `${JSON.stringify(document)}\n`);

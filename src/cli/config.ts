@@ -1,11 +1,13 @@
 /** `kinit config print | validate | migrate | images` */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { containerdPaths } from '../installer/config/paths.ts';
 import { KinitError } from '../installer/errors.ts';
 import { localHost } from '../installer/host/host.ts';
 import { formatObject, type ObjectFlags, objectOutputOption } from './render/object-output.ts';
 import { list } from './session.ts';
+
+/** `/var/run` is another name of `/run`. */
+const socketOf = (socket: string) => socket.replace(/^unix:\/\//, '').replace(/^\/var\/run\//, '/run/');
 
 const write = (text: string) => void process.stdout.write(text);
 
@@ -115,24 +117,17 @@ async function listImages(flags: ImageFlags): Promise<void> {
 
 async function pullImages(flags: ImageFlags): Promise<void> {
   const { imageNames, referencesOf } = await import('../installer/runtime/image-list.ts');
+  const { requireRuntime } = await import('../installer/runtime/image-store.ts');
   const { loadImages } = await import('../installer/runtime/images.ts');
   const config = await configurationOf(flags);
   const host = localHost();
-  const socket = flags.criSocket?.replace(/^unix:\/\//, '').replace(/^\/var\/run\//, '/run/');
-  if (socket !== undefined && socket !== containerdPaths.socket) {
+  const runtime = await requireRuntime(host);
+  const socket = socketOf(flags.criSocket ?? runtime.socket);
+  if (socket !== socketOf(runtime.socket)) {
     throw new KinitError(
       'Usage',
-      `--cri-socket is "${flags.criSocket}"; images can be loaded into containerd at ${containerdPaths.socket} only`,
-      {
-        advice:
-          "load them with that runtime's own command: the bundle has them as an OCI layout in /opt/kinit/current/images",
-      },
+      `--cri-socket is "${flags.criSocket}"; the runtime of this node is at ${runtime.socket}`,
     );
-  }
-  if (!(await host.stat(containerdPaths.socket))) {
-    throw new KinitError('Validation', 'containerd does not run on this host', {
-      advice: 'install it with: kinit init phase runtime',
-    });
   }
   await loadImages(host, imageNames, { settings: config.cluster });
   for (const reference of referencesOf(config)) write(`[config/images] Pulled ${reference}\n`);

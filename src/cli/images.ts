@@ -12,7 +12,7 @@ import { formatTable } from './table.ts';
 const write = (text: string) => void process.stdout.write(text);
 
 export function addImagesCommand(program: Command): void {
-  const images = program.command('images').description("images in this node's containerd");
+  const images = program.command('images').description("images in this node's container runtime");
   images
     .command('load')
     .description('load image archives, or without any the images of the bundle')
@@ -20,6 +20,12 @@ export function addImagesCommand(program: Command): void {
     .option('--name <reference>', 'what the image is called, for an archive that does not say it')
     .option('--image <references>', 'only these images of the bundle', list)
     .action(runLoad);
+  images
+    .command('save')
+    .description('write images of the bundle into an archive that docker load, podman load and skopeo understand')
+    .argument('<file>', 'the archive')
+    .option('--image <references>', 'only these images', list)
+    .action(runSave);
   images
     .command('list')
     .description('list the images with who needs them')
@@ -42,10 +48,10 @@ interface LoadFlags {
 async function runLoad(archives: string[], { name, image }: LoadFlags): Promise<void> {
   if (name && archives.length !== 1) throw new KinitError('Usage', '--name is for one archive');
   if (image && archives.length) throw new KinitError('Usage', '--image chooses from the bundle, not from archives');
-  const { requireContainerd } = await import('../installer/runtime/image-store.ts');
+  const { requireRuntime } = await import('../installer/runtime/image-store.ts');
   const { loadArchive, loadFromLayout } = await import('../installer/runtime/load-images.ts');
   const host = localHost();
-  await requireContainerd(host);
+  await requireRuntime(host);
   const loaded: LoadedImage[] = [];
   for (const archive of archives) loaded.push(...(await loadArchive(host, archive, name)));
   if (!archives.length) {
@@ -64,6 +70,11 @@ async function runLoad(archives: string[], { name, image }: LoadFlags): Promise<
     }
   }
   for (const { reference, present } of loaded) write(`${reference} ${present ? 'is there already' : 'loaded'}\n`);
+}
+
+async function runSave(path: string, { image }: Pick<LoadFlags, 'image'>): Promise<void> {
+  const { saveImages } = await import('../installer/runtime/load-images.ts');
+  for (const reference of await saveImages(bundlePaths.images, path, image)) write(`${reference} written\n`);
 }
 
 export function imageTable(images: readonly StoredImage[]): string {

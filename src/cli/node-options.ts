@@ -8,6 +8,10 @@ export function addNodeOptions(command: Command): Command {
       '--config <file>',
       'configuration file: kubeadm.k8s.io/v1beta4 documents and kinit.local/v1alpha1 HostConfiguration',
     )
+    .option(
+      '--runtime <bundle|packages|existing>',
+      "containerd of the bundle (default) or of the distribution's packages, or a runtime that is there",
+    )
     .option('--cri-socket <path>', 'use the container runtime that listens there instead of installing containerd')
     .option('--node-name <name>', 'name of the node (default: the host name)')
     .option('--ignore-preflight-errors <checks>', 'checks whose errors become warnings: names, or all', list)

@@ -85,7 +85,7 @@ const keyOf = (parts: string[]) =>
     .digest('hex')
     .slice(0, 12);
 
-async function once(name: string, make: (draft: string) => Promise<void>): Promise<string> {
+export async function once(name: string, make: (draft: string) => Promise<void>): Promise<string> {
   const path = join(labCache, name);
   if (existsSync(path)) return path;
   await mkdir(labCache, { recursive: true });

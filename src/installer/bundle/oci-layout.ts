@@ -140,6 +140,10 @@ export async function listImages(layout: string): Promise<(ImageSummary & { adde
   }));
 }
 
+/** Digest of an image's configuration: what Docker and CRI-O know it by. */
+export const configOf = async (layout: string, digest: string): Promise<string> =>
+  (await readManifest(layout, digest)).config.digest;
+
 async function readManifest(layout: string, digest: string): Promise<{ config: Descriptor; layers: Descriptor[] }> {
   return JSON.parse(await readFile(blobPath(layout, digest), 'utf8')) as { config: Descriptor; layers: Descriptor[] };
 }
@@ -156,8 +160,24 @@ async function blobsOf(layout: string, digest: string): Promise<string[]> {
   return [digest, manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)];
 }
 
+const blobName = (digest: string) => `blobs/sha256/${digest.replace('sha256:', '')}`;
+
+/** The table of contents for tools that read `docker save`'s archives only. */
+const dockerManifest = (layout: string, chosen: readonly Descriptor[]) =>
+  Promise.all(
+    chosen.map(async (image) => {
+      const { config, layers } = await readManifest(layout, image.digest);
+      return {
+        Config: blobName(config.digest),
+        RepoTags: [nameOf(image)],
+        Layers: layers.map(({ digest }) => blobName(digest)),
+      };
+    }),
+  );
+
 /**
- * A tar stream of the layout with only the named images: feed it to `ctr --namespace k8s.io images import -`.
+ * A tar stream of the layout with only the named images: feed it to `ctr --namespace k8s.io images import -`, `docker load`
+ * or `podman load`.
  * @param present images that the receiver has: what they share with the named ones is left out
  * @throws when a reference is not in the layout, naming those that are
  */
@@ -185,10 +205,11 @@ export async function imageArchive(
   const write = async () => {
     tar.entry({ name: 'oci-layout' }, '{"imageLayoutVersion":"1.0.0"}');
     tar.entry({ name: 'index.json' }, JSON.stringify({ ...index, manifests: chosen }));
+    tar.entry({ name: 'manifest.json' }, JSON.stringify(await dockerManifest(layout, chosen)));
     for (const digest of digests) {
       const path = blobPath(layout, digest);
       const { size } = await stat(path);
-      const entry = tar.entry({ name: `blobs/sha256/${digest.replace('sha256:', '')}`, size });
+      const entry = tar.entry({ name: blobName(digest), size });
       await new Promise<void>((resolve, reject) => {
         createReadStream(path, { highWaterMark: 1 << 20 })
           .on('error', reject)

@@ -52,5 +52,7 @@ export const defaultHost: HostConfiguration = {
   firewall: 'open',
   cgroupDriver: 'auto',
   snapshotter: 'auto',
+  runtime: 'bundle',
+  registries: [],
   network: { backend: 'vxlan' },
 };

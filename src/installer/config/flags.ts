@@ -6,6 +6,7 @@ export interface HostFlags {
   firewall?: string;
   cgroupDriver?: string;
   snapshotter?: string;
+  runtime?: string;
   networkBackend?: string;
   etcdSnapshotSchedule?: string;
   etcdSnapshotKeep?: string;

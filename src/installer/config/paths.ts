@@ -36,6 +36,7 @@ export const containerdPaths = {
   state: '/run/containerd',
   root: '/var/lib/containerd',
   crictl: '/etc/crictl.yaml',
+  registries: '/etc/containerd/certs.d',
   /** containerd makes it for plugins that are installed at run time. */
   plugins: '/opt/containerd',
 } as const;

@@ -53,14 +53,13 @@ async function defaultInit(): Promise<{
 export async function printInitDefaults(names: readonly string[] = []): Promise<string> {
   assertComponentConfigs(names);
   const { config, components } = await defaultInit();
-  const { ownRuntime: _own, ...node } = config.nodeRegistration;
   return join([
     formatYaml({
       apiVersion: kubeadmVersion,
       kind: 'InitConfiguration',
       bootstrapTokens: config.bootstrapTokens,
       localAPIEndpoint: config.localAPIEndpoint,
-      nodeRegistration: node,
+      nodeRegistration: config.nodeRegistration,
       timeouts: config.timeouts,
     }),
     clusterConfigurationYaml(config.cluster),
@@ -78,7 +77,6 @@ export async function printJoinDefaults(names: readonly string[] = []): Promise<
     { ...fallback, hostname: facts.hostname },
     joinPhaseNames,
   );
-  const { ownRuntime: _own, ...node } = config.nodeRegistration;
   const { components } = await defaultInit();
   return join([
     formatYaml({
@@ -86,7 +84,7 @@ export async function printJoinDefaults(names: readonly string[] = []): Promise<
       kind: 'JoinConfiguration',
       caCertPath: config.caCertPath,
       discovery: config.discovery,
-      nodeRegistration: node,
+      nodeRegistration: config.nodeRegistration,
       timeouts: config.timeouts,
     }),
     formatYaml({ apiVersion: 'kinit.local/v1alpha1', kind: 'HostConfiguration', ...config.host }),

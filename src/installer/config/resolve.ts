@@ -45,6 +45,7 @@ export function resolveInit(
   phaseNames: readonly string[],
 ): InitConfiguration {
   const { InitConfiguration: init, ClusterConfiguration: cluster, JoinConfiguration: join } = file.documents;
+  const host = resolveHost(flags, file.documents, flags.criSocket ?? init?.nodeRegistration?.criSocket);
   if (join && !init && !cluster)
     throw invalidConfig([`${file.place('JoinConfiguration', [])}: JoinConfiguration is for kinit join`]);
   const features = gatesOf(flags.featureGates) ?? cluster?.featureGates ?? {};
@@ -52,7 +53,7 @@ export function resolveInit(
   const config: InitConfiguration = {
     tokenGiven: flags.token !== undefined || (init?.bootstrapTokens?.length ?? 0) > 0,
     bootstrapTokens: resolveTokens(flags, init?.bootstrapTokens),
-    nodeRegistration: resolveNode(flags, init?.nodeRegistration, identity, true),
+    nodeRegistration: resolveNode(flags, init?.nodeRegistration, identity, true, host),
     localAPIEndpoint: {
       advertiseAddress:
         addressOf(flags.apiserverAdvertiseAddress ?? init?.localAPIEndpoint?.advertiseAddress) ??
@@ -109,7 +110,7 @@ export function resolveInit(
       certificateValidityPeriod: cluster?.certificateValidityPeriod ?? defaultCluster.certificateValidityPeriod,
       caCertificateValidityPeriod: cluster?.caCertificateValidityPeriod ?? defaultCluster.caCertificateValidityPeriod,
     },
-    host: resolveHost(flags, file.documents),
+    host,
     kubelet: openFields(file.documents.KubeletConfiguration),
     proxy: openFields(file.documents.KubeProxyConfiguration),
   };
@@ -134,6 +135,7 @@ export function resolveJoin(
   phaseNames: readonly string[],
 ): JoinConfiguration {
   const given = file.documents.JoinConfiguration;
+  const host = resolveHost(flags, file.documents, flags.criSocket ?? given?.nodeRegistration?.criSocket);
   const token = flags.discoveryToken ?? flags.token ?? given?.discovery?.bootstrapToken?.token;
   const discoveryFile = flags.discoveryFile ?? given?.discovery?.file?.kubeConfigPath;
   const inFile = flags.discoveryFile === undefined ? given?.discovery?.bootstrapToken : undefined;
@@ -145,7 +147,7 @@ export function resolveJoin(
   const controlPlane = resolveJoinControlPlane(flags, given?.controlPlane);
   const config: JoinConfiguration = {
     ...(controlPlane ? { controlPlane } : {}),
-    nodeRegistration: resolveNode(flags, given?.nodeRegistration, identity, controlPlane !== undefined),
+    nodeRegistration: resolveNode(flags, given?.nodeRegistration, identity, controlPlane !== undefined, host),
     caCertPath: given?.caCertPath ?? '/etc/kubernetes/pki/ca.crt',
     discovery: {
       ...(byToken
@@ -165,7 +167,7 @@ export function resolveJoin(
     skipPhases: flags.skipPhases ?? given?.skipPhases ?? [],
     patchesFolder: flags.patches ?? given?.patches?.directory,
     timeouts: { ...defaultTimeouts, ...given?.timeouts },
-    host: resolveHost(flags, file.documents),
+    host,
     kubelet: openFields(file.documents.KubeletConfiguration),
   };
   const { mistakes, complain } = collector(file);
@@ -224,13 +226,13 @@ function resolveNode(
   given: NonNullable<Documents['InitConfiguration']>['nodeRegistration'],
   identity: HostIdentity,
   controlPlane: boolean,
+  { runtime }: HostConfiguration,
 ): NodeRegistration {
   const givenSocket = flags.criSocket ?? given?.criSocket;
-  const socket = givenSocket ?? defaultCriSocket;
+  const socket = givenSocket ?? (runtime === 'existing' ? '' : defaultCriSocket);
   return {
     name: (flags.nodeName ?? given?.name ?? identity.hostname).trim().toLowerCase(),
     criSocket: socket.startsWith('/') ? `unix://${socket}` : socket,
-    ownRuntime: givenSocket === undefined,
     taints: given?.taints ?? (controlPlane ? [controlPlaneTaint] : []),
     kubeletExtraArgs: given?.kubeletExtraArgs ?? [],
     ignorePreflightErrors: [...(given?.ignorePreflightErrors ?? []), ...(flags.ignorePreflightErrors ?? [])],
@@ -275,7 +277,8 @@ function argumentOf(pair: string, component: string): Argument {
   return { name, value };
 }
 
-function resolveHost(flags: HostFlags, documents: Documents): HostConfiguration {
+/** @param criSocket given: there is a runtime, unless the choice was said too */
+function resolveHost(flags: HostFlags, documents: Documents, criSocket: string | undefined): HostConfiguration {
   const given = documents.HostConfiguration;
   const choose = <T extends string>(
     flag: string,
@@ -305,6 +308,13 @@ function resolveHost(flags: HostFlags, documents: Documents): HostConfiguration 
       ['auto', 'overlayfs', 'native'],
       given?.snapshotter ?? defaultHost.snapshotter,
     ),
+    runtime: choose(
+      'runtime',
+      flags.runtime,
+      ['bundle', 'packages', 'existing'],
+      given?.runtime ?? (criSocket === undefined ? defaultHost.runtime : 'existing'),
+    ),
+    registries: given?.registries ?? [],
     network: {
       backend: choose(
         'network-backend',

@@ -156,6 +156,33 @@ export const joinDocument = z.strictObject({
   timeouts: timeouts.optional(),
 });
 
+const registryAccess = {
+  ca: z
+    .string()
+    .regex(/-----BEGIN CERTIFICATE-----/, 'is not a certificate in PEM')
+    .optional(),
+  caFile: z.string().min(1).optional(),
+  skipVerify: z.boolean().optional(),
+  username: z.string().min(1).optional(),
+  password: z.string().min(1).optional(),
+  passwordFile: z.string().min(1).optional(),
+};
+const registryUrl = z
+  .string()
+  .regex(/^https?:\/\/[^/@\s"]+(\/[^\s"]*)?$/, 'is not a URL like https://mirror.example.com:5000');
+
+const registry = z.strictObject({
+  host: z
+    .string()
+    .regex(
+      /^(\*|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?)$/,
+      'is not a registry as image names begin with, like registry.example.com:5000',
+    ),
+  server: registryUrl.optional(),
+  mirrors: z.array(z.strictObject({ url: registryUrl, ...registryAccess })).optional(),
+  ...registryAccess,
+});
+
 export const hostDocument = z.strictObject({
   ...typeMeta,
   swap: z.enum(['off', 'keep']).optional(),
@@ -163,6 +190,8 @@ export const hostDocument = z.strictObject({
   firewall: z.enum(['open', 'keep']).optional(),
   cgroupDriver: z.enum(['auto', 'systemd', 'cgroupfs']).optional(),
   snapshotter: z.enum(['auto', 'overlayfs', 'native']).optional(),
+  runtime: z.enum(['bundle', 'packages', 'existing']).optional(),
+  registries: z.array(registry).optional(),
   network: z
     .strictObject({ backend: z.enum(['vxlan', 'host-gw']).optional(), mtu: z.int().min(576).max(65535).optional() })
     .optional(),

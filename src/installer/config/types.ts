@@ -18,9 +18,8 @@ export interface Taint {
 
 export interface NodeRegistration {
   name: string;
+  /** Empty: an existing runtime that is looked for. */
   criSocket: string;
-  /** No socket was given: kinit installs containerd itself. */
-  ownRuntime: boolean;
   taints: Taint[];
   kubeletExtraArgs: Argument[];
   ignorePreflightErrors: string[];
@@ -106,6 +105,30 @@ export interface ClusterConfiguration {
   caCertificateValidityPeriod: string;
 }
 
+/** The bundle's containerd, the distribution's, or a runtime that is on the host already. */
+export type RuntimeChoice = 'bundle' | 'packages' | 'existing';
+
+/** How a registry or mirror is reached. */
+export interface RegistryAccess {
+  /** PEM of the authority that signed its certificate. */
+  ca?: string;
+  caFile?: string;
+  skipVerify?: boolean;
+  username?: string;
+  password?: string;
+  /** Holds the password and nothing else; mode 0600. */
+  passwordFile?: string;
+}
+
+export interface RegistrySettings extends RegistryAccess {
+  /** As image names begin: `docker.io`, `registry.example.com:5000`; `*` for those without an entry of their own. */
+  host: string;
+  /** Its URL, when it is not https at the host's name. */
+  server?: string;
+  /** Asked first, in this order. */
+  mirrors?: (RegistryAccess & { url: string })[];
+}
+
 /** kinit's own document, `kinit.local/v1alpha1` HostConfiguration: what kubeadm leaves to the user. */
 export interface HostConfiguration {
   swap: 'off' | 'keep';
@@ -113,6 +136,8 @@ export interface HostConfiguration {
   firewall: 'open' | 'keep';
   cgroupDriver: 'auto' | 'systemd' | 'cgroupfs';
   snapshotter: 'auto' | 'overlayfs' | 'native';
+  runtime: RuntimeChoice;
+  registries: RegistrySettings[];
   network: { backend: 'vxlan' | 'host-gw'; mtu?: number };
   /** Absent: what is scheduled on the host stays as it is. */
   etcd?: { snapshots: SnapshotSettings };

@@ -16,6 +16,7 @@ import type {
   NodeRegistration,
   Timeouts,
 } from './types.ts';
+import { validateRuntime } from './validate-runtime.ts';
 import type { FieldPath } from './yaml.ts';
 
 /** `path` begins with the document's kind. */
@@ -30,6 +31,7 @@ export function isDnsSubdomain(text: string): boolean {
 export function validateInit(config: InitConfiguration, complain: Complain, phaseNames: readonly string[]): void {
   const { cluster, localAPIEndpoint } = config;
   validateNode(config.nodeRegistration, 'InitConfiguration', complain);
+  validateRuntime(config.host, config.nodeRegistration, 'InitConfiguration', complain);
   validatePhases(config.skipPhases, phaseNames, ['InitConfiguration', 'skipPhases'], complain);
   if (!isIP(localAPIEndpoint.advertiseAddress) || ['0.0.0.0', '::'].includes(localAPIEndpoint.advertiseAddress)) {
     complain(
@@ -203,6 +205,7 @@ export function validateNetworking(
 
 export function validateJoin(config: JoinConfiguration, complain: Complain, phaseNames: readonly string[]): void {
   validateNode(config.nodeRegistration, 'JoinConfiguration', complain);
+  validateRuntime(config.host, config.nodeRegistration, 'JoinConfiguration', complain);
   validatePhases(config.skipPhases, phaseNames, ['JoinConfiguration', 'skipPhases'], complain);
   validateTimeouts(config.timeouts, 'JoinConfiguration', complain);
   if (config.controlPlane) validateJoinControlPlane(config.controlPlane, complain);
@@ -271,7 +274,7 @@ function validateNode(node: NodeRegistration, kind: string, complain: Complain):
     );
   }
   validateArguments(node.kubeletExtraArgs, [kind, 'nodeRegistration', 'kubeletExtraArgs'], complain);
-  if (!/^unix:\/\/\/.+|^\/.+/.test(node.criSocket)) {
+  if (node.criSocket && !/^unix:\/\/\/.+|^\/.+/.test(node.criSocket)) {
     complain(
       [kind, 'nodeRegistration', 'criSocket'],
       `"${node.criSocket}" is not a socket like unix:///run/containerd/containerd.sock`,

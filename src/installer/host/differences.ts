@@ -12,7 +12,7 @@ export interface WrittenFile {
 }
 
 /** Keys, tokens and what holds them. */
-const secrets = /PRIVATE KEY|client-key-data:|(^|\n)\s*token:|token-secret/;
+const secrets = /PRIVATE KEY|client-key-data:|(^|\n)\s*token:|token-secret|(^|\n)\s*password = /;
 
 const isText = (content: Buffer) => !content.includes(0);
 

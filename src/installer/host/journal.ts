@@ -5,7 +5,10 @@
  * One JSON object per line; a torn last line belongs to a change that was never begun.
  */
 import { dirname } from 'node:path';
+import type { RuntimeChoice } from '../config/types.ts';
+import type { RuntimeProgram } from '../runtime/existing.ts';
 import { type Host, readText } from './host.ts';
+import type { PackageManager } from './packages.ts';
 
 export const stateFolder = '/var/lib/kinit';
 export const journalPath = `${stateFolder}/journal.jsonl`;
@@ -29,6 +32,12 @@ export type JournalEntry =
   | { kind: 'unit'; unit: string; enablement: string; active: boolean }
   | { kind: 'firewalld'; zone: string; rule: string; permanent: boolean }
   | { kind: 'ufw'; rule: string[] }
+  /** Packages that were installed. */
+  | { kind: 'packages'; manager: PackageManager; names: string[] }
+  /** The container runtime, as the run began. */
+  | { kind: 'runtime'; runtime: RuntimeChoice; socket: string; program: RuntimeProgram; kept: boolean }
+  /** An image in a runtime that stays. */
+  | { kind: 'image'; reference: string }
   /** Something was started that reset stops by its own means; `what` is for the reader. */
   | { kind: 'note'; what: string };
 
@@ -53,6 +62,11 @@ export function entryKey(entry: JournalEntry): string {
       return `firewalld:${entry.zone}:${entry.rule}:${entry.permanent}`;
     case 'ufw':
       return `ufw:${entry.rule.join(' ')}`;
+    case 'packages':
+    case 'runtime':
+      return entry.kind;
+    case 'image':
+      return `image:${entry.reference}`;
     case 'note':
       return `note:${entry.what}`;
   }

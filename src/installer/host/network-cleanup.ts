@@ -1,6 +1,7 @@
 /** Removes what the pod network and kube-proxy left in the kernel: interfaces, routes that hang on them, and rules. */
 import { imageReference } from '../bundle/image-names.ts';
 import { ctr } from '../runtime/containerd.ts';
+import { readNodeRuntime, socketPath } from '../runtime/node-runtime.ts';
 import { exists, type Host } from './host.ts';
 
 /** Marks the pod network's routes: those of the host-gw backend hang on the host's own interface. */
@@ -42,19 +43,20 @@ export function withoutOwnRules(saved: string): string | undefined {
 
 const mountPoint = '/run/kinit-reset';
 
-async function unmountImage(host: Host): Promise<void> {
+async function unmountImage(host: Host, socket: string): Promise<void> {
   await host.run('umount', [mountPoint]);
-  await ctr(host, ['snapshots', 'rm', mountPoint], {});
+  await ctr(host, ['snapshots', 'rm', mountPoint], {}, socket);
   await host.removeEmptyDirectory(mountPoint);
 }
 
 /** The tools of the host and, since it may have none, those of kube-proxy's image. */
 export async function removeRules(host: Host, imageRepository: string): Promise<string[]> {
   const image = imageReference('kube-proxy', imageRepository);
+  const socket = socketPath(await readNodeRuntime(host));
   // Left over from a reset that was broken off.
-  if (await exists(host, mountPoint)) await unmountImage(host);
+  if (await exists(host, mountPoint)) await unmountImage(host, socket);
   await host.makeDirectory(mountPoint);
-  const mounted = (await ctr(host, ['images', 'mount', '--rw', image, mountPoint], {})).exitCode === 0;
+  const mounted = (await ctr(host, ['images', 'mount', '--rw', image, mountPoint], {}, socket)).exitCode === 0;
   try {
     const problems: string[] = [];
     for (const family of ['iptables', 'ip6tables']) {
@@ -75,6 +77,6 @@ export async function removeRules(host: Host, imageRepository: string): Promise<
     }
     return problems;
   } finally {
-    await unmountImage(host);
+    await unmountImage(host, socket);
   }
 }

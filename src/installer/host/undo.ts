@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { sysctlPath, unitState } from './changes.ts';
 import { exists, type Host, readText } from './host.ts';
 import type { JournalEntry, PreviousPath } from './journal.ts';
+import { removePackages } from './packages.ts';
 import { activeSwap } from './swap.ts';
 
 export interface UndoReport {
@@ -96,6 +97,12 @@ async function undo(host: Host, entry: JournalEntry, { problems, startLater }: U
         entry.rule[0] === 'route' ? ['route', 'delete', ...entry.rule.slice(1)] : ['delete', ...entry.rule],
       );
       return;
+    case 'packages':
+      problems.push(...(await removePackages(host, entry.manager, entry.names)));
+      return;
+    // The containers and images of a runtime are removed while it runs, by phases of their own.
+    case 'runtime':
+    case 'image':
     case 'note':
       return;
   }

@@ -10,6 +10,7 @@ import type {
 } from '../config/types.ts';
 import type { CgroupDriver } from '../host/cgroups.ts';
 import type { PatchFile } from '../patches/patches.ts';
+import type { ExistingRuntime, RuntimeProblem } from '../runtime/existing.ts';
 import type { DiscoveredCluster } from '../tokens/discovery.ts';
 import type { PhaseContext } from './engine.ts';
 
@@ -18,6 +19,8 @@ export interface NodeContext extends PhaseContext {
   node: NodeRegistration;
   hostSettings: HostConfiguration;
   cgroupDriver: CgroupDriver;
+  /** With `runtime: existing`: what was found, or why there is none to work with. */
+  existing?: ExistingRuntime | RuntimeProblem;
   /** What the cluster calls its images. */
   images: ImageSettings;
   /** Ports that others have to reach on this host. */

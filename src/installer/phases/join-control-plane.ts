@@ -108,7 +108,7 @@ const kubeconfigs: Phase<JoinContext> = {
 const kubeletStart: Phase<JoinContext> = {
   name: 'kubelet-start',
   title: 'Start the kubelet',
-  after: ['runtime/install'],
+  after: ['runtime/install', 'runtime/existing'],
   async run(context) {
     const { changes, config, controlPlane, node, facts, cgroupDriver, hostSettings, signal, host, patches } = context;
     await changes.folder(manifestsDir);

@@ -10,7 +10,7 @@ import type { Phase } from './engine.ts';
 export const kubeletStart: Phase<InitContext> = {
   name: 'kubelet-start',
   title: 'Start the kubelet',
-  after: ['runtime/install', 'kubeconfig/kubelet'],
+  after: ['runtime/install', 'runtime/existing', 'kubeconfig/kubelet'],
   async run({ changes, config, node, facts, kubeletConfig, cgroupDriver, hostSettings, patches }) {
     await changes.folder(manifestsDir);
     return startKubelet(changes, {

@@ -58,11 +58,14 @@ function endpointOf(text: string | undefined): CheckSettings['endpoint'] {
 }
 
 export function checkSettings(context: InitContext | JoinContext): CheckSettings {
-  const { node, hostSettings } = context;
+  const { node, hostSettings, existing } = context;
   const common = {
     nodeName: node.name,
-    ownRuntime: node.ownRuntime,
+    runtime: hostSettings.runtime,
+    registries: hostSettings.registries,
+    cgroupDriver: hostSettings.cgroupDriver,
     criSocket: node.criSocket,
+    ...(existing ? { existing } : {}),
     keepSwap: hostSettings.swap === 'keep',
     opensFirewall: hostSettings.firewall === 'open',
   };

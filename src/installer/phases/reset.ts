@@ -7,13 +7,15 @@ import { stateFolder } from '../host/journal.ts';
 import { removeInterfaces, removeRules } from '../host/network-cleanup.ts';
 import { undoAll } from '../host/undo.ts';
 import { unitName } from '../runtime/containerd.ts';
+import { removeReferences } from '../runtime/image-store.ts';
 import { kubeletUnit } from '../runtime/kubelet.ts';
+import { recordedRuntime } from '../runtime/node-runtime.ts';
 import {
   killPodProcesses,
   killShims,
   removePodCgroups,
-  stopForeignPods,
   stopOwnContainers,
+  stopPods,
   unmountAll,
 } from '../runtime/stop-containers.ts';
 import type { Phase, PhaseContext } from './engine.ts';
@@ -21,7 +23,7 @@ import { removeEtcdMember } from './remove-etcd-member.ts';
 
 export interface ResetContext extends PhaseContext {
   kind: 'reset';
-  /** Set: the runtime was not kinit's. */
+  /** Of a runtime that is not kinit's, for nodes whose journal does not say it. */
   criSocket?: string;
   imageRepository: string;
   keepBundle: boolean;
@@ -38,8 +40,15 @@ const tell = (context: ResetContext, problems: string[]) => {
   for (const problem of problems) context.warn(problem);
 };
 
-/** Known as soon as the unit's file may be there: a run may have been broken off before it was started. */
-const hasOwnRuntime = ({ journal }: Changes) => journal.has(`path:${containerdPaths.unit}`);
+/** containerd that came with kinit. Known as soon as its unit may be there: a run may have been broken off before it was started. */
+const hasOwnRuntime = ({ journal }: Changes) =>
+  recordedRuntime(journal)?.kept === false || journal.has(`path:${containerdPaths.unit}`);
+
+/** The runtime stays on this host: kinit found it there. */
+const keptRuntime = ({ changes, criSocket }: ResetContext): string | undefined => {
+  const recorded = recordedRuntime(changes.journal);
+  return recorded?.kept ? recorded.socket : recorded ? undefined : criSocket;
+};
 
 async function stopUnit(host: Host, unit: string): Promise<boolean> {
   if (!(await unitState(host, unit)).active) return false;
@@ -57,8 +66,10 @@ export const resetPhases: readonly Phase<ResetContext>[] = [
   {
     name: 'cleanup-node/containers',
     title: 'Stop all containers',
-    async run({ host, changes, criSocket }) {
-      if (criSocket) return (await stopForeignPods(host, criSocket)) > 0;
+    async run(context) {
+      const { host, changes } = context;
+      const kept = keptRuntime(context);
+      if (kept !== undefined) return stopPods(host, kept, (problem) => tell(context, [problem]));
       if (hasOwnRuntime(changes) && !(await unitState(host, unitName)).active) {
         await host.run('systemctl', ['start', unitName]);
       }
@@ -76,9 +87,26 @@ export const resetPhases: readonly Phase<ResetContext>[] = [
     },
   },
   {
+    name: 'cleanup-node/images',
+    title: 'Remove the images that kinit loaded',
+    needed: (context) => keptRuntime(context) !== undefined,
+    async run(context) {
+      const loaded = context.changes.journal.entries.flatMap((entry) => (entry.kind === 'image' ? [entry] : []));
+      if (!loaded.length) return false;
+      tell(
+        context,
+        await removeReferences(
+          context.host,
+          loaded.map(({ reference }) => reference),
+        ),
+      );
+      return true;
+    },
+  },
+  {
     name: 'cleanup-node/runtime',
     title: 'Stop containerd',
-    needed: ({ criSocket }) => criSocket === undefined,
+    needed: (context) => keptRuntime(context) === undefined,
     async run({ host, changes }) {
       if (!hasOwnRuntime(changes)) return false;
       const stopped = await stopUnit(host, unitName);
@@ -90,7 +118,7 @@ export const resetPhases: readonly Phase<ResetContext>[] = [
     name: 'cleanup-node/mounts',
     title: 'Unmount volumes and root file systems',
     async run(context) {
-      tell(context, await unmountAll(context.host, context.unmountFlags));
+      tell(context, await unmountAll(context.host, keptRuntime(context) === undefined, context.unmountFlags));
       await removePodCgroups(context.host);
       return true;
     },
@@ -110,7 +138,8 @@ export const resetPhases: readonly Phase<ResetContext>[] = [
       const { host, changes } = context;
       if (!changes.journal.entries.length) return false;
       tell(context, (await undoAll(host, changes.journal.entries)).problems);
-      for (const path of [containerdPaths.state, '/run/kinit-network', '/run/kubernetes']) await host.remove(path);
+      const state = keptRuntime(context) === undefined ? [containerdPaths.state] : [];
+      for (const path of [...state, '/run/kinit-network', '/run/kubernetes']) await host.remove(path);
       return true;
     },
   },

@@ -9,10 +9,12 @@ import { kubeconfigPaths, kubernetesDir, temporaryDir } from '../config/paths.ts
 import { noConfig, type ReadConfig, readConfigFile } from '../config/read-config.ts';
 import type { ResetSettings } from '../config/reset.ts';
 import { resolveInit, resolveJoin } from '../config/resolve.ts';
+import type { InitConfiguration, JoinConfiguration } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
 import { chooseCgroupDriver } from '../host/cgroups.ts';
 import { createChanges } from '../host/changes.ts';
 import { dryRunHost } from '../host/dry-run.ts';
+import type { HostFacts } from '../host/facts.ts';
 import { type Host, localHost, readText } from '../host/host.ts';
 import { openJournal } from '../host/journal.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
@@ -20,8 +22,9 @@ import { readPatches } from '../patches/patches.ts';
 import { firstAdministrator } from '../pki/external.ts';
 import { runChecks } from '../preflight/check.ts';
 import { isPrivilegedUser } from '../preflight/privileged-user.ts';
+import { inspectRuntime, isProblem } from '../runtime/existing.ts';
 import { clusterKubeletConfig } from '../runtime/kubelet.ts';
-import type { InitContext, JoinContext } from './context.ts';
+import type { InitContext, JoinContext, NodeContext } from './context.ts';
 import type { PhaseContext } from './engine.ts';
 import { withRestore } from './etcd-restore.ts';
 import { initPhases } from './init.ts';
@@ -109,6 +112,22 @@ async function withFileDryRun(
 const patchesOf = (folder: string | undefined) =>
   folder === undefined ? [] : readPatches(localHost(), resolve(folder));
 
+/** What a runtime that is there says decides the socket, when none was given, and the cgroup driver. */
+async function settleRuntime(
+  host: Host,
+  { host: settings, nodeRegistration: node }: InitConfiguration | JoinConfiguration,
+  facts: HostFacts,
+): Promise<Pick<NodeContext, 'node' | 'cgroupDriver' | 'existing'>> {
+  if (settings.runtime !== 'existing') return { node, cgroupDriver: chooseCgroupDriver(settings.cgroupDriver, facts) };
+  const existing = await inspectRuntime(host, node.criSocket);
+  const driver = isProblem(existing) ? undefined : existing.cgroupDriver;
+  return {
+    node: { ...node, criSocket: existing.socket || node.criSocket },
+    cgroupDriver: chooseCgroupDriver(settings.cgroupDriver, facts, driver),
+    existing,
+  };
+}
+
 export async function runInit(
   flags: InitFlags & PhaseFlags & { restore?: RestoreIntoInit },
   configPath: string | undefined,
@@ -123,15 +142,15 @@ export async function runInit(
       const { facts, host } = base;
       const file = await reading;
       const config = resolveInit(flags, file, facts, selectableNames('init', initPhases));
-      const cgroupDriver = chooseCgroupDriver(config.host.cgroupDriver, facts);
+      const runtime = await settleRuntime(host, config, facts);
+      const { cgroupDriver } = runtime;
       const { open, close } = clientCache(host);
       const context: InitContext = {
         ...(await noted(base, flags, 'init')),
         kind: 'init',
         config,
-        node: config.nodeRegistration,
         hostSettings: config.host,
-        cgroupDriver,
+        ...runtime,
         images: config.cluster,
         controlPlanePort: config.localAPIEndpoint.bindPort,
         podCidr: config.cluster.networking.podSubnet,
@@ -172,9 +191,8 @@ export async function runJoin(
       ...(await noted(base, flags, 'join')),
       kind: 'join',
       config,
-      node: config.nodeRegistration,
       hostSettings: config.host,
-      cgroupDriver: chooseCgroupDriver(config.host.cgroupDriver, facts),
+      ...(await settleRuntime(base.host, config, facts)),
       images: { imageRepository: defaultCluster.imageRepository },
       patches: await patchesOf(config.patchesFolder),
       ...(config.controlPlane ? { controlPlanePort: config.controlPlane.localAPIEndpoint.bindPort } : {}),

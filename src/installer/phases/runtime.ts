@@ -1,15 +1,22 @@
 /** Container runtime and images; both go on beside certificates and kubeconfigs. */
 import { controlPlaneImages, type ImageName, nodeImages, startImages } from '../bundle/image-names.ts';
 import { listImages } from '../bundle/oci-layout.ts';
-import { bundlePaths, linkDir } from '../config/paths.ts';
+import { bundlePaths, containerdPaths, linkDir } from '../config/paths.ts';
+import { KinitError } from '../errors.ts';
 import { exists } from '../host/host.ts';
-import { chooseSnapshotter, installContainerd, makeRoot } from '../runtime/containerd.ts';
+import { chooseSnapshotter, installContainerd, makeRoot, prepareRuntimeFolders } from '../runtime/containerd.ts';
+import { isProblem } from '../runtime/existing.ts';
 import { loadImages } from '../runtime/images.ts';
 import { installKubeletUnit } from '../runtime/kubelet.ts';
 import { loadFromLayout } from '../runtime/load-images.ts';
+import { recordBundled, recordRuntime } from '../runtime/node-runtime.ts';
+import { findRunc, installPackages, recordPackages } from '../runtime/package-runtime.ts';
+import { readRegistries, registryUsers, writeRegistries } from '../runtime/registries.ts';
+import { useExisting } from '../runtime/use-existing.ts';
 import type { NodeContext } from './context.ts';
 import type { Phase } from './engine.ts';
 
+const ownSocket = `unix://${containerdPaths.socket}`;
 const commands = ['kubectl', 'kubelet', 'ctr', 'crictl', 'kinit'];
 
 export const runtimePhases: Phase<NodeContext>[] = [
@@ -17,13 +24,46 @@ export const runtimePhases: Phase<NodeContext>[] = [
     name: 'runtime/install',
     title: 'Install and start containerd',
     background: true,
-    needed: ({ node }) => node.ownRuntime,
+    needed: ({ hostSettings }) => hostSettings.runtime !== 'existing',
     async run({ changes, hostSettings, cgroupDriver, facts, images, signal }) {
-      const made = await makeRoot(changes);
-      const snapshotter = await chooseSnapshotter(changes.host, hostSettings.snapshotter);
-      const { canLowerOomScore } = facts;
-      const settings = { cgroupDriver, snapshotter, canLowerOomScore, images };
-      return (await installContainerd(changes, settings, signal)) || made;
+      const { host } = changes;
+      const own = hostSettings.runtime === 'bundle';
+      const { kept } = own ? await recordBundled(changes) : await recordPackages(changes, facts);
+      const registries = await readRegistries(host, hostSettings.registries);
+      const steps = [kept ? false : await makeRoot(changes), await prepareRuntimeFolders(changes, ownSocket)];
+      if (!own) steps.push(await installPackages(changes, facts));
+      steps.push(
+        await writeRegistries(changes, registries),
+        await installContainerd(
+          changes,
+          {
+            cgroupDriver,
+            snapshotter: await chooseSnapshotter(host, hostSettings.snapshotter),
+            canLowerOomScore: facts.canLowerOomScore,
+            images,
+            runc: own ? `${bundlePaths.bin}/runc` : await findRunc(host),
+            users: registryUsers(registries),
+          },
+          { own, signal },
+        ),
+      );
+      return steps.some(Boolean);
+    },
+  },
+  {
+    name: 'runtime/existing',
+    title: 'Prepare the container runtime that is there',
+    background: true,
+    needed: ({ hostSettings }) => hostSettings.runtime === 'existing',
+    async run({ changes, existing }) {
+      if (existing === undefined || isProblem(existing)) {
+        throw new KinitError('Preflight', existing?.problem ?? 'there is no container runtime on this host', {
+          advice: existing?.advice,
+        });
+      }
+      const { socket, program } = existing;
+      await recordRuntime(changes, { runtime: 'existing', socket, program, kept: true });
+      return useExisting(changes, existing);
     },
   },
   {
@@ -61,9 +101,16 @@ export function imagePhase(
     name,
     title,
     background: true,
-    after: ['runtime/install', ...after],
-    run: ({ host, node, images: settings }) =>
-      host.dryRun ? Promise.resolve(false) : loadImages(host, images, { settings, policy: node.imagePullPolicy }),
+    after: ['runtime/install', 'runtime/existing', ...after],
+    async run({ host, node, images: settings, existing }) {
+      if (host.dryRun) return false;
+      const sandboxImage = existing && !isProblem(existing) ? existing.sandboxImage : undefined;
+      return loadImages(host, images, {
+        settings,
+        policy: node.imagePullPolicy,
+        ...(sandboxImage ? { sandboxImage } : {}),
+      });
+    },
   };
 }
 
@@ -72,7 +119,7 @@ export const addedImages: Phase<NodeContext> = {
   name: 'images/added',
   title: 'Load the images that were added to the bundle',
   background: true,
-  after: ['runtime/install', 'images/load'],
+  after: ['runtime/install', 'runtime/existing', 'images/load'],
   needed: async ({ host }) => !host.dryRun && (await listImages(bundlePaths.images)).some(({ added }) => added),
   async run({ host }) {
     const loaded = await loadFromLayout(host, bundlePaths.images, ({ added }) => added === true);

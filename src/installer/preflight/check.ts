@@ -1,9 +1,10 @@
 /** A preflight check looks at one thing and changes nothing. Names are kubeadm's where kubeadm has the check. */
-import type { ExternalEtcd } from '../config/types.ts';
+import type { ExternalEtcd, HostConfiguration, RegistrySettings, RuntimeChoice } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
 import type { HostFacts } from '../host/facts.ts';
 import type { Host } from '../host/host.ts';
 import type { Journal } from '../host/journal.ts';
+import type { ExistingRuntime, RuntimeProblem } from '../runtime/existing.ts';
 
 export interface CheckContext {
   host: Host;
@@ -11,9 +12,12 @@ export interface CheckContext {
   journal: Journal;
   command: 'init' | 'join';
   nodeName: string;
-  /** kinit installs the runtime. */
-  ownRuntime: boolean;
+  runtime: RuntimeChoice;
+  registries: readonly RegistrySettings[];
+  cgroupDriver: HostConfiguration['cgroupDriver'];
   criSocket: string;
+  /** With `runtime: existing`. */
+  existing?: ExistingRuntime | RuntimeProblem;
   /** 0 on a worker. */
   bindPort: number;
   /** Empty where no etcd will run, or where it is not known yet. */

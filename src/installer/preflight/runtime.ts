@@ -1,49 +1,123 @@
-/** The container runtime. */
-import { bundlePaths } from '../config/paths.ts';
-import { exists, type Host } from '../host/host.ts';
+/** The container runtime: kinit's own must not meet another containerd; one that is there must be such that a kubelet can use it. */
+import { cniPaths, containerdPaths } from '../config/paths.ts';
+import { KinitError } from '../errors.ts';
+import { chooseCgroupDriver } from '../host/cgroups.ts';
+import { exists } from '../host/host.ts';
+import { isInstalled, packageManager } from '../host/packages.ts';
 import { foreignContainerd } from '../runtime/containerd.ts';
-import { type Check, error, warning } from './check.ts';
+import { type ExistingRuntime, isProblem } from '../runtime/existing.ts';
+import { recordedRuntime } from '../runtime/node-runtime.ts';
+import { installedContainerd } from '../runtime/package-runtime.ts';
+import { readRegistries } from '../runtime/registries.ts';
+import { type Check, type CheckContext, error, type Finding, warning } from './check.ts';
 
-/** The container runtime: kinit's own must not meet another containerd; a given one must answer. */
-export const containerRuntime: Check = async ({ host, ownRuntime, criSocket }) => {
-  if (!ownRuntime) return givenRuntime(host, criSocket);
-  const foreign = await foreignContainerd(host);
-  return foreign
-    ? [
-        error(
-          'CRI',
-          `another containerd is on this host: ${foreign}`,
-          'use it with --cri-socket unix:///run/containerd/containerd.sock, or stop and disable it',
-        ),
-      ]
-    : [];
+export const containerRuntime: Check = async (context) => {
+  const { journal, runtime, criSocket } = context;
+  const before = recordedRuntime(journal);
+  if (before && (before.runtime !== runtime || (runtime === 'existing' && before.socket !== criSocket))) {
+    const given = before.runtime === 'existing' ? `--cri-socket ${before.socket}` : `--runtime ${before.runtime}`;
+    const message = `this node was made with ${given}`;
+    return [error('CRI', message, `give ${given} again, or first make the host what it was, with kinit reset`)];
+  }
+  if (runtime === 'existing') return existingRuntime(context);
+  const findings = runtime === 'packages' ? await packagedRuntime(context) : await bundledRuntime(context);
+  return [...findings, ...(await registryFiles(context))];
 };
 
-async function givenRuntime(host: Host, criSocket: string) {
-  if (!(await exists(host, criSocket.replace(/^unix:\/\//, '')))) {
-    return [error('CRI', `there is no container runtime at ${criSocket}`, 'start it, or leave --cri-socket away')];
-  }
-  const crictl = `${bundlePaths.bin}/crictl`;
-  if (!(await exists(host, crictl))) return [];
-  const ask = (words: string[]) =>
-    host.run(crictl, ['--runtime-endpoint', criSocket, '--timeout', '4s', ...words], {
-      observe: true,
-      timeoutMs: 6000,
-    });
-  const [version, settings] = await Promise.all([ask(['version']), ask(['runtime-config'])]);
-  const last = (text: string) => text.trim().split('\n').at(-1) ?? '';
-  if (version.exitCode !== 0) {
-    const advice =
-      'look at its log; containerd needs its plugin io.containerd.grpc.v1.cri, which some packages disable';
-    return [error('CRI', `the container runtime at ${criSocket} does not answer: ${last(version.stderr)}`, advice)];
-  }
-  if (settings.exitCode === 0 || !/Unimplemented|unknown method/.test(settings.stderr)) return [];
-  const message = `the container runtime at ${criSocket} does not know the RuntimeConfig call; its cgroup driver cannot be asked for`;
+async function bundledRuntime({ host }: CheckContext): Promise<Finding[]> {
+  const foreign = await foreignContainerd(host);
+  if (!foreign) return [];
   return [
-    warning(
-      'ContainerRuntimeVersion',
-      message,
-      'update it (containerd 2.0, CRI-O 1.28 or newer), or give --cgroup-driver',
+    error(
+      'CRI',
+      `another containerd is on this host: ${foreign}`,
+      `use it with --cri-socket unix://${containerdPaths.socket}, or stop and disable it`,
+    ),
+  ];
+}
+
+/** A containerd that is on the host by other ways would hide the package's, or be hidden by it. */
+async function packagedRuntime({ host, facts }: CheckContext): Promise<Finding[]> {
+  try {
+    const manager = await packageManager(host, facts);
+    if (await installedContainerd(host, manager)) return [];
+    const foreign = await foreignContainerd(host);
+    if (foreign) {
+      const advice = `use it with --cri-socket unix://${containerdPaths.socket}, or stop and disable it`;
+      return [error('CRI', `a containerd that is not of a package is on this host: ${foreign}`, advice)];
+    }
+    if (manager === 'apt' && (await isInstalled(host, manager, 'docker.io')))
+      return [warning('CRI', 'Docker is installed on this host without containerd; both will use the new one')];
+    return [];
+  } catch (problem) {
+    if (problem instanceof KinitError) return [error('CRI', problem.message, problem.details.advice)];
+    throw problem;
+  }
+}
+
+async function registryFiles({ host, registries }: CheckContext): Promise<Finding[]> {
+  try {
+    await readRegistries(host, registries);
+    return [];
+  } catch (problem) {
+    if (!(problem instanceof KinitError)) throw problem;
+    const { seen, advice } = problem.details;
+    return [error('CRI', `${problem.message}${seen ? `: ${seen}` : ''}`, advice)];
+  }
+}
+
+async function existingRuntime({ host, facts, existing, cgroupDriver }: CheckContext): Promise<Finding[]> {
+  if (existing === undefined) return [];
+  if (isProblem(existing)) return [error('CRI', existing.problem, existing.advice)];
+  const findings = [...driverFindings(existing, chooseCgroupDriver(cgroupDriver, facts, existing.cgroupDriver))];
+  if (!existing.knowsRuntimeConfig) {
+    findings.push(
+      warning(
+        'ContainerRuntimeVersion',
+        `${existing.name} does not know the RuntimeConfig call; its cgroup driver is taken from its configuration`,
+        'update it some day: containerd 2.0, CRI-O 1.28 or newer',
+      ),
+    );
+  }
+  if (existing.program === 'other') {
+    findings.push(warning('CRI', `${existing.name} is not a runtime that kinit knows: it cannot load images into it`));
+  }
+  if (existing.cniConfig !== cniPaths.config) {
+    findings.push(
+      error(
+        'CRI',
+        `${existing.name} reads the configuration of networks in ${existing.cniConfig}; the pod network writes it to ${cniPaths.config}`,
+        `set conf_dir = "${cniPaths.config}" in the configuration of the runtime, and restart it`,
+      ),
+    );
+  }
+  if (existing.program === 'cri-o' && !(await canLoadIntoCrio(host))) {
+    findings.push(
+      error(
+        'CRI',
+        `images cannot be loaded into ${existing.name}: neither podman nor skopeo is on this host`,
+        'install one of them; or, with the images in a registry, give --image-repository and --skip-phases images',
+      ),
+    );
+  }
+  return findings;
+}
+
+async function canLoadIntoCrio(host: CheckContext['host']): Promise<boolean> {
+  for (const path of ['/usr/bin/podman', '/usr/bin/skopeo', '/usr/local/bin/podman', '/usr/local/bin/skopeo'])
+    if (await exists(host, path)) return true;
+  return false;
+}
+
+function driverFindings({ name, cgroupDriver }: ExistingRuntime, ofKubelet: 'systemd' | 'cgroupfs'): Finding[] {
+  if (cgroupDriver === undefined)
+    return [warning('CRI', `${name} does not say its cgroup driver; the kubelet will use ${ofKubelet}`)];
+  if (cgroupDriver === ofKubelet) return [];
+  return [
+    error(
+      'CRI',
+      `the cgroup driver of ${name} is ${cgroupDriver}, and that of the kubelet would be ${ofKubelet}`,
+      `leave --cgroup-driver away, or change the configuration of the runtime (containerd: SystemdCgroup = ${ofKubelet === 'systemd'})`,
     ),
   ];
 }

@@ -6,8 +6,9 @@ import type { HostConfiguration } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
 import type { CgroupDriver } from '../host/cgroups.ts';
 import { type Changes, unitState } from '../host/changes.ts';
-import { exists, type Host, readText, runOrFail } from '../host/host.ts';
+import { type CommandResult, exists, type Host, readText, runOrFail } from '../host/host.ts';
 import { waitUntil } from '../host/wait.ts';
+import type { RegistryUser } from './registries.ts';
 
 export interface ContainerdSettings {
   cgroupDriver: CgroupDriver;
@@ -15,6 +16,9 @@ export interface ContainerdSettings {
   /** False: this host may not lower OOM scores. */
   canLowerOomScore: boolean;
   images: ImageSettings;
+  /** Path of runc. */
+  runc: string;
+  users: RegistryUser[];
 }
 
 export const unitName = 'containerd.service';
@@ -65,7 +69,12 @@ export function containerdConfig(settings: ContainerdSettings): string {
     cniBin: bundlePaths.cniBin,
     cniConfig: cniPaths.config,
     snapshotter: settings.snapshotter,
-    runc: `${bundlePaths.bin}/runc`,
+    runc: settings.runc,
+    users: settings.users.map((user) => ({
+      host: JSON.stringify(user.host),
+      username: JSON.stringify(user.username),
+      password: JSON.stringify(user.password),
+    })),
     systemdCgroup: settings.cgroupDriver === 'systemd',
   });
 }
@@ -78,35 +87,40 @@ export function containerdUnit(settings: ContainerdSettings): string {
   });
 }
 
-/** Where images and containers lie. It comes before anything is tried there. */
-export const makeRoot = (changes: Changes) => changes.folder(containerdPaths.root, 0o711);
+/** Where images, containers and plugins lie. It comes before anything is tried there. */
+export async function makeRoot(changes: Changes): Promise<boolean> {
+  await changes.claim(containerdPaths.plugins, 'folder');
+  return changes.folder(containerdPaths.root, 0o711);
+}
 
-/** Files in place and the daemon running with them; restarted only when a file changed. */
+/** What every runtime writes beside its own files, and what names its socket. */
+export async function prepareRuntimeFolders(changes: Changes, socket: string): Promise<boolean> {
+  let changed = false;
+  await changes.claim(namespacesDir, 'shared');
+  for (const path of [cniPaths.config, cniPaths.state]) if (await changes.folder(path)) changed = true;
+  if (await changes.file(containerdPaths.crictl, renderTemplate('containerd/crictl.yaml', { socket }))) changed = true;
+  return changed;
+}
+
+/**
+ * Files in place and the daemon running with them; restarted only when a file changed.
+ * @param own the daemon is the bundle's and gets a unit; otherwise it is a package's and has one
+ */
 export async function installContainerd(
   changes: Changes,
   settings: ContainerdSettings,
-  signal?: AbortSignal,
+  { own, signal }: { own: boolean; signal?: AbortSignal },
 ): Promise<boolean> {
   const { host } = changes;
-  let changed = await makeRoot(changes);
-  await changes.claim(containerdPaths.plugins, 'folder');
-  await changes.claim(namespacesDir, 'shared');
-  for (const [path, mode] of [
-    [cniPaths.config, 0o755],
-    [cniPaths.state, 0o755],
-  ] as const) {
-    if (await changes.folder(path, mode)) changed = true;
-  }
-  const socket = `unix://${containerdPaths.socket}`;
-  if (await changes.file(containerdPaths.crictl, renderTemplate('containerd/crictl.yaml', { socket }))) changed = true;
-  const configChanged = await changes.file(containerdPaths.config, containerdConfig(settings));
-  const unitChanged = await changes.file(containerdPaths.unit, containerdUnit(settings));
+  const mode = settings.users.length ? 0o600 : 0o644;
+  const configChanged = await changes.file(containerdPaths.config, containerdConfig(settings), { mode });
+  const unitChanged = own && (await changes.file(containerdPaths.unit, containerdUnit(settings)));
   if (unitChanged) await runOrFail(host, 'systemctl', ['daemon-reload']);
   const wasActive = (await unitState(host, unitName)).active;
   const stateChanged = await changes.unit(unitName, { enabled: true, active: true });
   if ((configChanged || unitChanged) && wasActive) await runOrFail(host, 'systemctl', ['restart', unitName]);
   if (!host.dryRun) await waitForContainerd(host, signal);
-  return changed || configChanged || unitChanged || stateChanged;
+  return configChanged || unitChanged || stateChanged;
 }
 
 /** Its socket answers before all plugins are there, and also when that for Kubernetes could not be loaded. */
@@ -153,10 +167,13 @@ async function withoutCri(host: Host): Promise<KinitError> {
 }
 
 /** The bundle's `ctr` in Kubernetes' namespace. */
-export function ctr(host: Host, args: string[], options: Parameters<Host['run']>[2] = { observe: true }) {
-  return host.run(
-    `${bundlePaths.bin}/ctr`,
-    ['--address', containerdPaths.socket, '--namespace', 'k8s.io', ...args],
-    options,
-  );
+export async function ctr(
+  host: Host,
+  args: string[],
+  options: Parameters<Host['run']>[2] = { observe: true },
+  socket: string = containerdPaths.socket,
+): Promise<CommandResult> {
+  // It would try for ten seconds.
+  if (!(await exists(host, socket))) return { exitCode: 1, stdout: '', stderr: `there is no ${socket}` };
+  return host.run(`${bundlePaths.bin}/ctr`, ['--address', socket, '--namespace', 'k8s.io', ...args], options);
 }

@@ -1,22 +1,10 @@
-/** Images of the bundle into containerd: only those that a node needs and does not have. */
+/** Images of the bundle into the runtime: only those that a node needs and does not have. */
 import { configuredReference, type ImageName, type ImageSettings, imageReference } from '../bundle/image-names.ts';
-import { imageArchive, listImages } from '../bundle/oci-layout.ts';
+import { listImages } from '../bundle/oci-layout.ts';
 import { bundlePaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { ctr } from './containerd.ts';
-
-/** reference → digest of what containerd has. */
-export async function presentImages(host: Host): Promise<Map<string, string>> {
-  const { stdout, exitCode } = await ctr(host, ['images', 'ls']);
-  const present = new Map<string, string>();
-  if (exitCode !== 0) return present;
-  for (const line of stdout.split('\n').slice(1)) {
-    const [reference, , digest] = line.trim().split(/\s+/);
-    if (reference && digest?.startsWith('sha256:')) present.set(reference, digest);
-  }
-  return present;
-}
+import { imageAccess, isSame } from './image-access.ts';
 
 export type PullPolicy = 'Always' | 'IfNotPresent' | 'Never';
 
@@ -25,6 +13,8 @@ export interface LoadImagesOptions {
   settings: ImageSettings;
   /** `Always` loads those again that are there; `Never` loads nothing, and all have to be there. */
   policy?: PullPolicy;
+  /** What the runtime calls the image `pause`, when it is not kinit's to say. */
+  sandboxImage?: string;
 }
 
 /** An image with another tag than the bundle's is not the bundle's: the runtime pulls it when it is needed. */
@@ -37,44 +27,40 @@ const tagOf = (reference: string) => reference.slice(reference.lastIndexOf(':'))
 export async function loadImages(
   host: Host,
   all: readonly ImageName[],
-  { settings, policy = 'IfNotPresent' }: LoadImagesOptions,
+  { settings, policy = 'IfNotPresent', sandboxImage }: LoadImagesOptions,
 ): Promise<boolean> {
-  const present = await presentImages(host);
+  const access = await imageAccess(host);
+  const present = await access.present();
   if (policy === 'Never') {
     const missing = all.map((name) => configuredReference(name, settings)).filter((name) => !present.has(name));
     if (!missing.length) return false;
-    throw new KinitError('Preflight', `imagePullPolicy is Never, and containerd has no ${missing.join(', ')}`, {
+    throw new KinitError('Preflight', `imagePullPolicy is Never, and the runtime has no ${missing.join(', ')}`, {
       advice: 'load them before: kinit images load <archive>, or kinit config images pull',
     });
   }
   const layout = bundlePaths.images;
-  const available = new Map((await listImages(layout)).map(({ reference, digest }) => [reference, digest]));
+  const available = new Map((await listImages(layout)).map((image) => [image.reference, image]));
   const names = all.filter((name) => tagOf(configuredReference(name, settings)) === tagOf(imageReference(name)));
   const missing: string[] = [];
   for (const name of names) {
     const reference = imageReference(name);
-    const digest = available.get(reference);
-    if (!digest)
-      throw new KinitError('Bundle', `the bundle has no image ${reference}`, { seen: `looked in ${layout}` });
-    if (policy === 'Always' || present.get(reference) !== digest) missing.push(reference);
+    const image = available.get(reference);
+    if (!image) throw new KinitError('Bundle', `the bundle has no image ${reference}`, { seen: `looked in ${layout}` });
+    if (policy === 'Always' || !(await isSame(layout, image, present.get(reference)))) missing.push(reference);
   }
-  if (missing.length) {
-    const had = policy === 'Always' ? [] : [...present].map(([reference, digest]) => ({ reference, digest }));
-    const input = await imageArchive(layout, missing, had);
-    const result = await ctr(host, ['images', 'import', '--digests=false', '-'], { input, timeoutMs: 300_000 });
-    if (result.exitCode !== 0) {
-      throw new KinitError('Command', `images cannot be imported: ${missing.join(', ')}`, {
-        seen: result.stderr || result.stdout,
-        advice: 'check the free space of /var/lib/containerd, and: journalctl -u containerd -n 50',
-      });
-    }
-  }
+  if (missing.length) await access.load(layout, missing, policy === 'Always' ? new Map() : present);
   let changed = missing.length > 0;
   for (const name of names) {
-    const wanted = configuredReference(name, settings);
     const own = imageReference(name);
-    if (wanted === own || present.get(wanted) === available.get(own)) continue;
-    await ctr(host, ['images', 'tag', '--force', own, wanted], {});
+    const image = available.get(own);
+    const wanted = configuredReference(name, settings);
+    if (wanted === own || !image || (await isSame(layout, image, present.get(wanted)))) continue;
+    await access.tag(own, wanted);
+    changed = true;
+  }
+  const pause = imageReference('pause');
+  if (sandboxImage && sandboxImage !== pause && names.includes('pause') && !present.has(sandboxImage)) {
+    await access.tag(pause, sandboxImage);
     changed = true;
   }
   return changed;

@@ -1,14 +1,14 @@
-/** Images into containerd that are not kinit's own: archives of other tools, and what was added to the bundle. */
-import { mkdtemp, rm } from 'node:fs/promises';
+/** Images into the runtime that are not kinit's own: archives of other tools, and what was added to the bundle. */
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { importArchive } from '../bundle/image-archive.ts';
 import { imageArchive, indexOf, listImages } from '../bundle/oci-layout.ts';
 import { KinitError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { ctr } from './containerd.ts';
-import { presentImages } from './images.ts';
+import { imageAccess, isSame } from './image-access.ts';
 
 export interface LoadedImage {
   reference: string;
@@ -17,17 +17,7 @@ export interface LoadedImage {
   present: boolean;
 }
 
-async function importStream(host: Host, references: readonly string[], input: Readable): Promise<void> {
-  const args = ['images', 'import', '--digests=false', '-'];
-  const { exitCode, stdout, stderr } = await ctr(host, args, { input, timeoutMs: 1_800_000 });
-  if (exitCode === 0) return;
-  throw new KinitError('Command', `images cannot be imported: ${references.join(', ')}`, {
-    seen: stderr || stdout,
-    advice: 'check the free space of /var/lib/containerd, and: journalctl -u containerd -n 50',
-  });
-}
-
-/** Images of an OCI layout that containerd lacks, or has otherwise; all of the layout's unless some are chosen. */
+/** Images of an OCI layout that the runtime lacks, or has otherwise; all of the layout's unless some are chosen. */
 export async function loadFromLayout(
   host: Host,
   layout: string,
@@ -35,12 +25,15 @@ export async function loadFromLayout(
 ): Promise<LoadedImage[]> {
   const chosen = (await listImages(layout)).filter(wanted);
   if (!chosen.length) return [];
-  const present = await presentImages(host);
-  const missing = chosen.filter(({ reference, digest }) => present.get(reference) !== digest);
+  const access = await imageAccess(host);
+  const present = await access.present();
+  const missing: typeof chosen = [];
+  for (const image of chosen) {
+    if (!(await isSame(layout, image, present.get(image.reference)))) missing.push(image);
+  }
   if (missing.length) {
     const references = missing.map(({ reference }) => reference);
-    const had = [...present].map(([reference, digest]) => ({ reference, digest }));
-    await importStream(host, references, await imageArchive(layout, references, had));
+    await access.load(layout, references, present);
   }
   return chosen.map((image) => ({
     reference: image.reference,
@@ -49,7 +42,7 @@ export async function loadFromLayout(
   }));
 }
 
-/** An archive of `docker save` or an OCI layout in a tar; it is read completely before containerd gets anything. */
+/** An archive of `docker save` or an OCI layout in a tar; it is read completely before the runtime gets anything. */
 export async function loadArchive(host: Host, archive: string, name?: string): Promise<LoadedImage[]> {
   const work = await mkdtemp(join(tmpdir(), 'kinit-load-'));
   try {
@@ -59,4 +52,24 @@ export async function loadArchive(host: Host, archive: string, name?: string): P
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/**
+ * The archive is complete or not there.
+ * @throws KinitError Usage for an image that the layout does not have
+ */
+export async function saveImages(layout: string, path: string, only?: readonly string[]): Promise<string[]> {
+  const known = (await listImages(layout)).map(({ reference }) => reference);
+  const unknown = only?.find((reference) => !known.includes(reference));
+  if (unknown !== undefined || !known.length) {
+    throw new KinitError('Usage', `the bundle has no image ${unknown ?? 'at all'}`, { seen: `looked in ${layout}` });
+  }
+  const references = only?.length ? [...only] : known;
+  const draft = `${path}.draft`;
+  await pipeline(await imageArchive(layout, references), createWriteStream(draft)).catch(async (error: unknown) => {
+    await rm(draft, { force: true });
+    throw error;
+  });
+  await rename(draft, path);
+  return references;
 }

@@ -3,6 +3,7 @@ import { containerdPaths, kubeletDir } from '../config/paths.ts';
 import { exists, type Host, readText } from '../host/host.ts';
 import { pause } from '../host/wait.ts';
 import { ctr } from './containerd.ts';
+import { withCri } from './cri.ts';
 
 const words = (text: string) => text.split(/\s+/).filter((word) => word !== '');
 
@@ -25,12 +26,25 @@ export async function stopOwnContainers(host: Host): Promise<number> {
   return containers.length;
 }
 
-/** Pods of a runtime that is not kinit's, by its own tool. */
-export async function stopForeignPods(host: Host, socket: string): Promise<number> {
-  const endpoint = ['--runtime-endpoint', socket];
-  const pods = words((await host.run('crictl', [...endpoint, 'pods', '-q'], { observe: true })).stdout);
-  for (const pod of pods) await host.run('crictl', [...endpoint, 'rmp', '-f', pod]);
-  return pods.length;
+/**
+ * Pods of a runtime that stays, as its clients remove them.
+ * @param problem told when it cannot be asked: then the processes of pods are ended without it
+ */
+export async function stopPods(host: Host, socket: string, problem: (text: string) => void): Promise<boolean> {
+  if (host.dryRun) return false;
+  try {
+    return await withCri(socket, async (cri) => {
+      const pods = await cri.pods();
+      // Static pods and networks come down side by side; a network that is gone already is no reason to keep a pod.
+      await Promise.all(pods.map((pod) => cri.stopPod(pod).catch(() => undefined)));
+      await Promise.all(pods.map((pod) => cri.removePod(pod)));
+      return pods.length > 0;
+    });
+  } catch (error) {
+    problem(`the pods of ${socket} were not all removed: ${error instanceof Error ? error.message : String(error)}`);
+    await killPodProcesses(host);
+    return true;
+  }
 }
 
 /** Processes in cgroups of pods: what is left when the runtime could not be asked. */
@@ -93,12 +107,15 @@ const isPodNamespace = (path: string) => /^\/(?:var\/)?run\/netns\/cni-/.test(pa
 /** What umount(8) calls the flags of umount(2); the paths are the kernel's own, so there are no links to follow. */
 const unmountSwitches: Record<string, string> = { MNT_FORCE: '-f', MNT_DETACH: '-l' };
 
-/** @param flags names of umount(2); it is always lazy, since a process may be in a volume */
-export async function unmountAll(host: Host, flags: readonly string[] = []): Promise<string[]> {
+/**
+ * @param ownRuntime also the root file systems of containers: all of them were kinit's
+ * @param flags names of umount(2); it is always lazy, since a process may be in a volume
+ */
+export async function unmountAll(host: Host, ownRuntime: boolean, flags: readonly string[] = []): Promise<string[]> {
   const switches = new Set(['-l', ...flags.flatMap((flag) => unmountSwitches[flag] ?? [])]);
   const problems: string[] = [];
   const mountinfo = (await readText(host, '/proc/self/mountinfo')) ?? '';
-  const folders = [kubeletDir, containerdPaths.state, containerdPaths.root];
+  const folders = [kubeletDir, ...(ownRuntime ? [containerdPaths.state, containerdPaths.root] : [])];
   const namespaces = mountsBelow(mountinfo, ['/run/netns', '/var/run/netns']).filter(isPodNamespace);
   for (const path of [...mountsBelow(mountinfo, folders), ...namespaces]) {
     const result = await host.run('umount', [...switches, path]);

@@ -174,7 +174,15 @@ describe('preflight of a host that joins', () => {
     const host = scratchHost(root);
     const journal = await openJournal(host);
     for (const what of notes) await journal.record({ kind: 'note', what });
-    const settings = { nodeName: 'n', ownRuntime: true, criSocket: '', keepSwap: false, etcdDataDir: '/var/lib/etcd' };
+    const settings = {
+      nodeName: 'n',
+      runtime: 'bundle' as const,
+      registries: [],
+      cgroupDriver: 'auto' as const,
+      criSocket: '',
+      keepSwap: false,
+      etcdDataDir: '/var/lib/etcd',
+    };
     const network = { opensFirewall: true, endpoint: { host: '', port: 6443 }, serviceSubnet: '', podSubnet: '' };
     const context = {
       ...settings,

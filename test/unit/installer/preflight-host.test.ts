@@ -25,6 +25,7 @@ import { judgeMtu, mtusOf } from '../../../src/installer/preflight/mtu.ts';
 import { httpProxy, httpProxyCidr, proxyFor } from '../../../src/installer/preflight/proxy.ts';
 import { containerRuntime } from '../../../src/installer/preflight/runtime.ts';
 import { kubeletSkew, versions } from '../../../src/installer/preflight/versions.ts';
+import type { ExistingRuntime } from '../../../src/installer/runtime/existing.ts';
 import { scratchHost, scratchRoot } from './scratch.ts';
 
 const roots: string[] = [];
@@ -61,7 +62,9 @@ async function findings(
     },
     command: 'init',
     nodeName: 'h',
-    ownRuntime: true,
+    runtime: 'bundle',
+    registries: [],
+    cgroupDriver: 'auto',
     criSocket: 'unix:///run/crio/crio.sock',
     bindPort: 6443,
     etcdDataDir: '/var/lib/etcd',
@@ -199,24 +202,50 @@ describe('preflight checks of kubeadm', () => {
     expect((await findings(imagePull, { files: index, more: { bindPort: 0 } }))[0]?.message).not.toContain('etcd');
   });
 
-  it.each([
-    ['does not answer', { version: { exitCode: 1, stderr: 'x\nconnection refused' } }, ['error CRI']],
-    [
-      'is old',
-      { 'runtime-config': { exitCode: 1, stderr: 'rpc error: code = Unimplemented' } },
-      ['warning ContainerRuntimeVersion'],
-    ],
-    ['is well', {}, []],
-  ])('a given runtime that %s', async (_, bad, expected) => {
-    const files = { '/run/crio/crio.sock': '', '/opt/kinit/current/bin/crictl': '' };
-    const start = '/opt/kinit/current/bin/crictl --runtime-endpoint unix:///run/crio/crio.sock --timeout 4s';
-    const answers = Object.fromEntries(
-      Object.entries({ version: { exitCode: 0 }, 'runtime-config': { exitCode: 0 }, ...bad }).map(([word, answer]) => [
-        `${start} ${word}`,
-        answer,
-      ]),
-    );
-    expect(said(await findings(containerRuntime, { files, answers, more: { ownRuntime: false } }))).toEqual(expected);
+  const existing: ExistingRuntime = {
+    socket: 'unix:///run/crio/crio.sock',
+    program: 'containerd',
+    name: 'containerd 2.0',
+    cgroupDriver: 'cgroupfs',
+    knowsRuntimeConfig: true,
+    cniBin: ['/opt/cni/bin'],
+    cniConfig: '/etc/cni/net.d',
+  };
+  const crio = { program: 'cri-o', name: 'cri-o 1.30' };
+  it.each<[string, object, object, string[]]>([
+    ['does not answer', {}, { existing: { socket: '', problem: 'nobody answers', advice: '' } }, ['error CRI']],
+    ['is old', { knowsRuntimeConfig: false }, {}, ['warning ContainerRuntimeVersion']],
+    ['is well', {}, {}, []],
+    ['has another cgroup driver than the one that was given', {}, { cgroupDriver: 'systemd' }, ['error CRI']],
+    ['decides the cgroup driver', { cgroupDriver: 'systemd' }, {}, []],
+    ['does not say its cgroup driver', { cgroupDriver: undefined }, {}, ['warning CRI']],
+    ['reads networks elsewhere', { cniConfig: '/etc/crio/net.d' }, {}, ['error CRI']],
+    ['has no tool to load images', crio, {}, ['error CRI']],
+    ['has a tool to load images', crio, { files: { '/usr/bin/skopeo': '' } }, []],
+    ['is not known', { program: 'other', name: 'pouch 1' }, {}, ['warning CRI']],
+  ])(
+    'a runtime that is there and %s',
+    async (_, runtime, { files = {}, ...more }: { files?: Record<string, string> }, expected) => {
+      const context = { runtime: 'existing', existing: { ...existing, ...runtime }, ...more };
+      expect(said(await findings(containerRuntime, { files, more: context }))).toEqual(expected);
+    },
+  );
+
+  it('refuses another runtime than the one that the node was made with', async () => {
+    const entry = {
+      kind: 'runtime',
+      runtime: 'packages',
+      socket: 'unix:///run/containerd/containerd.sock',
+      program: 'containerd',
+      kept: false,
+    };
+    const files = { '/var/lib/kinit/journal.jsonl': `${JSON.stringify(entry)}\n` };
+    const [found] = await findings(containerRuntime, { files });
+    expect(found).toMatchObject({
+      level: 'error',
+      check: 'CRI',
+      message: 'this node was made with --runtime packages',
+    });
   });
 
   it("wants a worker's place for the CA to be free", async () => {

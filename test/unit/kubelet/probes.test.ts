@@ -2,12 +2,12 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { RuntimeError } from '../../../src/components/kubelet/cri/wire.ts';
 import { runLifecycleHook } from '../../../src/components/kubelet/probes/lifecycle.ts';
 import { createProber } from '../../../src/components/kubelet/probes/prober.ts';
 import { runProbe } from '../../../src/components/kubelet/probes/run-probe.ts';
 import type { Prober, ProbeTarget } from '../../../src/components/kubelet/types.ts';
 import type { Container, Probe } from '../../../src/machinery/api/types.ts';
+import { RuntimeError } from '../../../src/machinery/cri/wire.ts';
 import { selfSignedCertificate } from '../../../src/machinery/serving/self-signed.ts';
 
 const ending: (() => void)[] = [];

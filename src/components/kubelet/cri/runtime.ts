@@ -1,4 +1,6 @@
 /** The container runtime as the kubelet uses it: one method per CRI call, with upstream's time limits. */
+
+import { isRuntimeNotFound, openWire } from '../../../machinery/cri/wire.ts';
 import type {
   AuthConfig,
   ContainerConfig,
@@ -15,7 +17,6 @@ import type {
   RuntimeStatus,
   RuntimeVersion,
 } from './types.ts';
-import { isRuntimeNotFound, openWire } from './wire.ts';
 
 export interface LabelFilter {
   labelSelector?: Record<string, string>;

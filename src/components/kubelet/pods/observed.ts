@@ -1,9 +1,10 @@
 /** What the runtime has of each pod (upstream's PLEG): relisted every second and at container events, and told when it changed. */
+
+import { isRuntimeNotFound } from '../../../machinery/cri/wire.ts';
 import type { Logger } from '../../../machinery/logging/logger.ts';
 import { annotations, labels } from '../cri/labels.ts';
 import type { Runtime } from '../cri/runtime.ts';
 import type { PodSandbox, PodSandboxStatus, RuntimeContainer, RuntimeContainerStatus } from '../cri/types.ts';
-import { isRuntimeNotFound } from '../cri/wire.ts';
 import { terminationMessage } from '../status/termination-message.ts';
 
 export interface ObservedContainer extends RuntimeContainerStatus {

@@ -2,8 +2,8 @@
 import { mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Container, Pod, PodStatus } from '../../../machinery/api/types.ts';
+import { RuntimeError } from '../../../machinery/cri/wire.ts';
 import type { PodSandboxConfig } from '../cri/types.ts';
-import { RuntimeError } from '../cri/wire.ts';
 import { containerEnvironment } from '../environment/environment.ts';
 import { ImageError } from '../images/pull.ts';
 import { runLifecycleHook } from '../probes/lifecycle.ts';

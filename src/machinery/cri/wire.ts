@@ -10,7 +10,7 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import protobuf from 'protobufjs/light.js';
-import { assetPath } from '../../../machinery/assets.ts';
+import { assetPath } from '../assets.ts';
 
 const conversion = { longs: Number, enums: String, defaults: true, arrays: true, objects: true } as const;
 
@@ -58,7 +58,7 @@ export interface Wire {
 
 /** @param endpoint for example `unix:///run/containerd/containerd.sock` or a plain path */
 export function openWire(endpoint: string): Wire {
-  const root = protobuf.Root.fromJSON(JSON.parse(readFileSync(assetPath('kubelet', 'cri.json'), 'utf8')));
+  const root = protobuf.Root.fromJSON(JSON.parse(readFileSync(assetPath('cri', 'cri.json'), 'utf8')));
   const client = new Client(socketAddress(endpoint), credentials.createInsecure(), {
     'grpc.max_receive_message_length': 16 << 20,
     'grpc.initial_reconnect_backoff_ms': 100,
