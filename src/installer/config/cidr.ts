@@ -11,7 +11,8 @@ export interface Cidr {
 
 export function parseAddress(text: string): bigint | undefined {
   if (isIPv4(text)) return text.split('.').reduce((value, part) => value * 256n + BigInt(part), 0n);
-  if (!isIPv6(text)) return undefined;
+  // A zone is known on one host only.
+  if (!isIPv6(text) || text.includes('%')) return undefined;
   let groups = text;
   const embedded = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
   if (embedded) {
@@ -24,6 +25,8 @@ export function parseAddress(text: string): bigint | undefined {
   const middle = tail === undefined ? [] : new Array<string>(8 - left.length - right.length).fill('0');
   return [...left, ...middle, ...right].reduce((value, group) => value * 65536n + BigInt(`0x${group}`), 0n);
 }
+
+export const isAddress = (text: string): boolean => parseAddress(text) !== undefined;
 
 export function formatAddress(value: bigint, family: 4 | 6): string {
   if (family === 4) return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 255n).join('.');

@@ -11,7 +11,9 @@ export function parseDuration(text: string): number | undefined {
   for (const [, value, unit] of match[2]!.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|us|µs|ns|s)/g)) {
     total += Number(value) * unitMs[unit!]!;
   }
-  return match[1] === '-' ? -total : total;
+  // Go counts whole nanoseconds.
+  const exact = Math.round(total * 1e6) / 1e6;
+  return match[1] === '-' ? -exact : exact;
 }
 
 /** As Go prints it: `24h0m0s`, `1m30s`, `500ms`, `0s`. */

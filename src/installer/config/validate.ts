@@ -1,8 +1,7 @@
 /** Rules over a whole configuration that no schema of a single field can say: names, addresses, blocks that overlap. */
-import { isIP } from 'node:net';
 import { badCertificateKey, isCertificateKey } from '../pki/transfer.ts';
 import { isTokenId, tokenPattern } from '../tokens/format.ts';
-import { contains, overlaps, parseCidr, splitHostPort } from './cidr.ts';
+import { contains, isAddress, overlaps, parseCidr, splitHostPort } from './cidr.ts';
 import { parseDuration } from './duration.ts';
 import { featureMistake } from './features.ts';
 import { nearestName } from './nearest.ts';
@@ -33,7 +32,7 @@ export function validateInit(config: InitConfiguration, complain: Complain, phas
   validateNode(config.nodeRegistration, 'InitConfiguration', complain);
   validateRuntime(config.host, config.nodeRegistration, 'InitConfiguration', complain);
   validatePhases(config.skipPhases, phaseNames, ['InitConfiguration', 'skipPhases'], complain);
-  if (!isIP(localAPIEndpoint.advertiseAddress) || ['0.0.0.0', '::'].includes(localAPIEndpoint.advertiseAddress)) {
+  if (!isAddress(localAPIEndpoint.advertiseAddress) || ['0.0.0.0', '::'].includes(localAPIEndpoint.advertiseAddress)) {
     complain(
       ['InitConfiguration', 'localAPIEndpoint', 'advertiseAddress'],
       `"${localAPIEndpoint.advertiseAddress}" is not an IP address that other hosts can use`,
@@ -48,7 +47,7 @@ export function validateInit(config: InitConfiguration, complain: Complain, phas
   const { controlPlaneEndpoint } = cluster;
   if (controlPlaneEndpoint) {
     const parsed = splitHostPort(controlPlaneEndpoint);
-    if (!parsed || (!isIP(parsed.host) && !isDnsSubdomain(parsed.host))) {
+    if (!parsed || (!isAddress(parsed.host) && !isDnsSubdomain(parsed.host))) {
       complain(
         ['ClusterConfiguration', 'controlPlaneEndpoint'],
         `"${controlPlaneEndpoint}" is not an IP address or DNS name with an optional port`,
@@ -115,7 +114,7 @@ const isTime = (text: string) => /^\d{4}-\d\d-\d\dT/.test(text) && !Number.isNaN
 
 function validateNames(names: readonly string[], path: FieldPath, complain: Complain): void {
   names.forEach((name, i) => {
-    if (isIP(name) || isDnsSubdomain(name.replace(/^\*\./, ''))) return;
+    if (isAddress(name) || isDnsSubdomain(name.replace(/^\*\./, ''))) return;
     complain([...path, i], `"${name}" is neither an IP address nor a DNS name`);
   });
 }
@@ -196,7 +195,7 @@ export function validateNetworking(
     [services, 'serviceSubnet', 'service'],
     [pods, 'podSubnet', 'pod'],
   ] as const) {
-    if (block && isIP(advertiseAddress) && contains(block, advertiseAddress)) {
+    if (block && isAddress(advertiseAddress) && contains(block, advertiseAddress)) {
       complain(field, `the ${name} network ${block.text} contains the control plane's address ${advertiseAddress}`);
     }
   }
@@ -222,7 +221,7 @@ export function validateJoin(config: JoinConfiguration, complain: Complain, phas
         at('bootstrapToken', 'apiServerEndpoint'),
         'the API server to join is missing: kinit join <host>:<port> …',
       );
-    } else if (!endpoint?.port || (!isIP(endpoint.host) && !isDnsSubdomain(endpoint.host))) {
+    } else if (!endpoint?.port || (!isAddress(endpoint.host) && !isDnsSubdomain(endpoint.host))) {
       complain(
         at('bootstrapToken', 'apiServerEndpoint'),
         `"${bootstrapToken.apiServerEndpoint}" is not <host>:<port>, as in 10.0.0.11:6443`,
@@ -249,7 +248,10 @@ export function validateJoin(config: JoinConfiguration, complain: Complain, phas
 
 function validateJoinControlPlane({ localAPIEndpoint, certificateKey }: JoinControlPlane, complain: Complain): void {
   const { advertiseAddress } = localAPIEndpoint;
-  if (advertiseAddress !== undefined && (!isIP(advertiseAddress) || ['0.0.0.0', '::'].includes(advertiseAddress))) {
+  if (
+    advertiseAddress !== undefined &&
+    (!isAddress(advertiseAddress) || ['0.0.0.0', '::'].includes(advertiseAddress))
+  ) {
     complain(
       ['JoinConfiguration', 'controlPlane', 'localAPIEndpoint', 'advertiseAddress'],
       `"${advertiseAddress}" is not an IP address that other hosts can use`,

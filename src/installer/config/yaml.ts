@@ -25,6 +25,7 @@ export function parseYaml(text: string, filename: string): YamlDocument[] {
     const events = parseEvents(text, { filename });
     const values = constructFromEvents(events, { source: text, filename });
     const positions = locate(events, text);
+    if (events.some(({ type }) => type === EVENT_ID.ALIAS)) for (const value of values) assertTree(value, filename);
     return values
       .map((value, index) => ({ value, position: lookup(positions[index] ?? new Map(), text) }))
       .filter(({ value }) => value !== null && value !== undefined);
@@ -36,6 +37,26 @@ export function parseYaml(text: string, filename: string): YamlDocument[] {
       advice: 'correct the YAML at this place; nothing was changed',
     });
   }
+}
+
+const mostNodes = 100_000;
+
+/** Aliases can make a value that contains itself, or one that is endless for whoever walks over it. */
+function assertTree(value: unknown, filename: string): void {
+  let nodes = 0;
+  const above = new Set<object>();
+  const refuse = (what: string) => {
+    throw new KinitError('Validation', `${filename}: ${what}`, { advice: 'write the values out instead of aliases' });
+  };
+  const walk = (item: unknown): void => {
+    if (++nodes > mostNodes) refuse('the aliases stand for too many values');
+    if (typeof item !== 'object' || item === null) return;
+    if (above.has(item)) refuse('an alias stands inside of what it stands for');
+    above.add(item);
+    for (const inner of Object.values(item)) walk(inner);
+    above.delete(item);
+  };
+  walk(value);
 }
 
 const keyOf = (path: FieldPath) => JSON.stringify(path);

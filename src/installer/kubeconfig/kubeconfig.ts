@@ -1,10 +1,13 @@
 /** kubeconfig files: the shape, reading and writing, and those that a control plane and a kubelet use. */
 import { X509Certificate } from 'node:crypto';
-import { dump, load } from 'js-yaml';
+import { dump } from 'js-yaml';
+import { z } from 'zod';
 import type { RestConfig } from '../../machinery/client/types.ts';
 import { joinHostPort } from '../config/cidr.ts';
 import { kubeconfigPaths } from '../config/paths.ts';
+import { describeIssues, formatPlace } from '../config/read-config.ts';
 import type { InitConfiguration } from '../config/types.ts';
+import { type FieldPath, parseYaml } from '../config/yaml.ts';
 import { KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
 import { readText } from '../host/host.ts';
@@ -53,12 +56,40 @@ export function formatKubeconfig(config: Kubeconfig): string {
   return dump(config, { lineWidth: -1, seqNoIndent: true });
 }
 
-export function parseKubeconfig(text: string, filename: string): Kubeconfig {
-  const value = load(text, { filename }) as Partial<Kubeconfig> | undefined;
-  if (value?.kind !== 'Config' || !Array.isArray(value.clusters)) {
+const text = z.string();
+const named = <T extends z.ZodType>(field: string, type: T) => z.array(z.looseObject({ name: text, [field]: type }));
+const cluster = z.looseObject({
+  server: text,
+  'certificate-authority-data': text.optional(),
+  'certificate-authority': text.optional(),
+});
+const context = z.looseObject({ cluster: text, user: text.optional(), namespace: text.optional() });
+const credentials = ['client-certificate-data', 'client-certificate', 'client-key-data', 'client-key', 'token'];
+const user = z.looseObject(Object.fromEntries(credentials.map((field) => [field, text.optional()])));
+/** What is needed of it; other fields are other programs' affair. */
+const kubeconfigDocument = z.looseObject({
+  kind: z.literal('Config'),
+  clusters: named('cluster', cluster),
+  contexts: named('context', context).nullable().optional(),
+  users: named('user', user.nullable().optional()).nullable().optional(),
+  'current-context': text.optional(),
+});
+
+/** @throws KinitError Validation that lists every mistake with its place */
+export function parseKubeconfig(content: string, filename: string): Kubeconfig {
+  const document = parseYaml(content, filename)[0];
+  if ((document?.value as Partial<Kubeconfig> | undefined)?.kind !== 'Config') {
     throw new KinitError('Validation', `${filename} is not a kubeconfig file`);
   }
-  return value as Kubeconfig;
+  const parsed = kubeconfigDocument.safeParse(document!.value, { reportInput: true });
+  if (!parsed.success) {
+    const place = (path: FieldPath) => formatPlace(filename, document!, path);
+    throw new KinitError('Validation', describeIssues(parsed.error, kubeconfigDocument, 'Config', place).join('\n'), {
+      advice: 'correct the kubeconfig; nothing was changed',
+    });
+  }
+  const { contexts, users, 'current-context': current = '' } = parsed.data;
+  return { ...parsed.data, contexts: contexts ?? [], users: users ?? [], 'current-context': current } as Kubeconfig;
 }
 
 /** How the current context of a kubeconfig reaches its API server. */
