@@ -51,7 +51,7 @@ function valuesOf(text: string, { name, from, to, names }: Field): number[] | un
     if (end < start) throw new Error(`"${text}" is no ${name}: ${end} comes before ${start}`);
     for (let value = start; value <= end; value += width) values.add(value);
   }
-  return [...values].sort((a, b) => a - b);
+  return values.size > to - from ? undefined : [...values].sort((a, b) => a - b);
 }
 
 /** What is wrong with a schedule; empty when nothing is. */

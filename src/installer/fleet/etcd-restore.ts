@@ -9,6 +9,7 @@ import { type FleetResult, inFleet } from './commands.ts';
 import { quote } from './connection.ts';
 import { ensureEndpoint } from './control-planes.ts';
 import { initDocuments } from './documents.ts';
+import type { FleetSink } from './events.ts';
 import { fleetError } from './failures.ts';
 import type { Fleet, Member } from './fleet.ts';
 import { type FleetCommandOptions, isControlPlane, planOf } from './plan.ts';
@@ -32,7 +33,12 @@ export async function restoreFleet(options: RestoreFleetOptions): Promise<FleetR
       seen: `control planes: ${hosts.map(({ name }) => name).join(', ')}`,
     });
   }
-  return inFleet(hosts, options, async (fleet) => {
+  let checking = false;
+  // What a check would change is told only to who asked for a dry run.
+  const events: FleetSink = (event) => {
+    if (dryRun || !checking || event.type === 'warning') options.events(event);
+  };
+  return inFleet(hosts, { ...options, events }, async (fleet) => {
     ensureEndpoint(fleet, plan);
     const target = fleet.member(onto as string);
     if (!dryRun) await fleet.supply(target);
@@ -42,7 +48,9 @@ export async function restoreFleet(options: RestoreFleetOptions): Promise<FleetR
       // Before the others go: a snapshot that cannot be restored costs nothing.
       const check = [remote, '--force', '--dry-run', ...keyWords(options, folder)];
       const config = initDocuments(plan.inventory, target.host, target.facts, plan.given);
+      checking = true;
       await fleet.run(target, { command: 'etcd restore', arguments: check, config });
+      checking = false;
       if (dryRun) return [];
       const others = fleet.members.filter((member) => member !== target && member.facts.isControlPlane);
       const outcome = await fleet.all(others, (member) =>
