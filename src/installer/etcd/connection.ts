@@ -34,6 +34,8 @@ export async function withEtcd<T>(
   { endpoint, credentials, serverName }: EtcdTarget,
   call: (clients: EtcdClients) => Promise<T>,
 ): Promise<T> {
+  // grpc-js names an endpoint's address as TLS server name, which Node would warn of in the midst of what is printed.
+  process.noDeprecation = true;
   // Loaded only here: most commands never talk to etcd.
   const { ConnectionPool: Pool } = await import('etcd3/lib/connection-pool.js');
   const rpc = await import('etcd3/lib/rpc.js');
