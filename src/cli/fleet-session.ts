@@ -6,7 +6,7 @@ import { architectures, ownArchitecture } from '../installer/bundle/architecture
 import { runFileName } from '../installer/bundle/run-file.ts';
 import { KinitError } from '../installer/errors.ts';
 import type { FleetCommandOptions, FleetResult } from '../installer/fleet/commands.ts';
-import type { FleetEvent } from '../installer/fleet/events.ts';
+import type { FleetEvent, FleetSink } from '../installer/fleet/events.ts';
 import type { HostKeyChecking } from '../installer/inventory/types.ts';
 import { askPassphrase } from './passphrase.ts';
 import { fleetLine } from './render/fleet-plain.ts';
@@ -89,27 +89,43 @@ export function findBundle(named: string | undefined): string {
   });
 }
 
+export type HostKeyFlags = Pick<FleetFlags, 'acceptHostKeys' | 'hostKeyChecking'>;
+
 /** What the command line says of unknown host keys. */
-export function hostKeyChecking(flags: Pick<FleetFlags, 'acceptHostKeys' | 'hostKeyChecking'>): {
+export function hostKeyChecking(flags: HostKeyFlags): {
   hostKeyChecking?: HostKeyChecking;
 } {
   const how = flags.hostKeyChecking ?? (flags.acceptHostKeys ? 'accept-new' : undefined);
   return how ? { hostKeyChecking: how } : {};
 }
 
-export async function drawFleet(
+/** Draws what happens on hosts until the work has ended, and then how long it took. */
+export async function drawEvents<T>(output: string, work: (events: FleetSink) => Promise<T>): Promise<T> {
+  if (!['text', 'plain', 'json'].includes(output)) {
+    throw new KinitError('Usage', `--output is "${output}"; it takes text, plain or json`);
+  }
+  const write = (line: string) => process.stdout.write(`${line}\n`);
+  const renderer = await rendererFor(output, write);
+  const timings = fleetTimings();
+  try {
+    return await work((event) => {
+      timings.sink(event);
+      renderer.sink(event);
+    });
+  } finally {
+    await renderer.finish();
+    const table = timings.table();
+    if (output !== 'json' && table) process.stdout.write(`\n${table}`);
+  }
+}
+
+export function drawFleet(
   flags: FleetFlags,
   hostFlags: string[],
   run: (options: FleetCommandOptions) => Promise<FleetResult>,
 ): Promise<FleetResult> {
-  if (!['text', 'plain', 'json'].includes(flags.output)) {
-    throw new KinitError('Usage', `--output is "${flags.output}"; it takes text, plain or json`);
-  }
-  const write = (line: string) => process.stdout.write(`${line}\n`);
-  const renderer = await rendererFor(flags.output, write);
-  const timings = fleetTimings();
-  try {
-    return await run({
+  return drawEvents(flags.output, (events) =>
+    run({
       inventoryPath: flags.inventory as string,
       ...(flags.limit ? { limit: flags.limit } : {}),
       bundlePath: findBundle(flags.bundle),
@@ -119,16 +135,9 @@ export async function drawFleet(
       arguments: hostFlags,
       dryRun: flags.dryRun ?? false,
       signal: interruptSignal(),
-      events: (event) => {
-        timings.sink(event);
-        renderer.sink(event);
-      },
-    });
-  } finally {
-    await renderer.finish();
-    const table = timings.table();
-    if (flags.output !== 'json' && table) process.stdout.write(`\n${table}`);
-  }
+      events,
+    }),
+  );
 }
 
 async function rendererFor(output: string, write: (line: string) => void) {

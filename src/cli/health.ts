@@ -3,9 +3,12 @@ import type { Command } from 'commander';
 import { KinitError } from '../installer/errors.ts';
 import type { HealthReport } from '../installer/health/types.ts';
 import { localHost } from '../installer/host/host.ts';
+import { type HostKeyFlags, hostKeyChecking } from './fleet-session.ts';
+import { hostKeyCheckingOption } from './node-options.ts';
+import { askPassphrase } from './passphrase.ts';
 import { interruptSignal, list } from './session.ts';
 
-interface Flags {
+interface Flags extends HostKeyFlags {
   inventory?: string;
   limit?: string[];
   fix?: boolean;
@@ -28,17 +31,27 @@ function whereOptions(command: Command): Command {
   return command
     .option('-i, --inventory <file>', 'look at the hosts of an inventory (default: this host)')
     .option('--limit <hosts>', 'only these hosts, roles or groups', list)
+    .option('--accept-host-keys', 'with --inventory: accept the host keys of hosts that are not known yet')
+    .addOption(hostKeyCheckingOption())
     .option('-o, --output <format>', 'text or json', 'text');
 }
 
-async function examine({ inventory, limit, fix = false }: Flags): Promise<HealthReport> {
+async function examine(flags: Flags): Promise<HealthReport> {
+  const { inventory, limit, fix = false } = flags;
   if (inventory === undefined) {
     if (limit) throw new KinitError('Usage', '--limit needs --inventory');
     const { examineHost } = await import('../installer/health/examine.ts');
     return examineHost(localHost(), { fix });
   }
   const { examineFleet } = await import('../installer/fleet/examine.ts');
-  return examineFleet({ inventoryPath: inventory, fix, signal: interruptSignal(), ...(limit ? { limit } : {}) });
+  const options = {
+    inventoryPath: inventory,
+    fix,
+    signal: interruptSignal(),
+    askPassphrase,
+    ...hostKeyChecking(flags),
+  };
+  return examineFleet({ ...options, ...(limit ? { limit } : {}) });
 }
 
 async function report(flags: Flags, command: 'status' | 'doctor'): Promise<void> {

@@ -12,6 +12,7 @@ import { addInitCommand } from './init.ts';
 import { addInventoryCommand } from './inventory.ts';
 import { addJoinCommand } from './join.ts';
 import { addKubeconfigCommand } from './kubeconfig.ts';
+import { addNodesCommand } from './nodes.ts';
 import { addProbeCommand } from './probe.ts';
 import { addResetCommand } from './reset.ts';
 import { addSupportBundleCommand } from './support-bundle.ts';
@@ -35,6 +36,7 @@ export function buildProgram(): Command {
   addJoinCommand(program);
   addUpCommand(program);
   addHealthCommands(program);
+  addNodesCommand(program);
   addSupportBundleCommand(program);
   addResetCommand(program);
   addInventoryCommand(program);

@@ -8,6 +8,7 @@ import { kubeadmCommands } from './parts/commands.ts';
 import { failures } from './parts/failures.ts';
 import { health } from './parts/health.ts';
 import { kubectlCommands } from './parts/kubectl.ts';
+import { nodes } from './parts/nodes.ts';
 import { workloads } from './parts/workloads.ts';
 
 describe.sequential('a cluster', () => {
@@ -23,5 +24,6 @@ describe.sequential('a cluster', () => {
   badInput();
   brokenOff();
   kubeadmCommands();
+  nodes();
   if (!borrowed) resetAndAgain();
 });

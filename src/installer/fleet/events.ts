@@ -12,7 +12,12 @@ export type FleetStep =
   | 'certificates'
   | 'kubeconfig'
   | 'ready'
-  | 'labels';
+  | 'labels'
+  | 'drain'
+  | 'uncordon'
+  | 'reset'
+  | 'etcd-member'
+  | 'node';
 
 interface FleetEventBase {
   /** RFC 3339 with milliseconds. */

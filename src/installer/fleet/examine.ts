@@ -3,17 +3,14 @@ import { bundlePaths } from '../config/paths.ts';
 import { asKinitError, KinitError } from '../errors.ts';
 import { judgeClocks, judgeHosts } from '../health/judge-cluster.ts';
 import type { HealthReport, HostReport, Problem } from '../health/types.ts';
-import { limitHosts, readInventory } from '../inventory/read-inventory.ts';
+import { limitHosts } from '../inventory/read-inventory.ts';
 import type { InventoryHost } from '../inventory/types.ts';
 import { connectHost } from './connect-host.ts';
-import { userSshConfig } from './ssh/user-config.ts';
+import { type InventoryOptions, openInventory } from './plan.ts';
 
-export interface ExamineOptions {
-  inventoryPath: string;
-  limit?: string[];
+export interface ExamineOptions extends InventoryOptions {
   fix: boolean;
   signal: AbortSignal;
-  env?: NodeJS.ProcessEnv;
 }
 
 interface Examined {
@@ -63,7 +60,7 @@ const renamed = (problems: readonly Problem[], name: string): Problem[] =>
   problems.filter(({ where }) => where !== 'cluster').map((problem) => ({ ...problem, where: name }));
 
 export async function examineFleet(options: ExamineOptions): Promise<HealthReport> {
-  const inventory = await readInventory(options.inventoryPath, options.env, await userSshConfig());
+  const inventory = await openInventory(options);
   const hosts = limitHosts(inventory, options.limit);
   const all = await Promise.all(hosts.map((host) => examineOne(host, options)));
   const reports = all.map(

@@ -6,19 +6,16 @@ import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { bundlePaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
-import { limitHosts, readInventory } from '../inventory/read-inventory.ts';
+import { limitHosts } from '../inventory/read-inventory.ts';
 import type { InventoryHost } from '../inventory/types.ts';
 import { connectHost } from './connect-host.ts';
 import { type HostFailure, onAll } from './failures.ts';
-import { userSshConfig } from './ssh/user-config.ts';
+import { type InventoryOptions, openInventory } from './plan.ts';
 
-export interface SupportOptions {
-  inventoryPath: string;
-  limit?: string[];
+export interface SupportOptions extends InventoryOptions {
   /** Made when it is missing. */
   folder: string;
   signal: AbortSignal;
-  env?: NodeJS.ProcessEnv;
 }
 
 async function fetchFrom(host: InventoryHost, { folder, signal, env }: SupportOptions): Promise<string> {
@@ -48,7 +45,7 @@ async function fetchFrom(host: InventoryHost, { folder, signal, env }: SupportOp
 
 /** @returns the files that were written, and the hosts that gave none */
 export async function collectSupport(options: SupportOptions): Promise<{ files: string[]; failures: HostFailure[] }> {
-  const inventory = await readInventory(options.inventoryPath, options.env, await userSshConfig());
+  const inventory = await openInventory(options);
   await mkdir(options.folder, { recursive: true, mode: 0o700 });
   const hosts = limitHosts(inventory, options.limit);
   const { done, failures } = await onAll(

@@ -1,0 +1,66 @@
+/** A node out for maintenance and back, and a node taken out of the cluster and joined again. */
+import { describe, expect, it } from 'vitest';
+import { busyboxImage } from '../../images/build.ts';
+import { apply, eventually, inventory, kinit, kubeconfig, must, onHost } from '../harness.ts';
+
+const namespace = 'nodes';
+const deployment = `apiVersion: v1
+kind: Namespace
+metadata: {name: ${namespace}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: ${namespace}}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers: [{name: main, image: ${busyboxImage}, command: [sleep, "3600"]}]
+`;
+
+const placed = async () =>
+  (await must('-n', namespace, 'get', 'pods', '-o', 'jsonpath={range .items[*]}{.spec.nodeName}{"\\n"}{end}'))
+    .trim()
+    .split('\n');
+
+export function nodes(): void {
+  describe('single nodes', () => {
+    it('are drained, and take pods again', async () => {
+      await apply(deployment);
+      await must('-n', namespace, 'rollout', 'status', 'deployment', 'web', '--timeout=60s');
+      expect(new Set(await placed())).toEqual(new Set(['w1', 'w2']));
+      const drained = await kinit('nodes', 'drain', 'w1', '-i', inventory, '--delete-emptydir-data');
+      expect([drained.code, drained.stderr]).toEqual([0, '']);
+      expect(drained.stdout).toMatch(/\[w1] \[drain] Drain the node: \d+ pods? moved on/);
+      await must('-n', namespace, 'rollout', 'status', 'deployment', 'web', '--timeout=60s');
+      expect(new Set(await placed())).toEqual(new Set(['w2']));
+      expect(await must('get', 'node', 'w1')).toContain('SchedulingDisabled');
+      expect((await kinit('nodes', 'uncordon', 'w1', '-i', inventory)).code).toBe(0);
+      expect(await must('get', 'node', 'w1')).not.toContain('SchedulingDisabled');
+      expect((await kinit('nodes', 'uncordon', 'w1', '-i', inventory)).stdout).toContain('nothing had to be changed');
+    });
+
+    it('that the cluster cannot do without, or does not know, are not taken out', async () => {
+      const only = await kinit('nodes', 'remove', 'cp1', '-i', inventory);
+      expect([only.code, only.stderr]).toEqual([3, expect.stringContaining('cp1 is the only control plane')]);
+      const unknown = await kinit('nodes', 'remove', 'w9', '-i', inventory);
+      expect([unknown.code, unknown.stderr]).toEqual([3, expect.stringContaining('nodes: cp1, w1, w2')]);
+      expect(await must('get', 'nodes')).not.toContain('SchedulingDisabled');
+    });
+
+    it('are taken out with all that they hold, and join again', async () => {
+      const removed = await kinit('nodes', 'remove', 'w2', '-i', inventory, '--delete-emptydir-data');
+      expect([removed.code, removed.stderr]).toEqual([0, '']);
+      expect(await must('get', 'nodes', '-o', 'name')).toBe('node/cp1\nnode/w1\n');
+      expect(await onHost('w2', 'ls -d /etc/kubernetes /var/lib/kubelet/config.yaml 2>/dev/null; true')).toBe('');
+      await must('-n', namespace, 'rollout', 'status', 'deployment', 'web', '--timeout=60s');
+      const again = await kinit('up', '-i', inventory, '--kubeconfig-out', kubeconfig);
+      expect([again.code, again.stderr]).toEqual([0, '']);
+      await eventually(async () => expect(await must('get', 'node', 'w2')).toMatch(/ Ready /), 30_000);
+      await must('delete', 'namespace', namespace);
+    });
+  });
+}
