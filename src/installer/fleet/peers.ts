@@ -8,7 +8,7 @@ import { defaultBindPort } from '../config/defaults.ts';
 import { asKinitError } from '../errors.ts';
 import { withoutIgnored } from '../preflight/check.ts';
 import type { Failure, Listening } from '../probe/types.ts';
-import { findNodes } from './cluster.ts';
+import { findNodes, isReady } from './cluster.ts';
 import { type Compared, compareHosts } from './compare.ts';
 import { ownAddress } from './documents.ts';
 import type { Fleet, Member } from './fleet.ts';
@@ -37,9 +37,9 @@ export async function runningNodes(
   return (await findNodes(founder.connection, signal)) ?? [];
 }
 
-/** Nodes that are not among the hosts that are worked on. */
+/** Nodes that run and are not among the hosts that are worked on; others may be what a host was before. */
 const othersOf = ({ fleet, nodes }: PeerCheck) =>
-  nodes.filter(({ metadata }) => !fleet.members.some(({ host }) => host.nodeName === metadata?.name));
+  nodes.filter((node) => isReady(node) && !fleet.members.some(({ host }) => host.nodeName === node.metadata?.name));
 
 /** Compares what is known of the hosts. @throws KinitError Preflight */
 export function checkIdentities(check: PeerCheck): void {

@@ -9,8 +9,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ownArchitecture } from '../../../src/installer/bundle/architecture.ts';
 import { type RunFileInfo, writeRunFile } from '../../../src/installer/bundle/run-file.ts';
 import { describeError, KinitError } from '../../../src/installer/errors.ts';
+import { compareHosts } from '../../../src/installer/fleet/compare.ts';
 import type { FleetEvent } from '../../../src/installer/fleet/events.ts';
-import { transferPath } from '../../../src/installer/fleet/facts.ts';
+import { type HostFacts, transferPath } from '../../../src/installer/fleet/facts.ts';
 import { Fleet, type FleetOptions } from '../../../src/installer/fleet/fleet.ts';
 import { shipBundle } from '../../../src/installer/fleet/ship.ts';
 import { parseInventory } from '../../../src/installer/inventory/read-inventory.ts';
@@ -103,6 +104,40 @@ describe('connecting', () => {
     expect(b?.addresses).toContain(lab.host('b').ip);
     expect(a?.freeForBundle).toBeGreaterThan(0);
     fleet.close();
+  });
+
+  it('learns what tells hosts apart, and finds clones and clocks that are wrong', async () => {
+    const b = lab.host('b');
+    const facts = async () => {
+      const fleet = await Fleet.open(hosts({}, ['a', 'b']), options());
+      fleet.close();
+      return fleet.members.map((member) => ({ name: member.name, newcomer: true, facts: member.facts }));
+    };
+    const found = await facts();
+    const [first, second] = found.map((one) => one.facts);
+    expect(second?.link).toMatchObject({ address: b.ip, mtu: expect.any(Number) });
+    expect(second?.link?.mac).not.toBe(first?.link?.mac);
+    // Both have the clock of this machine.
+    for (const { clock } of [first, second] as HostFacts[]) {
+      expect(clock?.least).toBeLessThanOrEqual(0);
+      expect(clock?.most).toBeGreaterThanOrEqual(0);
+    }
+    expect(compareHosts(found)).toEqual([]);
+    const { least = 0, most = 0 } = second?.clock ?? {};
+    const late = { ...found[1]!, facts: { ...second, clock: { least: least - 90_000, most: most - 90_000 } } };
+    expect(compareHosts([found[0]!, late]).map(({ check, level }) => `${level} ${check}`)).toEqual(['error ClockSkew']);
+
+    const own = await b.must('cat /etc/machine-id');
+    await b.must('cat > /etc/machine-id', { input: await lab.host('a').must('cat /etc/machine-id') });
+    await b.must('ip link set dev eth0 mtu 1400');
+    try {
+      expect(compareHosts(await facts()).map(({ check, level }) => `${level} ${check}`)).toEqual([
+        'error DuplicateMachineID',
+        'warning MTUDifference',
+      ]);
+    } finally {
+      await b.must('cat > /etc/machine-id; ip link set dev eth0 mtu 1500', { input: own });
+    }
   });
 
   it.each([
