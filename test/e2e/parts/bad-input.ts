@@ -8,6 +8,7 @@ import { kinitVersion } from '../../../src/machinery/version.ts';
 import { createLab, type Lab, type LabHost } from '../../lab/lab.ts';
 import { difference, hostState } from '../../parts/host-state.ts';
 import { lab as clusterLab, eventually, kinit, root } from '../harness.ts';
+import { unfitHosts } from './unfit-hosts.ts';
 
 const bundle = `${root}/dist/kinit-${kinitVersion}-linux-amd64.run`;
 const kinitOnHost = '/usr/local/bin/kinit';
@@ -228,6 +229,8 @@ export function badInput(): void {
       }
       await expectUntouched();
     });
+
+    unfitHosts(() => ({ lab, one, two, folder, untouched: expectUntouched }));
 
     describe('when joining', () => {
       let command = '';
