@@ -25,7 +25,7 @@ export function compareHosts(hosts: readonly Compared[], reference?: string): Fl
       level: 'error',
       what: 'machine-id',
       advice:
-        'clones of a machine need their own: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; then reboot (the MAC addresses of the pod network are derived from it)',
+        'clones of a machine need their own: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup; then reboot (DHCP servers give hosts addresses by it, and systemd derives MAC addresses from it)',
     }),
     ...duplicates(hosts, ({ productUuid }) => (meaningless.test(productUuid ?? '') ? undefined : productUuid), {
       check: 'DuplicateProductUUID',

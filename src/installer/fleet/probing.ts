@@ -28,7 +28,7 @@ export function startProber(connection: Connection, signal: AbortSignal): Prober
     ended ??= new KinitError('Command', 'kinit probe ended without an answer', { host: connection.host, seen });
     waiting?.();
   };
-  connection.root(`${bundlePaths.bin}/kinit probe`, { stdin: input, onStdout, signal, timeoutMs: 150_000 }).then(
+  connection.root(`${bundlePaths.bin}/kinit probe`, { stdin: input, onStdout, signal, timeoutMs: 90_000 }).then(
     ({ code, stderr }) => stopped(stderr.trim() || `exit code ${code}`),
     (error: Error) => stopped(error.message),
   );

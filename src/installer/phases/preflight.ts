@@ -2,7 +2,7 @@
 
 import { kubernetesVersion } from '../../machinery/version.ts';
 import { splitHostPort } from '../config/cidr.ts';
-import { defaultBindPort, defaultCluster } from '../config/defaults.ts';
+import { defaultBindPort } from '../config/defaults.ts';
 import { type Check, type CheckContext, type Finding, runChecks, withoutIgnored } from '../preflight/check.ts';
 import { allChecks, clusterChecks, rootCheck } from '../preflight/checks.ts';
 import { kubeletSkew } from '../preflight/versions.ts';
@@ -27,10 +27,11 @@ export async function preflightWithCluster(context: JoinContext): Promise<void> 
   warn(context, withoutIgnored(kubeletSkew(kubernetesVersion, serverVersion), node.ignorePreflightErrors));
   if (!controlPlane) return;
   const { serviceSubnet, podSubnet } = controlPlane.cluster.networking;
-  const { external } = controlPlane.cluster.etcd;
+  const { external, local } = controlPlane.cluster.etcd;
+  const etcdDataDir = external ? '' : local.dataDir;
   // Its files may still have to be downloaded.
   const externalEtcd = external && !controlPlane.certificateKey ? { externalEtcd: external } : {};
-  const settings = { ...checkSettings(context), serviceSubnet, podSubnet, ...externalEtcd };
+  const settings = { ...checkSettings(context), serviceSubnet, podSubnet, etcdDataDir, ...externalEtcd };
   await runAndWarn(clusterChecks, context, settings, node.ignorePreflightErrors);
 }
 
@@ -90,7 +91,7 @@ export function checkSettings(context: InitContext | JoinContext): CheckSettings
     ...common,
     command: 'join',
     bindPort: controlPlane?.localAPIEndpoint.bindPort ?? 0,
-    etcdDataDir: controlPlane ? defaultCluster.etcdDataDir : '',
+    etcdDataDir: '',
     endpoint: endpointOf(discovery.bootstrapToken?.apiServerEndpoint),
     serviceSubnet: '',
     podSubnet: '',

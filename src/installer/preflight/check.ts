@@ -20,8 +20,7 @@ export interface CheckContext {
   existing?: ExistingRuntime | RuntimeProblem;
   /** 0 on a worker. */
   bindPort: number;
-  /** Empty where no etcd will run, or where it is not known yet. */
-  /** Empty when etcd does not run here. */
+  /** Empty where etcd does not run, or where that is not known yet. */
   etcdDataDir: string;
   /** An etcd that is elsewhere. */
   externalEtcd?: ExternalEtcd;

@@ -8,7 +8,7 @@ import { controlPlaneEndpoint } from './endpoint.ts';
 import { etcdDisk } from './etcd-disk.ts';
 import { executables } from './executables.ts';
 import { externalEtcd } from './external-etcd.ts';
-import { filesAvailable } from './files.ts';
+import { etcdFolder, filesAvailable } from './files.ts';
 import { firewall } from './firewall.ts';
 import { forwarding } from './forwarding.ts';
 import { hostname } from './hostname.ts';
@@ -17,7 +17,7 @@ import { kubeletService } from './kubelet.ts';
 import { leftovers } from './leftovers.ts';
 import { memory } from './memory.ts';
 import { mtu } from './mtu.ts';
-import { ports } from './ports.ts';
+import { etcdPorts, ports } from './ports.ts';
 import { isPrivilegedUser } from './privileged-user.ts';
 import { httpProxy, httpProxyCidr } from './proxy.ts';
 import { role } from './role.ts';
@@ -40,6 +40,7 @@ export const allChecks: readonly Check[] = [
   hostname,
   controlPlaneEndpoint,
   ports,
+  etcdPorts,
   firewall,
   filesAvailable,
   containerRuntime,
@@ -61,4 +62,4 @@ export const allChecks: readonly Check[] = [
 ];
 
 /** What a joining control plane knows only when it has read the configuration of its cluster. */
-export const clusterChecks: readonly Check[] = [httpProxyCidr, externalEtcd];
+export const clusterChecks: readonly Check[] = [etcdPorts, etcdFolder, httpProxyCidr, etcdDisk, externalEtcd];

@@ -37,7 +37,7 @@ async function files({ host, command }: Parameters<Check>[0]): Promise<Finding[]
 }
 
 /** Programs that run only as a part of Kubernetes. */
-const components = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kube-proxy', 'etcd'];
+const components = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kube-proxy'];
 
 /** What a command line says about a cluster that runs on this host: a component's name, or a pod's shim. */
 export function clusterProcess(cmdline: string): string | undefined {

@@ -1,6 +1,6 @@
 /** Ports that the components will listen on. */
 import { type Host, readText } from '../host/host.ts';
-import { type Check, error, isControlPlane, isOwnNode } from './check.ts';
+import { type Check, error, type Finding, isControlPlane, isOwnNode } from './check.ts';
 
 /** Inodes of sockets that listen on a port, from /proc/net/tcp and tcp6. */
 export function listeners(table: string, port: number): string[] {
@@ -26,12 +26,9 @@ async function ownerOf(host: Host, inodes: string[]): Promise<string | undefined
   return undefined;
 }
 
-export const ports: Check = async (context) => {
-  const { host, bindPort } = context;
-  if (isOwnNode(context)) return [];
-  const wanted = isControlPlane(context) ? [bindPort, 10259, 10257, 10250, 2379, 2380] : [10250];
+async function inUse(host: Host, wanted: readonly number[]): Promise<Finding[]> {
   const tables = [(await readText(host, '/proc/net/tcp')) ?? '', (await readText(host, '/proc/net/tcp6')) ?? ''];
-  const findings = [];
+  const findings: Finding[] = [];
   for (const port of wanted) {
     const inodes = tables.flatMap((table) => listeners(table, port));
     if (!inodes.length) continue;
@@ -45,4 +42,13 @@ export const ports: Check = async (context) => {
     );
   }
   return findings;
+}
+
+export const ports: Check = async (context) => {
+  const { host, bindPort } = context;
+  if (isOwnNode(context)) return [];
+  return inUse(host, isControlPlane(context) ? [bindPort, 10259, 10257, 10250] : [10250]);
 };
+
+export const etcdPorts: Check = async (context) =>
+  context.etcdDataDir && !isOwnNode(context) ? inUse(context.host, [2379, 2380]) : [];

@@ -1,4 +1,4 @@
-/** One host's part: listens, tries the others, and goes on listening until its input ends; never longer than two minutes. */
+/** One host's part: listens, tries the others, and goes on listening until its input ends; never longer than a minute. */
 import { createInterface } from 'node:readline';
 import { KinitError } from '../errors.ts';
 import { activeFirewall } from '../host/firewall.ts';
@@ -7,7 +7,7 @@ import { listen } from './listeners.ts';
 import { probe } from './probes.ts';
 import type { Listening, ListenRequest, Probed, ProbeRequest } from './types.ts';
 
-const longestMs = 120_000;
+const longestMs = 60_000;
 
 export async function probeSession(
   host: Host,

@@ -277,7 +277,8 @@ describe('preflight checks that kubeadm lacks', () => {
     ['/usr/bin/containerd-shim-runc-v2\0-namespace\0k8s.io\0-id\0a', 'pod'],
     ['/usr/bin/containerd-shim-runc-v2\0-namespace\0moby\0-id\0a', undefined],
     ['/usr/bin/conmon\0-b\0/run/crio/x', 'pod'],
-    ['/usr/local/bin/etcd\0--name\0a', 'etcd'],
+    ['/usr/local/bin/kube-proxy\0--v=2', 'kube-proxy'],
+    ['/usr/local/bin/etcd\0--name\0a', undefined],
     ['vim\0/etc/etcd', undefined],
   ])('%j is a process of a cluster: %s', (line, expected) => expect(clusterProcess(line)).toBe(expected));
 
