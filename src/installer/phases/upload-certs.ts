@@ -1,5 +1,6 @@
 /** upload-certs: the shared certificates for control planes that will join. */
 import { uploadSharedCertificates } from '../control-plane/shared-certificates.ts';
+import { assertUploadable, externalAuthorities } from '../pki/external.ts';
 import { makeCertificateKey } from '../pki/transfer.ts';
 import type { InitContext } from './context.ts';
 import type { Phase } from './engine.ts';
@@ -10,6 +11,7 @@ export const uploadCerts: Phase<InitContext> = {
   needed: ({ config, host }) => config.uploadCerts && !host.dryRun,
   async run(context) {
     const { admin, config, host, signal } = context;
+    assertUploadable(await externalAuthorities(host, config.cluster.certificatesDir));
     const key = config.certificateKey || makeCertificateKey();
     await uploadSharedCertificates(await admin(), host, config.cluster, key, { signal });
     context.certificateKey = key;

@@ -37,11 +37,7 @@ export async function checkExternalAuthorities(host: Host, config: InitConfigura
   const dir = config.cluster.certificatesDir;
   const external = await externalAuthorities(host, dir);
   if (!external.length) return external;
-  if (config.uploadCerts && external.some((name) => name !== 'etcd/ca')) {
-    throw new KinitError('Validation', "can't use upload-certs with an external CA or an external front-proxy CA", {
-      advice: 'leave --upload-certs away, and copy the certificates to the other control planes',
-    });
-  }
+  if (config.uploadCerts) assertUploadable(external);
   const mistakes: string[] = [];
   const attempt = async (work: () => Promise<string | undefined>) => {
     const mistake = await work().catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
@@ -55,15 +51,26 @@ export async function checkExternalAuthorities(host: Host, config: InitConfigura
     );
   }
   if (external.includes('ca')) {
-    if (!(await exists(host, `${dir}/sa.key`))) mistakes.push(`${dir}/sa.key is missing: the key of service accounts`);
     for (const identity of required) await attempt(() => kubeconfigMistake(host, identity, dir));
   }
   if (!mistakes.length) return external;
   const keys = external.map((name) => keyFile(dir, name)).join(' and ');
-  throw new KinitError('Preflight', `external CA mode: ${keys} is not on this host, so everything it signs has to be`, {
-    seen: mistakes.join('\n'),
-    advice:
-      'make keys and requests with kinit certs generate-csr, have them signed, and put certificates and kubeconfigs in place',
+  throw new KinitError(
+    'Preflight',
+    `external CA mode: without ${keys} on this host, all that is signed with it has to be there`,
+    {
+      seen: mistakes.join('\n'),
+      advice:
+        'make keys and requests with kinit certs generate-csr, have them signed, and put certificates and kubeconfigs in place',
+    },
+  );
+}
+
+/** A control plane that joins could make nothing with an authority's certificate alone. */
+export function assertUploadable(external: readonly AuthorityName[]): void {
+  if (!external.some((name) => name !== 'etcd/ca')) return;
+  throw new KinitError('Validation', "can't use upload-certs with an external CA or an external front-proxy CA", {
+    advice: 'leave --upload-certs away, and copy the certificates to the other control planes',
   });
 }
 

@@ -67,12 +67,10 @@ describe('an authority whose key is elsewhere', () => {
     await host.remove(`${dir}/ca.key`);
     await host.remove(`${dir}/apiserver.crt`);
     await host.remove(`${dir}/apiserver-kubelet-client.key`);
-    await host.remove(`${dir}/sa.key`);
     await host.remove('/etc/kubernetes/kubelet.conf');
     expect((await seenOf(checkExternalAuthorities(host, config))).split('\n')).toEqual([
       `${dir}/apiserver.crt or its key is missing: the certificate of the API server`,
       `${dir}/apiserver-kubelet-client.crt or its key is missing: the certificate with which the API server connects to kubelets`,
-      `${dir}/sa.key is missing: the key of service accounts`,
       'the kubeconfig /etc/kubernetes/kubelet.conf is missing',
     ]);
   });
