@@ -33,6 +33,8 @@ export interface HostSpec {
   /** Absent: a container. */
   kind?: HostKind;
   users?: LabUser[];
+  /** Of a virtual machine: a bundle that is unpacked on its disk before it starts first; its processor would take minutes. */
+  bundle?: string;
 }
 
 export interface LabSpec {
@@ -99,13 +101,14 @@ export async function createLab(spec: LabSpec): Promise<Lab> {
     name: spec.name,
     folder: labFolder(spec.name),
     network,
-    hosts: spec.hosts.map(({ name, kind = 'container', flavour, users = [] }, position) => ({
+    hosts: spec.hosts.map(({ name, kind = 'container', flavour, users = [], bundle }, position) => ({
       name,
       kind,
       flavour,
       position,
       address: hostAddress(network, position),
       users,
+      ...(bundle ? { bundle } : {}),
     })),
     ...(owner ? { owner } : {}),
   };

@@ -40,6 +40,7 @@ const packages: Record<'apt' | 'rpm', string[]> = { apt: common, rpm: [...common
 
 /** A kernel for virtual machines, all its modules loadable. */
 const vmPackages = ['linux-image-cloud-amd64', 'initramfs-tools', 'zstd', 'e2fsprogs', 'systemd-timesyncd'];
+const selinuxPackages = ['secilc', 'selinux-utils'];
 /** A small initial RAM disk: it is unpacked by an emulated processor. Written before the kernel's package makes it. */
 const initialRamDisk = `cd "$1/etc/" && mkdir -p initramfs-tools/conf.d initramfs-tools/hooks
 cat > initramfs-tools/conf.d/lab <<'END'
@@ -66,7 +67,8 @@ export async function flavourLayers(
   log: (line: string) => void = () => undefined,
 ): Promise<string[]> {
   const family = flavour === 'centos' ? 'rpm' : 'apt';
-  const wanted = [...packages[family], ...(kind === 'vm' ? vmPackages : [])];
+  const ofMachines = [...vmPackages, ...(family === 'rpm' ? selinuxPackages : [])];
+  const wanted = [...packages[family], ...(kind === 'vm' ? ofMachines : [])];
   const hooks = kind === 'vm' ? [`--essential-hook=${initialRamDisk}`] : [];
   const base = await once(`${family}${kind === 'vm' ? '-vm' : ''}-${keyOf([...wanted, ...hooks])}`, async (draft) => {
     log(`making a ${family} host root with ${wanted.length} packages`);

@@ -25,6 +25,8 @@ export interface HostState {
   position: number;
   address: string;
   users: LabUser[];
+  /** Of a virtual machine: a bundle that is unpacked on its disk before it starts first. */
+  bundle?: string;
 }
 
 export interface LabState {

@@ -1,13 +1,14 @@
 /** A faithful host: a virtual machine of QEMU with a kernel of its own, emulated where the machine cannot virtualize. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { HostProgram } from './container-host.ts';
 import { mountHostRoot } from './host-root.ts';
 import { cableOf, connectMachine, hardwareAddress } from './network.ts';
 import { flavourLayers } from './roots.ts';
+import { installPolicy } from './selinux.ts';
 import { type HostState, hostFolder, type LabState } from './state.ts';
 
 const program = 'qemu-system-x86_64';
@@ -45,7 +46,7 @@ export async function prepareMachine(lab: LabState, host: HostState): Promise<Ho
     ...accelerator(),
     ...['-smp', '2', '-m', String(memoryMiB), '-serial', 'stdio'],
     ...['-kernel', bootFile('vmlinuz-'), '-initrd', bootFile('initrd.img-')],
-    ...['-append', 'root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off quiet systemd.show_status=1'],
+    ...['-append', kernelArguments(host)],
     // A plug that is pulled ends QEMU, not the machine below: what the guest has written is kept without syncing.
     ...['-drive', `file=${disk},if=none,id=disk,format=raw,cache=unsafe`, '-device', 'virtio-blk-pci,drive=disk'],
     ...['-netdev', `tap,id=net,ifname=${cableOf(lab.network, host.position)},script=no,downscript=no`],
@@ -54,6 +55,12 @@ export async function prepareMachine(lab: LabState, host: HostState): Promise<Ho
   ];
   return { command };
 }
+
+const kernelArguments = (host: HostState) =>
+  [
+    'root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off quiet systemd.show_status=1',
+    ...(host.flavour === 'centos' ? ['security=selinux selinux=1'] : []),
+  ].join(' ');
 
 /** KVM where the processor offers it to this machine; a device file alone does not say so. */
 function accelerator(): string[] {
@@ -69,11 +76,20 @@ async function makeDisk(lab: LabState, host: HostState): Promise<string> {
   if (existsSync(disk)) return disk;
   const root = await mountHostRoot(lab, host);
   await makeMachine(root, host);
+  if (host.flavour === 'centos') await installPolicy(root);
+  if (host.bundle) await unpackBundle(root, host.bundle);
   await execa('mke2fs', ['-q', '-t', 'ext4', '-L', 'root', '-d', root, `${disk}.draft`, diskSize]);
   await rename(`${disk}.draft`, disk);
   await execa('umount', [root]);
   for (const path of ['upper', 'work']) await rm(join(folder, path), { recursive: true, force: true });
   return disk;
+}
+
+async function unpackBundle(root: string, bundle: string): Promise<void> {
+  const copy = join(root, 'tmp/bundle.run');
+  await copyFile(bundle, copy);
+  await execa('chroot', [root, 'sh', '/tmp/bundle.run', '--quiet']);
+  await rm(copy);
 }
 
 /** Network, swap and mounts, as an installer of a distribution leaves them. */
