@@ -35,6 +35,8 @@ import { createPodTable, type PodTable } from './pods/pod-table.ts';
 import { nodeResources } from './pods/resources.ts';
 import { createProber } from './probes/prober.ts';
 import { serve } from './serve.ts';
+import { type GracefulShutdown, prepareForShutdown } from './shutdown/graceful.ts';
+import { shutdownGroups } from './shutdown/groups.ts';
 import { isStaticPod } from './static-pods/defaults.ts';
 import { watchStaticPods } from './static-pods/source.ts';
 import { createStatusWriter } from './status/writer.ts';
@@ -65,6 +67,7 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
     throw new Error(
       'kubelet is configured to not run on a host using cgroup v1. cgroup v1 support is unsupported and will be removed in a future release',
     );
+  const groups = shutdownGroups(configuration);
   await mkdir(join(rootDir, 'pods'), { recursive: true, mode: 0o750 });
   await mkdir(configuration.podLogsDir, { recursive: true, mode: 0o755 });
   const runtime = createRuntime(
@@ -81,7 +84,7 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
   processMetrics(metrics);
   const events = createEvents({ client, nodeName, log });
   // Made further down, and told from here on.
-  const late: { table?: PodTable; report?: NodeReport; evictor?: Evictor } = {};
+  const late: { table?: PodTable; report?: NodeReport; evictor?: Evictor; shutdown?: GracefulShutdown } = {};
   const runtimeState = watchRuntimeState({
     runtime,
     log,
@@ -206,6 +209,7 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
           .workers()
           .filter(({ state }) => state === 'running')
           .map(({ pod }) => pod),
+      shuttingDown: () => late.shutdown?.active ?? false,
     }),
     knownStatus: (pod) => {
       const mirror = isStaticPod(pod) ? mirrorOf(pod) : undefined;
@@ -289,7 +293,11 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
       pressure,
       problems: () => {
         const sick = view.healthy();
-        return [...runtimeState.problems(), ...(sick ? [`PLEG is not healthy: ${sick}`] : [])];
+        return [
+          ...runtimeState.problems(),
+          ...(sick ? [`PLEG is not healthy: ${sick}`] : []),
+          ...(late.shutdown?.active ? ['node is shutting down'] : []),
+        ];
       },
       node: () => api?.node(),
       events,
@@ -313,6 +321,15 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
     freeImages: garbage.images,
     events,
     log,
+  });
+  late.shutdown = prepareForShutdown({
+    groups,
+    workers: table.workers,
+    onChange: () => late.report?.now(),
+    told: () => writer.idle && (late.report?.idle ?? true),
+    events,
+    log,
+    signal,
   });
   const tidy = setInterval(() => void table.cleanUp(), 10_000);
   log.info({ node: nodeName, ips, runtime: `${version.runtimeName} ${version.runtimeVersion}` }, 'Started kubelet');

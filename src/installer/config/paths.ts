@@ -50,6 +50,9 @@ export const logFolders = ['/var/log/pods', '/var/log/containers'] as const;
 /** What the packet filter's tools lock; kube-proxy's pod makes it when it is missing. */
 export const xtablesLock = '/run/xtables.lock';
 
+/** Written by the kubelet when it is to end pods before a shutdown, as upstream's: logind waits longer then. */
+export const logindDropIn = '/etc/systemd/logind.conf.d/99-kubelet.conf';
+
 export const cniPaths = { config: '/etc/cni/net.d', state: '/var/lib/cni', bin: '/opt/cni/bin' } as const;
 
 /** Where the unpacked bundle lies: the folder that `current` points to, so that an upgrade moves one link. */
@@ -60,6 +63,8 @@ export const bundlePaths = {
   bin: '/opt/kinit/current/bin',
   images: '/opt/kinit/current/images',
   cniBin: '/opt/kinit/current/cni/bin',
+  /** Ends pods when the machine shuts down. */
+  endPods: '/opt/kinit/current/dist/kinit/assets/templates/systemd/end-pods.sh',
 } as const;
 
 export const linkDir = '/usr/local/bin';

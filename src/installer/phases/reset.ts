@@ -1,8 +1,8 @@
 /** `kinit reset`: a node becomes again the host that it was. */
 import { isTransfer, transferFolder } from '../bundle/run-file.ts';
-import { bundlePaths, containerdPaths, linkDir } from '../config/paths.ts';
+import { bundlePaths, containerdPaths, linkDir, logindDropIn } from '../config/paths.ts';
 import { type Changes, unitState } from '../host/changes.ts';
-import type { Host } from '../host/host.ts';
+import { exists, type Host } from '../host/host.ts';
 import { stateFolder } from '../host/journal.ts';
 import { removeInterfaces, removeRules } from '../host/network-cleanup.ts';
 import { undoAll } from '../host/undo.ts';
@@ -137,7 +137,9 @@ export const resetPhases: readonly Phase<ResetContext>[] = [
     async run(context) {
       const { host, changes } = context;
       if (!changes.journal.entries.length) return false;
+      const delaysShutdown = await exists(host, logindDropIn);
       tell(context, (await undoAll(host, changes.journal.entries)).problems);
+      if (delaysShutdown) await host.run('systemctl', ['kill', '--signal=HUP', 'systemd-logind.service']);
       const state = keptRuntime(context) === undefined ? [containerdPaths.state] : [];
       for (const path of [...state, '/run/kinit-network', '/run/kubernetes']) await host.remove(path);
       return true;

@@ -1,9 +1,18 @@
 /** The kubelet on a host: its configuration, flags, unit, and the service. */
+import { dirname } from 'node:path';
 import { load } from 'js-yaml';
 import { addressAt, parseCidr } from '../config/cidr.ts';
 import { formatYaml } from '../config/format-yaml.ts';
 import { overlay } from '../config/overlay.ts';
-import { bundlePaths, kubeletDir, kubeletPaths, logFolders, manifestsDir, xtablesLock } from '../config/paths.ts';
+import {
+  bundlePaths,
+  kubeletDir,
+  kubeletPaths,
+  logFolders,
+  logindDropIn,
+  manifestsDir,
+  xtablesLock,
+} from '../config/paths.ts';
 import { renderTemplate } from '../config/templates.ts';
 import type { ClusterConfiguration, NodeRegistration, OpenDocument, Taint } from '../config/types.ts';
 import { buildArguments } from '../control-plane/arguments.ts';
@@ -150,6 +159,8 @@ export async function startKubelet(changes: Changes, files: KubeletFiles): Promi
   const made = await changes.folder(kubeletDir, 0o700);
   for (const folder of logFolders) await changes.claim(folder, 'folder');
   await changes.claim(xtablesLock, 'file');
+  await changes.claim(dirname(logindDropIn), 'shared');
+  await changes.claim(logindDropIn, 'file');
   for (const key of componentSettings) await changes.rememberSysctl(key);
   const units = await installKubeletUnit(changes, files.facts);
   const instance = { ...(await resolverOf(host, files.cluster)), ...files.instance };
@@ -170,7 +181,10 @@ export async function startKubelet(changes: Changes, files: KubeletFiles): Promi
 export async function installKubeletUnit(changes: Changes, facts: HostFacts): Promise<boolean> {
   const kubelet = `${bundlePaths.bin}/kubelet`;
   const extraArgsFile = facts.os.family === 'redhat' ? '/etc/sysconfig/kubelet' : '/etc/default/kubelet';
-  const unit = await changes.file(kubeletPaths.unit, renderTemplate('systemd/kubelet.service', { kubelet }));
+  const unit = await changes.file(
+    kubeletPaths.unit,
+    renderTemplate('systemd/kubelet.service', { kubelet, endPods: bundlePaths.endPods }),
+  );
   const dropIn = await changes.file(
     kubeletPaths.dropIn,
     renderTemplate('systemd/10-kubeadm.conf', { kubelet, extraArgsFile }),

@@ -97,7 +97,13 @@ describe('admission of a pod on a node', () => {
   const node: Node = { metadata: { name: 'n1', labels: { disk: 'ssd' } } };
   const wanting = (cpu: string, uid = 'u1') =>
     pod({ containers: [{ name: 'a', image: 'x', resources: { requests: { cpu } } }] }, { uid });
-  const admit = createAdmission({ allocatable, node: () => node, pods: () => [wanting('3', 'u0')] });
+  let shuttingDown = false;
+  const admit = createAdmission({
+    allocatable,
+    node: () => node,
+    pods: () => [wanting('3', 'u0')],
+    shuttingDown: () => shuttingDown,
+  });
   it('lets in what fits', () => {
     expect(admit(wanting('900m'))).toBeUndefined();
   });
@@ -112,6 +118,14 @@ describe('admission of a pod on a node', () => {
     const annotations = { 'kubernetes.io/config.source': 'file' };
     const critical = { priorityClassName: 'system-node-critical', nodeSelector: { disk: 'hdd' } };
     expect(admit(pod(critical, { annotations }))).toBeUndefined();
+  });
+  it('turns everything away when the machine shuts down', () => {
+    shuttingDown = true;
+    expect(admit(wanting('1m'))).toEqual({
+      reason: 'NodeShutdown',
+      message: 'Pod was rejected as the node is shutting down.',
+    });
+    shuttingDown = false;
   });
 });
 

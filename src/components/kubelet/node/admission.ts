@@ -22,8 +22,11 @@ export function createAdmission(options: {
   node(): Node | undefined;
   /** Those that run here already. */
   pods(): Pod[];
+  shuttingDown(): boolean;
 }): (pod: Pod) => Refusal | undefined {
   return (pod) => {
+    if (options.shuttingDown())
+      return { reason: 'NodeShutdown', message: 'Pod was rejected as the node is shutting down.' };
     // Static critical pods make up the node; they are never turned away.
     if (isStaticPod(pod) && isCriticalPod(pod)) return undefined;
     const others = options.pods().filter(({ metadata }) => metadata?.uid !== pod.metadata?.uid);

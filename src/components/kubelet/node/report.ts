@@ -43,6 +43,8 @@ export interface NodeReportOptions {
 export interface NodeReport {
   /** Something changed that is worth telling at once. */
   now(): void;
+  /** The latest status has been written. */
+  readonly idle: boolean;
 }
 
 const leaseNamespace = 'kube-node-lease';
@@ -55,6 +57,7 @@ export function reportNode(options: NodeReportOptions): NodeReport {
   let reportedAt = 0;
   let running = false;
   let again = false;
+  let asked = false;
   let timer: NodeJS.Timeout | undefined;
 
   const compute = async (previous: NodeStatus | undefined): Promise<NodeStatus> =>
@@ -158,6 +161,7 @@ export function reportNode(options: NodeReportOptions): NodeReport {
       );
     }
     running = false;
+    if (!failed && !again) asked = false;
     const period = Math.min(configuration.nodeStatusUpdateFrequency, configuration.nodeStatusReportFrequency);
     schedule(again ? 50 : failed ? (registered ? 1000 : 250) : period);
   };
@@ -245,7 +249,11 @@ export function reportNode(options: NodeReportOptions): NodeReport {
 
   schedule(0);
   return {
+    get idle() {
+      return !asked;
+    },
     now() {
+      asked = true;
       if (running) again = true;
       else schedule(0);
     },

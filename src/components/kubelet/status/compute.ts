@@ -5,7 +5,7 @@ import type { ContainerStatus, Pod, PodCondition, PodStatus } from '../../../mac
 import { containerNamed, isHostNetwork } from '../pods/containers.ts';
 import { type ObservedPod, sandboxIps } from '../pods/observed.ts';
 import type { ProbeKind } from '../types.ts';
-import { disruptionTarget, kubeletConditions, podConditions } from './conditions.ts';
+import { disruptionReasons, disruptionTarget, kubeletConditions, podConditions } from './conditions.ts';
 import { containerStatuses, type WaitingReason } from './containers.ts';
 import { type Phase, phaseOf } from './phase.ts';
 
@@ -58,15 +58,15 @@ export function podStatus(input: StatusInput): PodStatus {
   const podIps = isHostNetwork(pod) ? hostIps : sandboxIps(observed);
   const ips = podIps.length ? podIps : (previous?.podIPs ?? []).map(({ ip }) => ip);
   const sandboxReady = sandbox !== undefined && (isHostNetwork(pod) || sandboxIps(observed).length > 0);
-  const evicted = input.ended?.reason === 'Evicted';
+  const disrupted = disruptionReasons.includes(input.ended?.reason ?? '');
   // Conditions of others (readiness gates) are newer in the API's object than in what was computed last.
   const others = (pod.status?.conditions ?? previous?.conditions ?? []).filter(
-    ({ type }) => !(kubeletConditions as readonly string[]).includes(type) && !(evicted && type === disruptionTarget),
+    ({ type }) => !(kubeletConditions as readonly string[]).includes(type) && !(disrupted && type === disruptionTarget),
   );
   const own = (previous?.conditions ?? []).filter(({ type }) => !others.some((other) => other.type === type));
   const conditions = podConditions(pod, phase, all, sandboxReady, [...own, ...others], now);
   const known = previous?.conditions?.find(({ type }) => type === disruptionTarget);
-  const disruption: PodCondition[] = evicted
+  const disruption: PodCondition[] = disrupted
     ? [
         {
           type: disruptionTarget,

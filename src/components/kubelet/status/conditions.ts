@@ -12,8 +12,11 @@ export const kubeletConditions = [
   'PodScheduled',
 ] as const;
 
-/** Tells that a pod is ended for the node's sake; the kubelet sets it when it evicts. */
+/** Tells that a pod is ended for the node's sake; the kubelet sets it when it evicts, and when the node shuts down. */
 export const disruptionTarget = 'DisruptionTarget';
+
+/** Reasons of pods that the kubelet ended for the node's sake. */
+export const disruptionReasons: readonly string[] = ['Evicted', 'Terminated'];
 
 type Verdict = Pick<PodCondition, 'status' | 'reason' | 'message'>;
 const isTrue: Verdict = { status: 'True' };

@@ -20,6 +20,8 @@ export interface StatusWriter {
   prune(live: ReadonlySet<string>): void;
   /** Looks at all pods again, for example because objects changed. */
   poke(): void;
+  /** Nothing is left to write. */
+  readonly idle: boolean;
 }
 
 export interface StatusWriterOptions {
@@ -116,6 +118,9 @@ export function createStatusWriter({ client, object, log, signal }: StatusWriter
     entry.deleted = true;
   };
   return {
+    get idle() {
+      return active === 0 && dirty.size === 0;
+    },
     publish: (pod, status) => put(pod, status, false),
     finished: (pod, status) => put(pod, status, true),
     status: (uid) => entries.get(uid)?.status,
