@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { rememberHostKey } from './host-root.ts';
+import { raiseInotifyLimit } from './kernel-limits.ts';
 import { claimNetwork, hostAddress } from './network.ts';
 import { type Flavour, flavourLayers } from './roots.ts';
 import {
@@ -96,6 +97,7 @@ export async function createLab(spec: LabSpec): Promise<Lab> {
   if (spec.hosts.some((host) => host.kind === 'vm')) await installQemu(spec.log);
   for (const host of spec.hosts) await flavourLayers(host.flavour, host.kind, spec.log);
   const network = await claimNetwork(labFolder(spec.name), spec.network);
+  await raiseInotifyLimit();
   const owner = spec.keep ? undefined : identityOf(spec.owner ?? process.pid);
   const state: LabState = {
     name: spec.name,
@@ -294,7 +296,7 @@ function hostOf(state: LabState, host: HostState): LabHost {
     reboot: async () => {
       const before = await bootId();
       await exec('systemctl reboot', { timeoutMs: 20_000 });
-      // systemd gives processes that do not heed SIGTERM 90 s, and containers' often do not.
+      // systemd gives processes that do not heed SIGTERM 90 s.
       const deadline = Date.now() + (isVm ? 300_000 : 180_000);
       for (;;) {
         const now = await bootId();

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { execa } from 'execa';
 import { hostProcesses, removeHostCgroups } from './cgroups.ts';
+import { restoreInotifyLimit } from './kernel-limits.ts';
 import { disconnectHost, ownsNetwork, releaseNetwork } from './network.ts';
 import { cgroupOf, type HostState, hostFolder, type LabState } from './state.ts';
 
@@ -49,5 +50,6 @@ export async function takeDown(state: LabState): Promise<void> {
     }),
   );
   if (owned) await releaseNetwork(state.network);
+  await restoreInotifyLimit();
   if (existsSync(state.folder)) await rm(state.folder, { recursive: true, force: true });
 }

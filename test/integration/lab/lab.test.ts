@@ -47,6 +47,11 @@ describe('hosts of three flavours', () => {
     expect((await lab.host(name).exec(`command -v ${absent}`)).code).not.toBe(0);
   });
 
+  it('share enough inotify instances for several labs', async () => {
+    const text = await lab.host('a').must('cat /proc/sys/fs/inotify/max_user_instances');
+    expect(Number(text)).toBeGreaterThanOrEqual(1024);
+  });
+
   it('answers any exit code, standard error and standard input', async () => {
     const host = lab.host('a');
     expect(await host.exec('cat; echo bad >&2; exit 7', { input: 'in' })).toEqual({
