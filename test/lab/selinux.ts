@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 
 export const guardedContext = 'system_u:object_r:guarded_t';
-const context = 'system_u:system_r:system_t';
+const fileContext = 'system_u:object_r:system_t';
 
 /** In the kernel's order; those that it does not use any more are there for their number. */
 const initialSids =
@@ -54,7 +54,7 @@ ${initialSids.map((sid) => `(sidcontext ${sid} everything)`).join('\n')}
 /** What libselinux, systemd and PAM look up. */
 const files: Record<string, string> = {
   seusers: '__default__:system_u\n',
-  'contexts/files/file_contexts': `/.* ${context}\n`,
+  'contexts/files/file_contexts': `/.* ${fileContext}\n`,
   'contexts/default_contexts': 'system_r:system_t system_r:system_t\n',
   'contexts/failsafe_context': 'system_r:system_t\n',
   'contexts/default_type': 'system_r:system_t\n',
