@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { endedByShutdown } from '../../../src/components/kubelet/shutdown/graceful.ts';
 import { podsByGroup, shutdownGroups, wholeSeconds } from '../../../src/components/kubelet/shutdown/groups.ts';
 import { prepareSignals } from '../../../src/components/kubelet/shutdown/logind.ts';
 import { pod } from './fixtures.ts';
@@ -81,11 +80,4 @@ describe('what busctl tells of a shutdown', () => {
       expect([...first.signals, ...second.signals]).toEqual([true, false]);
     }
   });
-});
-
-it('knows a pod that ended with the machine from one that failed', () => {
-  const message = 'Pod was terminated in response to imminent node shutdown.';
-  expect(endedByShutdown({ phase: 'Failed', reason: 'Terminated', message })).toBe(true);
-  expect(endedByShutdown({ phase: 'Failed', reason: 'Evicted', message })).toBe(false);
-  expect(endedByShutdown(undefined)).toBe(false);
 });
