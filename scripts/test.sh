@@ -8,7 +8,7 @@ sh scripts/install.sh
 node scripts/prepare-machine.ts
 npm run --silent build
 npm run --silent bundle
-node test/lab/cli.ts roots
+node test/lab/cli.ts roots --vm
 node test/images/build.ts
 # Whatever the tests leave in the folder for temporary files goes with them.
 TMPDIR=$(mktemp -d /tmp/kinit-test.XXXXXX)

@@ -1,12 +1,14 @@
 /**
  * Labs by hand: `npm run lab -- up [count] [--flavour debian|ubuntu|centos] [--vm] [--name NAME]`, `ssh HOST`, `console HOST`, `reboot HOST`,
- * `kill HOST`, `start HOST`, `cut HOST`, `heal HOST`, `list`, `down [--all]`; `roots` makes the root file systems beforehand.
+ * `kill HOST`, `start HOST`, `cut HOST`, `heal HOST`, `list`, `down [--all]`; `roots` makes the root file systems beforehand,
+ * with `--vm` also that of the tests' virtual machine.
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { createLab, type LabHost, openLab, removeLab, sshArguments, sweepLabs } from './lab.ts';
 import { type Flavour, flavourLayers, flavours } from './roots.ts';
 import { type HostKind, listStates } from './state.ts';
+import { installQemu } from './vm-host.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -85,6 +87,10 @@ async function main(): Promise<void> {
       return;
     case 'roots':
       for (const flavour of flavours) await flavourLayers(flavour, 'container', say);
+      if (values.vm) {
+        await installQemu(say);
+        await flavourLayers('centos', 'vm', say);
+      }
       return;
     case 'down': {
       const names = values.all ? listStates().map((state) => state.name) : [values.name];
