@@ -20,8 +20,10 @@ while :; do
   [ -n "$busy" ] && [ "$(date +%s)" -lt "$end" ] || break
 done
 [ -z "$left" ] || kill -KILL $left 2>/dev/null
-# Each container's shim outlives the runtime on purpose, and SIGTERM.
+# Each container's shim outlives the runtime on purpose, and SIGTERM. Those of others (Docker) are not ours to end.
 for pid in $(find /sys/fs/cgroup -path '*/containerd.service/*' -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u); do
-  [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != containerd-shim ] || kill -KILL "$pid" 2>/dev/null
+  case "$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")" in
+    *containerd-shim*'-namespace k8s.io '*) kill -KILL "$pid" 2>/dev/null ;;
+  esac
 done
 exit 0
