@@ -1,4 +1,4 @@
-/** `kinit bundle build | inspect | verify | add-image` */
+/** `kinit bundle build | inspect | verify | add-image | serve` */
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -40,6 +40,20 @@ export function addBundleCommand(program: Command): void {
     .option('--name <reference>', 'what the image is called, for an archive that does not say it')
     .option('--out <file>', 'a new bundle (default: the bundle itself is changed)')
     .action(runAddImage);
+  bundle
+    .command('serve')
+    .description('serve the parts that this host keeps to other hosts, until standard input ends; kinit up does it')
+    .action(runServe);
+}
+
+async function runServe(): Promise<void> {
+  const { serveParts } = await import('../installer/bundle/serve.ts');
+  const { partsFolder } = await import('../installer/bundle/run-file.ts');
+  const { close, ...access } = await serveParts(partsFolder);
+  write(`${JSON.stringify(access)}\n`);
+  process.stdin.resume();
+  await new Promise((resolve) => process.stdin.once('close', resolve));
+  await close();
 }
 
 /** The bundle that is named, or the usual places, the unpacked one last. */

@@ -7,9 +7,9 @@ import { runFileName } from '../installer/bundle/run-file.ts';
 import { KinitError } from '../installer/errors.ts';
 import type { FleetCommandOptions, FleetResult } from '../installer/fleet/commands.ts';
 import type { FleetEvent, FleetSink } from '../installer/fleet/events.ts';
-import type { HostKeyChecking } from '../installer/inventory/types.ts';
+import type { BundleSource, HostKeyChecking } from '../installer/inventory/types.ts';
 import { askPassphrase } from './passphrase.ts';
-import { fleetLine } from './render/fleet-plain.ts';
+import { fleetLines } from './render/fleet-plain.ts';
 import { fleetTimings } from './render/fleet-timings.ts';
 import { interruptSignal } from './session.ts';
 
@@ -18,6 +18,7 @@ export interface FleetFlags {
   inventory?: string;
   limit?: string[];
   bundle?: string;
+  bundleFrom?: BundleSource;
   acceptHostKeys?: boolean;
   hostKeyChecking?: HostKeyChecking;
   config?: string;
@@ -29,6 +30,7 @@ const ownFlags = new Set([
   'inventory',
   'limit',
   'bundle',
+  'bundleFrom',
   'acceptHostKeys',
   'hostKeyChecking',
   'config',
@@ -129,6 +131,7 @@ export function drawFleet(
       inventoryPath: flags.inventory as string,
       ...(flags.limit ? { limit: flags.limit } : {}),
       bundlePath: findBundle(flags.bundle),
+      ...(flags.bundleFrom ? { bundleFrom: flags.bundleFrom } : {}),
       ...hostKeyChecking(flags),
       askPassphrase,
       ...(flags.config ? { configPath: flags.config } : {}),
@@ -148,8 +151,9 @@ async function rendererFor(output: string, write: (line: string) => void) {
     const { fleetTree } = await import('./render/fleet-tree.ts');
     return fleetTree(write);
   }
+  const lineOf = fleetLines();
   const sink = (event: FleetEvent) => {
-    const line = fleetLine(event);
+    const line = lineOf(event);
     if (line !== undefined) write(line);
   };
   return { sink, finish };

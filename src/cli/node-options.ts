@@ -1,5 +1,6 @@
 /** Flags that `kinit init` and `kinit join` have in common. */
 import { type Command, Option } from 'commander';
+import { bundleSources } from '../installer/inventory/types.ts';
 import { list, outputOption } from './session.ts';
 
 export function addNodeOptions(command: Command): Command {
@@ -44,6 +45,11 @@ export function addInventoryOptions(command: Command): Command {
 export function addFleetOptions(command: Command): Command {
   return command
     .option('--bundle <file>', 'with --inventory: the bundle that the hosts get')
+    .addOption(
+      new Option('--bundle-from <where>', 'with --inventory: where hosts get the bundle from (default: auto)').choices(
+        bundleSources,
+      ),
+    )
     .option('--accept-host-keys', 'with --inventory: accept the host keys of hosts that are not known yet')
     .addOption(hostKeyCheckingOption());
 }

@@ -11,6 +11,25 @@ export function closingLine({ ok, dryRun, changed, ms }: FleetEvent & { type: 'f
   return changed ? `done in ${seconds(ms)}` : `nothing had to be changed (${seconds(ms)})`;
 }
 
+/** Lines for a log: how far a copy has come is told now and then. */
+export function fleetLines(clock: () => number = Date.now): (event: FleetEvent) => string | undefined {
+  const told = new Map<string, number>();
+  return (event) => {
+    if (event.type === 'step-started') told.set(event.host, clock());
+    if (event.type !== 'step-progress') return fleetLine(event);
+    if (clock() - (told.get(event.host) ?? 0) < progressMs) return undefined;
+    told.set(event.host, clock());
+    return `[${event.host}] [${event.step}] ${howFar(event)}`;
+  };
+}
+
+const progressMs = 5000;
+
+const mib = (bytes: number) => Math.round(bytes / (1 << 20));
+
+export const howFar = ({ done, total, bytesPerSecond }: FleetEvent & { type: 'step-progress' }): string =>
+  `${mib(done)} of ${mib(total)} MiB, ${mib(bytesPerSecond)} MiB/s`;
+
 /** undefined: nothing to print. */
 export function fleetLine(event: FleetEvent): string | undefined {
   switch (event.type) {

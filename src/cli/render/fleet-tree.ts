@@ -1,7 +1,7 @@
 /** Hosts as a list on a terminal, one line per host with what it does at the moment, drawn by listr2. */
 import { type DefaultRenderer, Listr, type ListrTaskWrapper, type SimpleRenderer } from 'listr2';
 import type { FleetEvent } from '../../installer/fleet/events.ts';
-import { closingLine } from './fleet-plain.ts';
+import { closingLine, howFar } from './fleet-plain.ts';
 
 type Wrapper = ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof SimpleRenderer>;
 
@@ -17,10 +17,10 @@ interface HostLine {
 
 const barWidth = 24;
 
-function bar(done: number, total: number): string {
+function bar(event: FleetEvent & { type: 'step-progress' }): string {
+  const { done, total } = event;
   const filled = total ? Math.round((done / total) * barWidth) : barWidth;
-  const mib = (bytes: number) => Math.round(bytes / (1 << 20));
-  return `${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)} ${mib(done)} of ${mib(total)} MiB`;
+  return `${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)} ${howFar(event)}`;
 }
 
 export interface FleetTree {
@@ -91,7 +91,7 @@ export function fleetTree(print: (line: string) => void): FleetTree {
           line.running.set(event.step, event.title);
           break;
         case 'step-progress':
-          line.progress = bar(event.done, event.total);
+          line.progress = bar(event);
           break;
         case 'step-ended':
           line.running.delete(event.step);

@@ -12,8 +12,9 @@ import { architectureNamed } from './architecture.ts';
 import { blobsOfImage, type FoundImage, importArchive } from './image-archive.ts';
 import { type BundleManifest, formatManifest, sha256OfFile } from './manifest.ts';
 import { addedMark } from './oci-layout.ts';
+import { formatList, listFiles, listPath } from './parts.ts';
 import { damaged, type OpenBundle, openBundle, parseManifest, readManifest, readPayload } from './payload.ts';
-import { writeRunFile } from './run-file.ts';
+import { type NewPart, writeRunFile } from './run-file.ts';
 
 export interface AddedImages {
   images: FoundImage[];
@@ -126,7 +127,7 @@ async function recordChanged(
   files.set('manifest.json', manifestFile);
 }
 
-/** A further archive behind those that are there: nothing is compressed anew. */
+/** A further part before the lists, which are written anew; nothing is compressed again. */
 async function appendFiles(
   { run }: OpenBundle,
   files: ReadonlyMap<string, string>,
@@ -134,19 +135,40 @@ async function appendFiles(
   work: string,
 ): Promise<number> {
   if (!run) return 0;
-  const archive = join(work, 'more.tar.zst');
+  const kept = run.parts.filter(({ name }) => name !== 'manifest');
+  const added = `added-${kept.length}`;
+  const isList = (path: string) => listFiles.includes(path);
+  const blobs = [...files].filter(([path]) => !isList(path));
+  const parts = [
+    ...kept,
+    ...(blobs.length ? [await packPart(added, blobs, work)] : []),
+    await packPart(
+      'manifest',
+      [...files].filter(([path]) => isList(path)),
+      work,
+    ),
+  ];
+  const { size } = await writeRunFile(out, run.architecture, run.decoder, ...parts);
+  return size - run.size;
+}
+
+async function packPart(name: string, files: readonly [string, string][], work: string): Promise<NewPart> {
+  const archive = join(work, `${name}.tar.zst`);
+  const list = join(work, `${name}.list`);
+  const sorted = [...files].sort(([a], [b]) => (a < b ? -1 : 1));
+  const sums = await Promise.all(sorted.map(async ([path, source]) => ({ path, sha256: await sha256OfFile(source) })));
+  await writeFile(list, formatList(sums));
   const tar = pack();
   const compress = createZstdCompress({
     params: { [constants.ZSTD_c_compressionLevel]: 9, [constants.ZSTD_c_checksumFlag]: 1 },
   });
   const written = pipeline(tar, compress, createWriteStream(archive));
-  for (const [name, source] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [path, source] of [[listPath(name), list] as const, ...sorted]) {
     const { size } = await stat(source);
-    const entry = tar.entry({ name: `./${name}`, size, mode: 0o644, mtime: new Date(0), uname: '', gname: '' });
+    const entry = tar.entry({ name: path, size, mode: 0o644, mtime: new Date(0), uname: '', gname: '' });
     await pipeline(createReadStream(source, { highWaterMark: 1 << 20 }), entry);
   }
   tar.finalize();
   await written;
-  const { size } = await writeRunFile(out, run.architecture, run.decoder, ...run.parts, { path: archive });
-  return size - run.size;
+  return { name, path: archive };
 }

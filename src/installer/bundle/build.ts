@@ -1,7 +1,7 @@
 /** `kinit bundle build`: everything a cluster needs, in one file. */
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { basename, join, relative } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { kinitVersion } from '../../machinery/version.ts';
 import { type Architecture, ownArchitecture } from './architecture.ts';
@@ -12,6 +12,7 @@ import { libraryClosure } from './elf-closure.ts';
 import { hostBinaries, hostPrograms, layHostFiles } from './host-files.ts';
 import { type BundleManifest, writeManifest } from './manifest.ts';
 import { nodeFor } from './node-program.ts';
+import { layParts } from './parts.ts';
 import { bundlePrefix, type RunFileInfo, runFileName, writeRunFile } from './run-file.ts';
 
 export interface BuildOptions {
@@ -72,12 +73,17 @@ export async function buildBundle({
   );
 
   log('compressing');
-  const payload = join(work, 'payload.tar.zst');
-  await compress(await openDebianRoot(cache, log), target, payload, level);
+  const own = await openDebianRoot(cache, log);
+  const parts = [];
+  for (const { name, paths } of await layParts(target, manifest, images)) {
+    const part = join(work, `${name}.tar.zst`);
+    await compress(own, target, part, level, paths);
+    parts.push({ name, path: part });
+  }
   const decoder = await packDecoder(root, work);
   await mkdir(out, { recursive: true });
   const path = join(out, runFileName(architecture));
-  const info = await writeRunFile(path, architecture, decoder, payload);
+  const info = await writeRunFile(path, architecture, decoder, ...parts);
   await rm(work, { recursive: true, force: true });
   return { ...info, path, manifest };
 }
@@ -90,31 +96,19 @@ async function sweepWork(cache: string): Promise<void> {
   }
 }
 
-async function compress({ path, architecture }: DebianRoot, folder: string, to: string, level: number): Promise<void> {
-  const libraries = join(path, 'usr/lib', architecture.triplet);
-  const zstd = `${join(libraries, architecture.loader)} --library-path ${libraries} ${join(path, 'usr/bin/zstd')}`;
-  await tar(`${zstd} -q -${level} --long=${windowBits} -T2`, folder, to, await filesToPack(folder));
-}
-
 /** How far back zstd looks for what it has seen: 128 MB, which is also the memory that unpacking takes. */
 const windowBits = 27;
-const large = 1 << 26;
 
-/**
- * All paths of a folder by name, but the large ones first and by size: that brings the two copies of Node, on the host and in
- * the images' layer, so close together that the second one costs nothing.
- */
-export async function filesToPack(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const found = await Promise.all(
-    entries.map(async (entry) => {
-      const path = join(entry.parentPath, entry.name);
-      const size = entry.isFile() ? (await stat(path)).size : 0;
-      return { path: `./${relative(folder, path)}`, size: size >= large ? size : Number.POSITIVE_INFINITY };
-    }),
-  );
-  found.sort((a, b) => (a.size === b.size ? (a.path < b.path ? -1 : 1) : a.size - b.size));
-  return ['.', ...found.map(({ path }) => path)];
+async function compress(
+  { path, architecture }: DebianRoot,
+  folder: string,
+  to: string,
+  level: number,
+  files: string[],
+): Promise<void> {
+  const libraries = join(path, 'usr/lib', architecture.triplet);
+  const zstd = `${join(libraries, architecture.loader)} --library-path ${libraries} ${join(path, 'usr/bin/zstd')}`;
+  await tar(`${zstd} -q -${level} --long=${windowBits} -T2`, folder, to, files);
 }
 
 /** A deterministic tar of a folder, or of the named files in it, through a compressor. */

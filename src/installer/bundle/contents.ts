@@ -8,7 +8,7 @@ import type { Component, ImageRecord } from './manifest.ts';
 import { type ImageSummary, layersOf } from './oci-layout.ts';
 
 /** Paths of the files in a layer. */
-async function filesOfLayer(path: string): Promise<string[]> {
+export async function filesOfLayer(path: string): Promise<string[]> {
   const files: string[] = [];
   const tar = extract();
   const read = pipeline(createReadStream(path), tar);

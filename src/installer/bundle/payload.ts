@@ -38,16 +38,18 @@ export async function openBundle(path: string): Promise<OpenBundle> {
   return { path };
 }
 
-/** Each file in turn; its content has to be read (or resumed) before the next. A file that was replaced comes twice. */
+/** Marks of the unpacking: which parts the files are from, and what unpacks. */
+const isMark = (path: string) => path.startsWith('.');
+
+/** Each file in turn; its content has to be read (or resumed) before the next. */
 export async function* payloadFiles({ path, run }: OpenBundle): AsyncGenerator<PayloadFile> {
   if (!run) {
     for (const name of await filesBelow(path)) {
-      // The unpacking's own mark.
-      if (name !== '.payload-sha256') yield { path: name, content: createReadStream(join(path, name)) };
+      if (!isMark(name)) yield { path: name, content: createReadStream(join(path, name)) };
     }
     return;
   }
-  for (const { start = 0, size = 0 } of run.parts) {
+  for (const { start, size } of run.parts) {
     const source = createReadStream(path, { start, end: start + size - 1, highWaterMark: 1 << 20 });
     const decompress = createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 27 } });
     const tar = extract();
@@ -55,15 +57,15 @@ export async function* payloadFiles({ path, run }: OpenBundle): AsyncGenerator<P
     // A failure reaches whoever reads the entries as well.
     read.catch(() => undefined);
     for await (const entry of tar) {
-      if (entry.header.type === 'file')
-        yield { path: entry.header.name.replace(/^\.\//, ''), content: Readable.from(entry) };
+      const name = entry.header.name.replace(/^\.\//, '');
+      if (entry.header.type === 'file' && !isMark(name)) yield { path: name, content: Readable.from(entry) };
       else entry.resume();
     }
     await read;
   }
 }
 
-/** The files that `wanted` names, as texts: the last of each. */
+/** The files that `wanted` names, as texts. */
 export async function readPayload(bundle: OpenBundle, wanted: (path: string) => boolean): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   if (!bundle.run) {

@@ -20,13 +20,13 @@ interface SeenFile {
 export async function verifyBundle(bundle: OpenBundle): Promise<Verdict> {
   const problems: string[] = [];
   if (bundle.run) {
-    const hash = createHash('sha256');
-    const start = bundle.run.parts[0]?.start ?? 0;
-    for await (const chunk of createReadStream(bundle.path, { start, highWaterMark: 1 << 20 }))
-      hash.update(chunk as Buffer);
-    const seen = hash.digest('hex');
-    const expected = bundle.run.payloadSha256;
-    if (seen !== expected) problems.push(`the payload's sha256 is ${seen}, its header says ${expected}`);
+    for (const { name, start, size, sha256 } of [bundle.run.decoder, ...bundle.run.parts]) {
+      const hash = createHash('sha256');
+      const content = createReadStream(bundle.path, { start, end: start + size - 1, highWaterMark: 1 << 20 });
+      for await (const chunk of content) hash.update(chunk as Buffer);
+      const seen = hash.digest('hex');
+      if (seen !== sha256) problems.push(`the sha256 of the part ${name} is ${seen}, the header says ${sha256}`);
+    }
   }
   const texts = new Map<string, string>();
   const seen = new Map<string, SeenFile>();

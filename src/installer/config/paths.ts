@@ -68,3 +68,6 @@ export const bundlePaths = {
 } as const;
 
 export const linkDir = '/usr/local/bin';
+
+/** Files of the workstation lie there for a while, in folders of their own. */
+export const transferFolder = '/var/tmp';

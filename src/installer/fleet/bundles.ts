@@ -2,23 +2,19 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { architectureOfMachine, architectures } from '../bundle/architecture.ts';
-import { type RunFileInfo, readRunFile, runFileName } from '../bundle/run-file.ts';
+import { type RunFileLayout, readRunLayout, runFileName } from '../bundle/run-file.ts';
 import { KinitError } from '../errors.ts';
 
-export interface FleetBundle extends RunFileInfo {
-  path: string;
-}
+export type FleetBundle = RunFileLayout;
 
 /** @throws KinitError Bundle when a file is no bundle */
 export async function openBundles(path: string): Promise<FleetBundle[]> {
-  const open = async (file: string): Promise<FleetBundle> => ({
-    path: file,
-    ...(await readRunFile(file).catch((error: Error) => {
+  const open = (file: string): Promise<FleetBundle> =>
+    readRunLayout(file).catch((error: Error) => {
       throw new KinitError('Bundle', error.message, {
         advice: 'build it with npm run bundle, or name it with --bundle',
       });
-    })),
-  });
+    });
   const named = await open(path);
   const beside = architectures
     .filter((architecture) => architecture !== named.architecture)

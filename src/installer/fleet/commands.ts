@@ -1,6 +1,5 @@
 /** The commands over an inventory: init, join, up, reset. */
 import type { Node } from '../../machinery/api/types.ts';
-import { transferFolder } from '../bundle/run-file.ts';
 import { bundlePaths, linkDir } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import type { InventoryHost } from '../inventory/types.ts';
@@ -35,6 +34,7 @@ export interface FleetResult {
 /** Opens the fleet, runs the work, and tells how it ended, whatever happens. */
 export async function inFleet(
   hosts: readonly InventoryHost[],
+  { inventory }: Plan,
   options: FleetCommandOptions,
   work: (fleet: Fleet) => Promise<Node[]>,
   open: { needsRoom?: boolean } = {},
@@ -48,7 +48,11 @@ export async function inFleet(
   };
   let ok = false;
   try {
-    fleet = await Fleet.open(hosts, { ...options, events }, open);
+    fleet = await Fleet.open(
+      hosts,
+      { ...options, bundleFrom: options.bundleFrom ?? inventory.bundleFrom, events },
+      open,
+    );
     const nodes = await work(fleet);
     ok = true;
     return { changed: fleet.changed.size > 0, nodes };
@@ -63,8 +67,9 @@ export async function inFleet(
       ms: Math.round(performance.now() - started),
       untouched: hosts.map(({ name }) => name).filter((name) => !changed.has(name) && !failed.has(name)),
       failed: [...failed],
+      traffic: Object.fromEntries(fleet?.traffic ?? []),
     });
-    fleet?.close();
+    await fleet?.close();
   }
 }
 
@@ -91,7 +96,7 @@ async function initOn(fleet: Fleet, member: Member, plan: Plan, options: FleetCo
 export async function initFleet(options: FleetCommandOptions): Promise<FleetResult> {
   const plan = await planOf(options);
   const host = controlPlaneOf(plan);
-  return inFleet([host], options, async (fleet) => {
+  return inFleet([host], plan, options, async (fleet) => {
     ensureEndpoint(fleet, plan);
     const { failures } = await fleet.all(fleet.members, async (member) => {
       if (!options.dryRun) await fleet.supply(member);
@@ -109,7 +114,7 @@ export async function joinFleet(options: JoinOptions): Promise<FleetResult> {
   const hosts = plan.hosts.filter((host) => (options.secret ? !isControlPlane(host) : host !== first));
   if (hosts.length === 0) throw new KinitError('Usage', `there is no host to join in ${plan.inventory.path}`);
   const asks = options.secret === undefined && !options.dryRun;
-  return inFleet([...(asks ? [first] : []), ...hosts], options, async (fleet) => {
+  return inFleet([...(asks ? [first] : []), ...hosts], plan, options, async (fleet) => {
     const { secret, signal } = options;
     const founder = asks ? founderOf(fleet, plan) : undefined;
     const members = fleet.members.filter((member) => member !== founder && hosts.includes(member.host));
@@ -137,7 +142,7 @@ export async function upFleet(options: UpOptions): Promise<FleetResult> {
   const plan = await planOf(options);
   const first = controlPlaneOf(plan);
   const hosts = plan.hosts.includes(first) ? plan.hosts : [first, ...plan.hosts];
-  return inFleet(hosts, options, async (fleet) => {
+  return inFleet(hosts, plan, options, async (fleet) => {
     const { signal, dryRun } = options;
     ensureEndpoint(fleet, plan);
     const founder = founderOf(fleet, plan);
@@ -197,6 +202,7 @@ export async function resetFleet(options: FleetCommandOptions): Promise<FleetRes
   const plan = await planOf(options);
   return inFleet(
     plan.hosts,
+    plan,
     options,
     async (fleet) => {
       const reset = async (member: Member) => {
@@ -227,7 +233,7 @@ async function canReset({ connection, facts, name }: Member, dryRun: boolean): P
   if (code === 0) return true;
   if (!facts.hasJournal) {
     if (dryRun) return false;
-    await connection.root(`rm -rf ${bundlePaths.parent} ${transferFolder}/kinit-v*-????????????.run`);
+    await connection.root(`rm -rf ${bundlePaths.parent}`);
     await connection.root(
       `case $(readlink ${linkDir}/kinit) in ${bundlePaths.parent}/*) rm -f ${linkDir}/kinit ;; esac`,
     );

@@ -1,5 +1,6 @@
 /** A way to run commands on a machine: over SSH, or on this one. */
-import { type Duplex, Readable } from 'node:stream';
+import { type Duplex, Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { KinitError } from '../errors.ts';
 import type { Sudo } from '../inventory/types.ts';
 
@@ -38,6 +39,60 @@ export interface Connection extends Transport {
   /** Like root, but throws KinitError Command when the command fails; answers standard output. */
   must(what: string, command: string, options?: ExecOptions): Promise<string>;
 }
+
+/** What went over the connections to a host. */
+export interface Traffic {
+  /** Commands, each of them a round trip. */
+  commands: number;
+  /** Bytes of standard input and output, without those of SSH itself. */
+  sent: number;
+  received: number;
+}
+
+/** The same transport, with what it does added to `traffic`. */
+export function counted(transport: Transport, traffic: Traffic): Transport {
+  const sent = (stdin: Exclude<ExecOptions['stdin'], undefined>) => {
+    if (typeof stdin === 'string' || Buffer.isBuffer(stdin)) {
+      traffic.sent += Buffer.byteLength(stdin);
+      return stdin;
+    }
+    const counting = passing((bytes) => {
+      traffic.sent += bytes;
+    });
+    // Whoever reads `counting` sees a failure.
+    pipeline(stdin, counting).catch(() => undefined);
+    return counting;
+  };
+  return {
+    close: transport.close,
+    forward: transport.forward,
+    async exec(command, options = {}) {
+      const { stdin, onStdout } = options;
+      traffic.commands++;
+      traffic.sent += Buffer.byteLength(command);
+      const counting = (chunk: Buffer) => {
+        traffic.received += chunk.length;
+        onStdout?.(chunk);
+      };
+      const result = await transport.exec(command, {
+        ...options,
+        ...(stdin === undefined ? {} : { stdin: sent(stdin) }),
+        ...(onStdout ? { onStdout: counting } : {}),
+      });
+      if (!onStdout) traffic.received += Buffer.byteLength(result.stdout);
+      return result;
+    },
+  };
+}
+
+/** A stream that tells how much goes through it. */
+export const passing = (seen: (bytes: number) => void): Transform =>
+  new Transform({
+    transform(chunk: Buffer, _encoding, next) {
+      seen(chunk.length);
+      next(null, chunk);
+    },
+  });
 
 /** Quotes a word for sh. */
 export const quote = (word: string): string =>

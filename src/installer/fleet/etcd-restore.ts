@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { basename } from 'node:path';
-import { transferFolder } from '../bundle/run-file.ts';
+import { transferFolder } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { infoPath, pkiPath, verifySnapshot } from '../etcd/snapshot-file.ts';
 import { type FleetResult, inFleet } from './commands.ts';
@@ -38,7 +38,7 @@ export async function restoreFleet(options: RestoreFleetOptions): Promise<FleetR
   const events: FleetSink = (event) => {
     if (dryRun || !checking || event.type === 'warning') options.events(event);
   };
-  return inFleet(hosts, { ...options, events }, async (fleet) => {
+  return inFleet(hosts, plan, { ...options, events }, async (fleet) => {
     ensureEndpoint(fleet, plan);
     const target = fleet.member(onto as string);
     if (!dryRun) await fleet.supply(target);

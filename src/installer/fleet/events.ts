@@ -1,5 +1,7 @@
 /** What happens on the hosts of an inventory, as it happens: for a terminal, for logs, for programs. */
+
 import type { EventError, PhaseEvent } from '../phases/events.ts';
+import type { Traffic } from './connection.ts';
 
 /** What the workstation itself does to a host, around the phases that kinit runs there. */
 export type FleetStep =
@@ -28,7 +30,15 @@ interface FleetEventBase {
 
 export type FleetEvent =
   | (FleetEventBase & { type: 'step-started'; step: FleetStep; title: string })
-  | (FleetEventBase & { type: 'step-progress'; step: FleetStep; done: number; total: number })
+  | (FleetEventBase & {
+      type: 'step-progress';
+      step: FleetStep;
+      /** Bytes that are on the host, of those that it lacked. */
+      done: number;
+      total: number;
+      /** Since the step began. */
+      bytesPerSecond: number;
+    })
   | (FleetEventBase & {
       type: 'step-ended';
       step: FleetStep;
@@ -50,6 +60,8 @@ export type FleetEvent =
       /** Hosts on which nothing was done, because another one failed before. */
       untouched: string[];
       failed: string[];
+      /** Commands and bytes that went over the connection to each host. */
+      traffic?: Record<string, Traffic>;
     };
 
 export type FleetSink = (event: FleetEvent) => void;

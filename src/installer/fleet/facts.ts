@@ -1,5 +1,5 @@
 /** What is known of a host after one round trip. */
-import { bundlePrefix, type RunFileInfo, transferFolder } from '../bundle/run-file.ts';
+import { bundlePrefix, partsFolder } from '../bundle/run-file.ts';
 import { kubeconfigPaths, manifestsDir } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { stateFolder } from '../host/journal.ts';
@@ -17,10 +17,11 @@ export interface HostFacts {
   addresses: string[];
   /** sha256 of the payload of the unpacked bundle. */
   payloadSha256?: string;
-  /** Bytes of the bundle that a transfer left there. */
-  transferred: number;
-  /** KiB free where the bundle is put, and where it is unpacked. */
-  freeForTransfer: number;
+  /** Parts of bundles that are unpacked there, by sha256. */
+  unpackedParts: string[];
+  /** Parts that are kept or were left by a transfer that broke off: bytes by sha256. */
+  keptParts: ReadonlyMap<string, number>;
+  /** KiB free where the bundle goes. */
   freeForBundle: number;
   isNode: boolean;
   isControlPlane: boolean;
@@ -37,11 +38,7 @@ export interface HostFacts {
   link?: { address?: string; mac: string; mtu: number };
 }
 
-export const transferPath = ({ version, payloadSha256 }: RunFileInfo): string =>
-  `${transferFolder}/kinit-${version}-${payloadSha256.slice(0, 12)}.run`;
-
-function script(bundles: readonly RunFileInfo[]): string {
-  const files = bundles.map((bundle) => `${bundle.architecture.machine}) f=${transferPath(bundle)} ;;`).join(' ');
+function script(): string {
   return `echo clock=$(date +%s.%N)
 echo uid=$(id -u)
 echo hostname=$(uname -n)
@@ -50,10 +47,9 @@ echo kernel=$(uname -r)
 echo "system=$(. /etc/os-release 2>/dev/null && echo "$PRETTY_NAME")"
 echo addresses=$(ip -o addr show scope global 2>/dev/null | sed 's/.* inet6\\{0,1\\} \\([^/ ]*\\).*/\\1/')
 echo payloadSha256=$(cat ${bundlePrefix}/.payload-sha256 2>/dev/null)
-f=/nonexistent; case $(uname -m) in ${files} esac
-echo transferred=$(wc -c 2>/dev/null < $f || echo 0)
+echo unpackedParts=$(ls ${bundlePrefix}/.parts 2>/dev/null)
+echo keptParts=$(for f in ${partsFolder}/*; do [ -e "$f" ] && echo "\${f##*/}:$(wc -c < "$f")"; done)
 free() { df -Pk "$1" 2>/dev/null | tail -n 1 | while read -r _ _ _ left _; do echo "$left"; done; }
-echo freeForTransfer=$(free /var/tmp)
 d=/opt; [ -d $d ] || d=/
 echo freeForBundle=$(free $d)
 echo machineId=$(cat /etc/machine-id 2>/dev/null)
@@ -74,7 +70,6 @@ echo end=1
 export async function gatherFacts(
   connection: Connection,
   host: InventoryHost,
-  bundles: readonly RunFileInfo[],
   signal: AbortSignal,
 ): Promise<HostFacts> {
   let stdout = '';
@@ -84,7 +79,7 @@ export async function gatherFacts(
     received ||= Date.now();
     stdout += piece.toString('utf8');
   };
-  const { code, stderr } = await connection.root(script(bundles), { onStdout, signal, timeoutMs: 30_000 });
+  const { code, stderr } = await connection.root(script(), { onStdout, signal, timeoutMs: 30_000 });
   const values = new Map(
     stdout.split('\n').map((line) => {
       const at = line.indexOf('=');
@@ -93,6 +88,7 @@ export async function gatherFacts(
   );
   if (values.get('end') !== '1') throw noRoot(host, code, stderr || stdout);
   const number = (name: string) => Number(values.get(name) || 0);
+  const words = (name: string) => (values.get(name) ?? '').split(/\s+/).filter(Boolean);
   const uid = number('uid');
   if (uid !== 0) throw noRoot(host, code, `logged in as ${host.user} (uid ${uid})`);
   const payloadSha256 = values.get('payloadSha256');
@@ -102,10 +98,15 @@ export async function gatherFacts(
     architecture: values.get('architecture') ?? '',
     kernel: values.get('kernel') ?? '',
     system: values.get('system') ?? '',
-    addresses: (values.get('addresses') ?? '').split(/\s+/).filter(Boolean),
+    addresses: words('addresses'),
     ...(payloadSha256 ? { payloadSha256 } : {}),
-    transferred: number('transferred'),
-    freeForTransfer: number('freeForTransfer'),
+    unpackedParts: words('unpackedParts'),
+    keptParts: new Map(
+      words('keptParts').map((text) => {
+        const [sha256 = '', bytes] = text.split(':');
+        return [sha256, Number(bytes)] as const;
+      }),
+    ),
     freeForBundle: number('freeForBundle'),
     isNode: values.has('isNode'),
     isControlPlane: values.has('isControlPlane'),

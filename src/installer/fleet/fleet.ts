@@ -1,20 +1,23 @@
 /** The hosts of an inventory at work: connected, known, supplied with the bundle, running kinit. */
 import { KinitError } from '../errors.ts';
-import type { InventoryHost } from '../inventory/types.ts';
+import type { BundleSource, InventoryHost } from '../inventory/types.ts';
 import type { EventError } from '../phases/events.ts';
 import { bundleFor, type FleetBundle, openBundles } from './bundles.ts';
 import { waitWhileBusy } from './busy.ts';
 import { connectHost } from './connect-host.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, Traffic } from './connection.ts';
 import type { FleetEvent, FleetSink, FleetStep } from './events.ts';
 import { gatherFacts, type HostFacts } from './facts.ts';
 import { fleetError, type HostFailure, type Outcomes, onAll } from './failures.ts';
 import { type EndedEvent, followJob, forgetJob, isPassing, type JobSpec, startJob } from './job.ts';
-import { checkRoom, hasBundle, shipBundle, unpackBundle } from './ship.ts';
+import { checkRoom } from './ship.ts';
+import { Supply } from './supply.ts';
 
 export interface FleetOptions {
   /** The `.run` file; those of other architectures lie beside it. */
   bundlePath: string;
+  /** Where hosts get it from. */
+  bundleFrom?: BundleSource;
   signal: AbortSignal;
   events: FleetSink;
   env?: NodeJS.ProcessEnv;
@@ -24,7 +27,7 @@ export interface Member {
   readonly name: string;
   readonly host: InventoryHost;
   connection: Connection;
-  readonly facts: HostFacts;
+  facts: HostFacts;
   /** The one for its architecture. */
   readonly bundle: FleetBundle;
 }
@@ -42,15 +45,19 @@ export const eventError = (error: KinitError): EventError => ({
 
 export class Fleet {
   readonly members: Member[];
-  readonly #bundles: readonly FleetBundle[];
   readonly #options: FleetOptions;
+  readonly #supply: Supply;
+  /** What went over the connections to each host. */
+  readonly traffic = new Map<string, Traffic>();
   /** Hosts on which something was changed in this run. */
   readonly changed = new Set<string>();
 
-  private constructor(members: Member[], bundles: readonly FleetBundle[], options: FleetOptions) {
+  private constructor(members: Member[], options: FleetOptions) {
     this.members = members;
-    this.#bundles = bundles;
     this.#options = options;
+    const { signal, bundleFrom = 'auto' } = options;
+    const reconnect = (member: Member) => this.#reconnect(member);
+    this.#supply = new Supply(this, { from: bundleFrom, signal, reconnect });
   }
 
   /**
@@ -64,7 +71,7 @@ export class Fleet {
   ): Promise<Fleet> {
     const bundles = await openBundles(options.bundlePath);
     const members: Member[] = [];
-    const fleet = new Fleet(members, bundles, options);
+    const fleet = new Fleet(members, options);
     const { failures } = await onAll(
       hosts,
       (host) =>
@@ -72,7 +79,7 @@ export class Fleet {
           const connection = await fleet.#connect(host);
           try {
             await fleet.#waitWhileBusy(host.name, connection);
-            const facts = await gatherFacts(connection, host, bundles, options.signal);
+            const facts = await gatherFacts(connection, host, options.signal);
             const bundle = bundleFor(host.name, facts.architecture, bundles);
             members.push({ name: host.name, host, connection, facts, bundle });
             if (needsRoom) checkRoom(host.name, facts, bundle, connection.local);
@@ -85,7 +92,7 @@ export class Fleet {
       (failure) => fleet.#failed(failure),
     );
     if (failures.length) {
-      fleet.close();
+      await fleet.close();
       options.signal.throwIfAborted();
       const others = hosts.filter(({ name }) => !failures.some(({ host }) => host === name)).map(({ name }) => name);
       throw fleetError(failures, others.length ? `nothing was changed on ${others.join(', ')}` : 'nothing was changed');
@@ -132,43 +139,14 @@ export class Fleet {
     return onAll(members, work, (failure) => this.#failed(failure));
   }
 
-  /** Copies and unpacks the bundle unless it is there. */
-  async supply(member: Member): Promise<void> {
-    const { name, facts, connection, bundle } = member;
-    if (hasBundle(facts, bundle)) return;
-    const { signal } = this.#options;
-    if (!connection.local) {
-      let reported = 0;
-      await this.step(name, 'ship', 'Copy the bundle', async () => {
-        const sent = await this.#sendWithRetry(member, (done, total) => {
-          if (done !== total && Date.now() - reported < 200) return;
-          reported = Date.now();
-          this.emit({ type: 'step-progress', host: name, step: 'ship', done, total });
-        });
-        return { changed: true, detail: `${Math.round(sent / (1 << 20))} MiB` };
-      });
-    }
-    await this.step(name, 'unpack', 'Unpack the bundle', async () => {
-      await unpackBundle(member.connection, bundle.path, bundle, signal);
-      return { changed: true };
-    });
+  /** These will be supplied in this run: see Supply. */
+  expect(members: readonly Member[]): void {
+    this.#supply.expect(members);
   }
 
-  /** A transfer that broke off goes on where it ended. */
-  async #sendWithRetry(member: Member, progress: (done: number, total: number) => void): Promise<number> {
-    const { signal } = this.#options;
-    const { bundle } = member;
-    let { transferred } = member.facts;
-    for (let tries = 1; ; tries++) {
-      try {
-        return await shipBundle(member.connection, bundle.path, bundle, transferred, { signal, progress });
-      } catch (error) {
-        if (signal.aborted || tries === 5 || !(error instanceof KinitError && error.code === 'Connection')) throw error;
-        member.connection.close();
-        member.connection = await this.#connect(member.host);
-        ({ transferred } = await gatherFacts(member.connection, member.host, this.#bundles, signal));
-      }
-    }
+  /** Copies and unpacks the bundle unless it is there. */
+  supply(member: Member): Promise<void> {
+    return this.#supply.supply(member);
   }
 
   /** Runs kinit on the host to its end. @throws KinitError what stopped it there */
@@ -205,7 +183,8 @@ export class Fleet {
     });
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await this.#supply.close();
     for (const { connection } of this.members) connection.close();
   }
 
@@ -220,7 +199,16 @@ export class Fleet {
     this.emit({ type: 'host-failed', host, error: eventError(error) });
   }
 
+  async #reconnect(member: Member): Promise<void> {
+    member.connection.close();
+    member.connection = await this.#connect(member.host);
+    member.facts = await gatherFacts(member.connection, member.host, this.#options.signal);
+  }
+
   #connect(host: InventoryHost): Promise<Connection> {
-    return connectHost(host, this.#options.signal, this.#options.env);
+    const { signal, env } = this.#options;
+    const traffic = this.traffic.get(host.name) ?? { commands: 0, sent: 0, received: 0 };
+    this.traffic.set(host.name, traffic);
+    return connectHost(host, signal, env, traffic);
   }
 }

@@ -129,6 +129,7 @@ export async function joinAll(joinPlan: JoinPlan): Promise<Joining> {
       throw error;
     }
   };
+  fleet.expect(founder ? [founder, ...members] : members);
   if (!founder) await found();
   const { done, failures } = await fleet.all(supplied, async (member) => {
     if (member === founder) return found();

@@ -5,7 +5,7 @@ import { defaultBindPort } from '../config/defaults.ts';
 import { readConfigFile } from '../config/read-config.ts';
 import { KinitError } from '../errors.ts';
 import { limitHosts, readInventory } from '../inventory/read-inventory.ts';
-import type { HostKeyChecking, Inventory, InventoryHost, SshTarget } from '../inventory/types.ts';
+import type { BundleSource, HostKeyChecking, Inventory, InventoryHost, SshTarget } from '../inventory/types.ts';
 import { configurationWarnings } from '../inventory/warnings.ts';
 import { type GivenDocuments, type JoinSecret, ownAddress } from './documents.ts';
 import type { FleetSink } from './events.ts';
@@ -25,6 +25,8 @@ export interface InventoryOptions {
 
 export interface FleetCommandOptions extends InventoryOptions {
   bundlePath: string;
+  /** Instead of what the inventory says. */
+  bundleFrom?: BundleSource;
   /** A `--config` file of the workstation. */
   configPath?: string;
   /** Flags that go to kinit on the hosts as they are; none of them secret. */

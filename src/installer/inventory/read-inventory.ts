@@ -52,7 +52,7 @@ export function parseInventory(
   const hosts = placed.hosts.map((host) => resolveHost(host, dirname(path), ssh));
   if (hosts.length) mistakes.push(...hostMistakes(parsed.data, placed.hosts, hosts, place));
   if (mistakes.length) throw invalidConfig(mistakes);
-  return { path, cluster: parsed.data.cluster ?? {}, hosts };
+  return { path, bundleFrom: parsed.data.bundle?.from ?? 'auto', cluster: parsed.data.cluster ?? {}, hosts };
 }
 
 /** `${NAME}` and `${NAME:-otherwise}` in any text. */

@@ -1,6 +1,7 @@
 /** The inventory file (`kinit.local/v1alpha1`, kind Inventory) as a zod schema. */
 import { z } from 'zod';
 import { clusterDocument, hostDocument } from '../config/schema.ts';
+import { bundleSources } from './types.ts';
 
 const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not the name of an environment variable');
 
@@ -74,6 +75,7 @@ export const inventoryDocument = z.strictObject({
   apiVersion: z.literal('kinit.local/v1alpha1'),
   kind: z.literal('Inventory'),
   cluster: clusterDocument.omit({ apiVersion: true, kind: true }).optional(),
+  bundle: z.strictObject({ from: z.enum(bundleSources).optional() }).optional(),
   defaults: sharedDocument.optional(),
   groups: z.record(z.string().regex(/^[A-Za-z0-9_.-]+$/, 'is not the name of a group'), group).optional(),
   hosts: z.array(inventoryHost).optional(),

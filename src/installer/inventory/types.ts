@@ -95,8 +95,16 @@ export interface InventoryHost extends SshTarget {
   settings: HostSettings;
 }
 
+/**
+ * Where hosts get the bundle from: this machine; a host of the run that has it; or as it seems best, which is a host as soon as
+ * there is one, or when three or more lack the bundle. What a host cannot get from another one comes from this machine.
+ */
+export const bundleSources = ['auto', 'workstation', 'hosts'] as const;
+export type BundleSource = (typeof bundleSources)[number];
+
 export interface Inventory {
   path: string;
+  bundleFrom: BundleSource;
   cluster: ClusterSettings;
   hosts: InventoryHost[];
 }

@@ -1,5 +1,5 @@
 /** `kinit reset`: a node becomes again the host that it was. */
-import { isTransfer, transferFolder } from '../bundle/run-file.ts';
+import { partsFolder } from '../bundle/run-file.ts';
 import { bundlePaths, containerdPaths, linkDir, logindDropIn } from '../config/paths.ts';
 import { type Changes, unitState } from '../host/changes.ts';
 import { exists, type Host } from '../host/host.ts';
@@ -162,8 +162,7 @@ export const resetPhases: readonly Phase<ResetContext>[] = [
     async run({ host, keepBundle }) {
       // The journal goes first: it is true only as long as there is something to undo.
       await host.remove(stateFolder);
-      for (const name of (await host.list(transferFolder)).filter(isTransfer))
-        await host.remove(`${transferFolder}/${name}`);
+      await host.remove(partsFolder);
       if (keepBundle) return true;
       const link = `${linkDir}/kinit`;
       if ((await host.stat(link))?.target?.startsWith(`${bundlePaths.parent}/`)) await host.remove(link);

@@ -36,7 +36,10 @@ beforeAll(async () => {
   });
   host = lab.host('a');
   for (const part of ['decoder', 'payload']) await writeFile(join(folder, part), part);
-  await writeRunFile(bundlePath, ownArchitecture(), join(folder, 'decoder'), join(folder, 'payload'));
+  await writeRunFile(bundlePath, ownArchitecture(), join(folder, 'decoder'), {
+    name: 'kinit',
+    path: join(folder, 'payload'),
+  });
 });
 
 beforeEach(() => host.must('rm -f /run/go /run/began /run/stop; rm -rf /var/lib/kinit'));

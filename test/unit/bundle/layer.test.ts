@@ -58,7 +58,7 @@ describe('a run file', () => {
     const part = join(folder, 'part');
     await writeFile(part, 'payload');
     const path = join(folder, 'bundle.run');
-    const written = await writeRunFile(path, ownArchitecture(), part, part);
+    const written = await writeRunFile(path, ownArchitecture(), part, { name: 'kinit', path: part });
     expect(await readRunFile(path)).toEqual(written);
     expect((await readFile(path)).subarray(0, 9).toString()).toBe('#!/bin/sh');
     await expect(readRunFile(part)).rejects.toThrow('is not a kinit bundle');
@@ -71,7 +71,7 @@ describe('a run file', () => {
     const path = join(folder, 'foreign.run');
     const foreign = architectures.find((each) => each !== ownArchitecture());
     if (!foreign) throw new Error('there is only one architecture');
-    await writeRunFile(path, foreign, part, part);
+    await writeRunFile(path, foreign, part, { name: 'kinit', path: part });
     expect((await readRunFile(path)).architecture).toBe(foreign);
     const { exitCode, stderr } = await execa('sh', [path], { reject: false });
     expect(exitCode).toBe(1);
@@ -84,7 +84,7 @@ describe('a run file', () => {
     const part = join(folder, 'part');
     await writeFile(part, 'payload');
     const path = join(folder, 'bundle.run');
-    await writeRunFile(path, ownArchitecture(), part, part);
+    await writeRunFile(path, ownArchitecture(), part, { name: 'kinit', path: part });
     const help = await execa('sh', [path, '--help']);
     expect(help.stdout).toContain(`Usage: sh ${path} [--quiet]`);
     const unknown = await execa('sh', [path, '--elsewhere'], { reject: false });

@@ -9,6 +9,7 @@ import { ownArchitecture } from '../../../src/installer/bundle/architecture.ts';
 import { file } from '../../../src/installer/bundle/layer.ts';
 import { filesBelow, writeManifest } from '../../../src/installer/bundle/manifest.ts';
 import { addImage, addLayer, createLayout } from '../../../src/installer/bundle/oci-layout.ts';
+import { formatList, listFiles, listPath } from '../../../src/installer/bundle/parts.ts';
 import { writeRunFile } from '../../../src/installer/bundle/run-file.ts';
 
 export const ownImage = 'kinit.local/pause:3.10.1';
@@ -43,12 +44,23 @@ export async function smallBundle(at: string): Promise<{ folder: string; run: st
 /** The folder as it is, damaged or not, as a file that unpacks itself. */
 export async function runFileOf(folder: string, at: string): Promise<string> {
   const files: Record<string, Buffer> = {};
-  for (const path of await filesBelow(folder)) files[`./${path}`] = await readFile(join(folder, path));
-  await writeFile(join(at, 'payload.tar.zst'), zstdCompressSync(await tarOf(files)));
+  for (const path of await filesBelow(folder)) files[path] = await readFile(join(folder, path));
+  const parts = [
+    await partOf('kinit', files, (path) => !listFiles.includes(path), at),
+    await partOf('manifest', files, (path) => listFiles.includes(path), at),
+  ];
   await writeFile(join(at, 'decoder.tar.gz'), gzipSync('decoder'));
   const run = join(at, 'kinit.run');
-  await writeRunFile(run, ownArchitecture(), join(at, 'decoder.tar.gz'), join(at, 'payload.tar.zst'));
+  await writeRunFile(run, ownArchitecture(), join(at, 'decoder.tar.gz'), ...parts);
   return run;
+}
+
+async function partOf(name: string, files: Record<string, Buffer>, wanted: (path: string) => boolean, at: string) {
+  const chosen = Object.fromEntries(Object.entries(files).filter(([path]) => wanted(path)));
+  const list = formatList(Object.entries(chosen).map(([path, content]) => ({ path, sha256: sha256(content) })));
+  const path = join(at, `${name}.tar.zst`);
+  await writeFile(path, zstdCompressSync(await tarOf({ [listPath(name)]: list, ...chosen })));
+  return { name, path };
 }
 
 export const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex');

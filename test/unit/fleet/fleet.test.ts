@@ -20,7 +20,7 @@ import { fleetError } from '../../../src/installer/fleet/failures.ts';
 import type { Fleet } from '../../../src/installer/fleet/fleet.ts';
 import { eventReader } from '../../../src/installer/fleet/job.ts';
 import type { Plan } from '../../../src/installer/fleet/plan.ts';
-import { checkRoom } from '../../../src/installer/fleet/ship.ts';
+import { checkRoom, missingParts } from '../../../src/installer/fleet/ship.ts';
 import { parseInventory } from '../../../src/installer/inventory/read-inventory.ts';
 import type { PhaseEvent } from '../../../src/installer/phases/events.ts';
 import { kinitVersion } from '../../../src/machinery/version.ts';
@@ -32,8 +32,8 @@ const facts = (more: Partial<HostFacts> = {}): HostFacts => ({
   kernel: '6.1',
   system: 'Debian',
   addresses: ['10.0.0.1', '10.0.2.15'],
-  transferred: 0,
-  freeForTransfer: 10 << 20,
+  unpackedParts: [],
+  keptParts: new Map(),
   freeForBundle: 10 << 20,
   isNode: false,
   isControlPlane: false,
@@ -252,6 +252,9 @@ describe('the bundle of a host', () => {
     payloadSha256: 'a'.repeat(64),
     size: 1,
     path: `/b/kinit-${debian}.run`,
+    header: '',
+    decoder: { name: 'decoder', size: 1, sha256: 'a', path: '', start: 0 },
+    parts: [],
   });
   const both = [bundleOf('amd64'), bundleOf('arm64')];
   it.each([
@@ -276,20 +279,38 @@ describe('the bundle of a host', () => {
 });
 
 describe('room for the bundle', () => {
+  const part = (name: string, mib: number) => ({ name, size: mib << 20, sha256: name, path: 'kinit.run', start: 0 });
   const bundle = {
     version: 'v1',
     architecture: architectureNamed('amd64'),
     payloadSha256: 'a'.repeat(64),
     size: 100 << 20,
+    path: 'kinit.run',
+    header: '',
+    decoder: part('decoder', 1),
+    parts: [part('node', 59), part('kinit', 40)],
   };
-  it.each([
-    ['a full /var/tmp', { freeForTransfer: 50 << 10 }, 'not enough room in /var/tmp: 50 MiB are free, 100 MiB needed'],
-    ['a full /opt', { freeForBundle: 399 << 10 }, 'not enough room in /opt: 399 MiB are free, 400 MiB needed'],
+  const kept = new Map([
+    ['node', 59 << 20],
+    ['kinit', 1 << 20],
+  ]);
+  it.each<[string, Partial<HostFacts>, string]>([
+    ['a full disk', { freeForBundle: 499 << 10 }, 'not enough room in /opt: 499 MiB are free, 500 MiB needed'],
+    [
+      'a full disk, in part by a transfer that broke off',
+      { freeForBundle: 439 << 10, keptParts: kept },
+      '439 MiB are free, 440 MiB needed',
+    ],
   ])('refuses %s', (_what, more, message) => {
     expect(() => checkRoom('h', facts(more), bundle, false)).toThrow(message);
   });
+  it('is asked for what is new only', () => {
+    const older = facts({ freeForBundle: 201 << 10, unpackedParts: ['decoder', 'node', 'other'] });
+    expect(missingParts(older, bundle).map(({ name }) => name)).toEqual(['kinit']);
+    expect(() => checkRoom('h', older, bundle, false)).not.toThrow();
+  });
   it('is not asked for when the bundle is there', () => {
-    const there = facts({ freeForBundle: 0, freeForTransfer: 0, payloadSha256: bundle.payloadSha256 });
+    const there = facts({ freeForBundle: 0, payloadSha256: bundle.payloadSha256 });
     expect(() => checkRoom('h', there, bundle, false)).not.toThrow();
   });
 });
