@@ -6,7 +6,7 @@ import type { PartsAccess } from '../bundle/serve.ts';
 import { bundlePaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import type { Connection } from './connection.ts';
-import { arrivedOf, type ShipOptions } from './ship.ts';
+import { arrivedOf, makePartsFolder, type ShipOptions } from './ship.ts';
 
 export interface Peer extends PartsAccess {
   host: string;
@@ -80,7 +80,7 @@ export async function fetchParts(
   const wanted = parts.filter((part) => arrivedOf(part, kept) < part.size);
   if (!wanted.length) return;
   const files = wanted.map(({ sha256 }) => sha256).join(' ');
-  const command = `umask 077; mkdir -p ${partsFolder} && cd ${partsFolder} || exit 1
+  const command = `${makePartsFolder} && cd ${partsFolder} || exit 1
 command -v curl > /dev/null || { echo 'the host has no curl' >&2; exit 127; }
 while :; do wc -c ${files} 2>/dev/null | tail -n 1; sleep 0.5 > /dev/null 2>&1; done & progress=$!
 curl --disable --config -; code=$?

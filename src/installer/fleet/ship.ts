@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { type PlacedPart, partsFolder, type RunFileInfo, type RunFileLayout } from '../bundle/run-file.ts';
 import { damagedExit } from '../bundle/run-header.ts';
+import { bundlePaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { type Connection, passing, quote } from './connection.ts';
 import type { HostFacts } from './facts.ts';
@@ -18,6 +19,9 @@ export interface ShipOptions {
 
 export const hasBundle = (facts: HostFacts, bundle: RunFileInfo): boolean =>
   facts.payloadSha256 === bundle.payloadSha256;
+
+/** Anybody may read the bundle; its parts are root's. */
+export const makePartsFolder = `mkdir -p ${bundlePaths.parent} && chmod 755 ${bundlePaths.parent} && umask 077 && mkdir -p ${partsFolder}`;
 
 /** Parts that no bundle on the host has. */
 export const missingParts = ({ unpackedParts }: HostFacts, { decoder, parts }: RunFileLayout): PlacedPart[] =>
@@ -65,7 +69,7 @@ export async function sendPart(
   const content = createReadStream(path, { start: start + offset, end: start + size - 1, highWaterMark: 1 << 18 });
   // Whoever reads `counting` sees its failure.
   pipeline(content, counting).catch(() => undefined);
-  const command = `umask 077; mkdir -p ${partsFolder} && cat ${offset ? '>>' : '>'} ${partsFolder}/${sha256}`;
+  const command = `${makePartsFolder} && cat ${offset ? '>>' : '>'} ${partsFolder}/${sha256}`;
   const { code, stderr } = await connection
     .root(command, { stdin: counting, signal, timeoutMs: 0 })
     .finally(() => content.destroy());
@@ -96,7 +100,7 @@ export async function unpackBundle(
     : `rm -rf ${partsFolder}`;
   const { code, stderr } = connection.local
     ? await connection.root(`sh ${quote(bundle.path)} --quiet`, run)
-    : await connection.root(`mkdir -p ${partsFolder} && sh -s -- --quiet --parts ${partsFolder} && { ${tidy}; }`, {
+    : await connection.root(`${makePartsFolder} && sh -s -- --quiet --parts ${partsFolder} && { ${tidy}; }`, {
         ...run,
         stdin: bundle.header,
       });

@@ -21,7 +21,7 @@ const bundlePath = join(folder, 'kinit.run');
 const changedPath = join(folder, 'changed.run');
 const password = 'correct horse';
 const mib = 1 << 20;
-const large = randomBytes(32 * mib);
+const large = randomBytes(16 * mib);
 const signal = new AbortController().signal;
 let lab: Lab;
 let host: LabHost;
@@ -139,11 +139,11 @@ describe('the bundle', () => {
     expect(await unpacked()).toBe(`kinit\n${sha256(large)}  -\nold\n`);
     const progress = events.filter((event) => event.type === 'step-progress');
     expect(progress.at(-1)).toMatchObject({ done: progress[0]?.total, bytesPerSecond: expect.any(Number) as number });
-    expect(details()[0]).toMatch(/^32 MiB, \d+ (MiB|KiB)\/s$/);
-    // More than once it would have been 64 MiB.
+    expect(details()[0]).toMatch(/^16 MiB, \d+ (MiB|KiB)\/s$/);
+    // More than once it would have been 32 MiB.
     expect(fleet.traffic.get('a')?.sent).toBeLessThan(large.length * 1.9);
     // A control plane keeps the parts for other hosts; nothing but root may read them.
-    expect(await host.must(`stat -c %a ${partsFolder}; ls ${partsFolder} | wc -l`)).toBe('700\n4\n');
+    expect(await host.must(`stat -c %a /opt/kinit ${partsFolder}; ls ${partsFolder} | wc -l`)).toBe('755\n700\n4\n');
     await fleet.close();
   });
 
@@ -157,7 +157,7 @@ describe('the bundle', () => {
     await same.fleet.close();
     const { fleet, member, details } = await openFleet(changedPath);
     await fleet.supply(member);
-    expect(details()[0]).toMatch(/^2\d KiB, \d+ [KM]iB\/s, the rest of 32 MiB was there$/);
+    expect(details()[0]).toMatch(/^2\d KiB, \d+ [KM]iB\/s, the rest of 16 MiB was there$/);
     expect(fleet.traffic.get('a')?.sent).toBeLessThan(64 << 10);
     expect(await unpacked()).toBe(`changed\n${sha256(large)}  -\n`);
     await fleet.close();
