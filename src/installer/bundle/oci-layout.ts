@@ -148,10 +148,13 @@ async function readManifest(layout: string, digest: string): Promise<{ config: D
   return JSON.parse(await readFile(blobPath(layout, digest), 'utf8')) as { config: Descriptor; layers: Descriptor[] };
 }
 
-/** The layers of an image, lowest first. */
-export async function layersOf(layout: string, digest: string): Promise<{ digest: string; path: string }[]> {
+/** The layers of an image, lowest first; sizes in bytes. */
+export async function layersOf(
+  layout: string,
+  digest: string,
+): Promise<{ digest: string; path: string; size: number }[]> {
   const { layers } = await readManifest(layout, digest);
-  return layers.map((layer) => ({ digest: layer.digest, path: blobPath(layout, layer.digest) }));
+  return layers.map((layer) => ({ digest: layer.digest, path: blobPath(layout, layer.digest), size: layer.size }));
 }
 
 /** Digests of everything that an image consists of. */
@@ -179,12 +182,14 @@ const dockerManifest = (layout: string, chosen: readonly Descriptor[]) =>
  * A tar stream of the layout with only the named images: feed it to `ctr --namespace k8s.io images import -`, `docker load`
  * or `podman load`.
  * @param present images that the receiver has: what they share with the named ones is left out
+ * @param without digests of blobs that it has besides
  * @throws when a reference is not in the layout, naming those that are
  */
 export async function imageArchive(
   layout: string,
-  references: string[],
+  references: readonly string[],
   present: readonly ImageSummary[] = [],
+  without: readonly string[] = [],
 ): Promise<Readable> {
   const index = await readIndex(layout);
   const chosen = references.map((reference) => {
@@ -199,6 +204,7 @@ export async function imageArchive(
   for (const { reference, digest } of present) {
     if (own.get(reference) === digest) for (const blob of await blobsOf(layout, digest)) digests.delete(blob);
   }
+  for (const blob of without) digests.delete(blob);
   const tar = pack();
   const out = new PassThrough();
   tar.pipe(out);

@@ -12,6 +12,7 @@ import type { Host } from '../host/host.ts';
 import { openJournal } from '../host/journal.ts';
 import { ctr } from './containerd.ts';
 import { withCri } from './cri.ts';
+import { importImages } from './import.ts';
 import { type NodeRuntime, nodeRuntime, socketPath } from './node-runtime.ts';
 
 const longMs = 1_800_000;
@@ -104,13 +105,8 @@ function containerdImages(host: Host, runtime: NodeRuntime): ImageAccess {
     },
     async load(layout, references, present) {
       const had = [...present].map(([reference, digest]) => ({ reference, digest }));
-      const input = await imageArchive(layout, [...references], had);
-      const args = ['images', 'import', '--digests=false', '-'];
-      const { exitCode, stdout, stderr } = await ctr(host, args, { input, timeoutMs: longMs }, socket);
-      if (exitCode !== 0) {
-        const advice = 'check the free space of /var/lib/containerd, and: journalctl -u containerd -n 50';
-        throw failed(references, stderr || stdout, advice);
-      }
+      // The content of a runtime that is not kinit's is left alone.
+      await importImages(host, layout, references, had, { socket, share: !runtime.kept });
     },
     async tag(from, to) {
       await ctr(host, ['images', 'tag', '--force', from, to], {}, socket);
