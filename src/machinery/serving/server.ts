@@ -1,11 +1,12 @@
 /** The HTTPS server of a component: health, metrics, configz, behind delegated authentication and authorization. */
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { createDelegatedAuth, type DelegatedAuthOptions } from './delegated-auth.ts';
 import { type HealthEndpoints, serveHealth } from './health.ts';
+import { onRenewal } from './renewed-files.ts';
 import { selfSignedCertificate } from './self-signed.ts';
 
 export interface ServingOptions extends HealthEndpoints {
@@ -39,12 +40,8 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     minVersion: 'TLSv1.2',
   });
   const { certFile, keyFile } = options;
-  if (certFile && keyFile) {
-    // Renewed certificates are taken up without a restart.
-    watchFile(certFile, { interval: 60_000, persistent: false }, () =>
-      server.setSecureContext({ cert: readFileSync(certFile), key: readFileSync(keyFile) }),
-    );
-  }
+  const renew = () => server.setSecureContext(servingCertificate(options, bindAddress));
+  const unwatch = certFile && keyFile ? onRenewal([certFile, keyFile], renew) : () => undefined;
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     if (authorize) {
       const { status, message } = await authorize(req);
@@ -73,7 +70,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     port: (server.address() as AddressInfo).port,
     close: () =>
       new Promise((resolve) => {
-        if (certFile) unwatchFile(certFile);
+        unwatch();
         server.close(() => resolve());
         server.closeAllConnections();
       }),

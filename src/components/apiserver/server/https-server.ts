@@ -1,7 +1,8 @@
 /** The TLS listener: certificates that are taken up when they are renewed, client certificates that are asked for. */
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import { hostname } from 'node:os';
+import { onRenewal } from '../../../machinery/serving/renewed-files.ts';
 import { selfSignedCertificate } from '../../../machinery/serving/self-signed.ts';
 import type { Pipeline } from './pipeline.ts';
 
@@ -17,8 +18,6 @@ export interface HttpsOptions {
   /** Further names of the self-signed certificate that is made without files. */
   names: string[];
 }
-
-const reloadMs = 60_000;
 
 function certificate({ certFile, keyFile, names }: HttpsOptions): { cert: string | Buffer; key: string | Buffer } {
   if (certFile && keyFile) return { cert: readFileSync(certFile), key: readFileSync(keyFile) };
@@ -43,11 +42,10 @@ export async function listenHttps(options: HttpsOptions, pipeline: Pipeline): Pr
     maxHeaderSize: 1024 * 1024,
   });
   const watched = [options.certFile, options.keyFile, ...options.clientCaFiles].filter((file) => file !== undefined);
-  for (const file of watched)
-    watchFile(file, { interval: reloadMs, persistent: false }, () => server.setSecureContext(context()));
-  server.once('close', () => {
-    for (const file of watched) unwatchFile(file);
-  });
+  server.once(
+    'close',
+    onRenewal(watched, () => server.setSecureContext(context())),
+  );
   server.on('request', pipeline.onRequest);
   server.on('upgrade', pipeline.onUpgrade);
   await new Promise<void>((resolve, reject) => {
