@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander';
 import { asKinitError, describeError } from '../installer/errors.ts';
 import { goArguments } from './go-arguments.ts';
+import { passOnToKubectl } from './kubectl.ts';
 import { addPhases } from './phase.ts';
 import { buildProgram } from './program.ts';
 import { runInRoot } from './rootfs.ts';
@@ -12,7 +13,7 @@ async function main([node = '', script = '', ...given]: string[]): Promise<numbe
   try {
     const program = buildProgram();
     if (given.includes('phase') || given[0] === 'completion') await addPhases(program);
-    const words = goArguments(program, given);
+    const words = goArguments(program, passOnToKubectl(program, given));
     program.hook('preAction', () => setVerbosity(program.opts<{ v?: string }>().v));
     const elsewhere = await runInRoot(words);
     if (elsewhere !== undefined) return elsewhere;

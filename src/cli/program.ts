@@ -12,11 +12,13 @@ import { addInitCommand } from './init.ts';
 import { addInventoryCommand } from './inventory.ts';
 import { addJoinCommand } from './join.ts';
 import { addKubeconfigCommand } from './kubeconfig.ts';
+import { addKubectlCommand } from './kubectl.ts';
 import { addNodesCommand } from './nodes.ts';
 import { addProbeCommand } from './probe.ts';
 import { addResetCommand } from './reset.ts';
 import { addSupportBundleCommand } from './support-bundle.ts';
 import { addTokenCommand } from './token.ts';
+import { addTunnelCommand } from './tunnel.ts';
 import { addUpCommand } from './up.ts';
 import { addVersionCommand } from './version.ts';
 
@@ -47,6 +49,8 @@ export function buildProgram(): Command {
   addConfigCommand(program);
   addEtcdCommand(program);
   addKubeconfigCommand(program);
+  addKubectlCommand(program);
+  addTunnelCommand(program);
   addCompletionCommand(program);
   addVersionCommand(program);
   addProbeCommand(program);

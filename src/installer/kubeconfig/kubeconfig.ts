@@ -20,7 +20,12 @@ export interface Kubeconfig {
   kind: 'Config';
   clusters: {
     name: string;
-    cluster: { server: string; 'certificate-authority-data'?: string; 'certificate-authority'?: string };
+    cluster: {
+      server: string;
+      'certificate-authority-data'?: string;
+      'certificate-authority'?: string;
+      'tls-server-name'?: string;
+    };
   }[];
   contexts: { name: string; context: { cluster: string; user: string; namespace?: string } }[];
   'current-context': string;
