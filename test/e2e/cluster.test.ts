@@ -1,6 +1,7 @@
 /** A cluster on three real hosts, from nothing to nothing: the parts run in this order on the same hosts. */
 import { afterAll, beforeAll, describe } from 'vitest';
 import { borrowed, down } from './harness.ts';
+import { accessFromAfar } from './parts/access.ts';
 import { badInput } from './parts/bad-input.ts';
 import { bringUp, loadTestImages, resetAndAgain } from './parts/bring-up.ts';
 import { brokenOff } from './parts/broken-off.ts';
@@ -18,6 +19,7 @@ describe.sequential('a cluster', () => {
   if (borrowed) beforeAll(loadTestImages);
   else bringUp();
   kubectlCommands();
+  accessFromAfar();
   workloads();
   failures();
   health();
