@@ -87,9 +87,10 @@ export async function installFirst(
   // An installation that was broken off is finished first: nothing else can be installed before.
   if (manager === 'apt' && journal.has('packages')) await host.run('dpkg', ['--configure', '-a'], { env: quiet });
   let found = await firstPlan(host, manager, names);
-  if (!found && manager === 'apt' && !host.dryRun) {
+  if (!found && manager === 'apt') {
     // The lists may be older than the repositories, or missing.
     await host.run('apt-get', ['update'], { env: quiet, timeoutMs: longMs });
+    if (host.dryRun) return true;
     found = await firstPlan(host, manager, names);
   }
   if (!found) {

@@ -5,6 +5,7 @@ import { defaultNetworking } from '../config/defaults.ts';
 import { nearestName } from '../config/nearest.ts';
 import { describeIssues, formatPlace, invalidConfig } from '../config/read-config.ts';
 import { validateNetworking } from '../config/validate.ts';
+import { validateRegistries } from '../config/validate-runtime.ts';
 import { type FieldPath, parseYaml } from '../config/yaml.ts';
 import { KinitError } from '../errors.ts';
 import { type PlacedHost, placeHosts } from './groups.ts';
@@ -123,6 +124,9 @@ function hostMistakes(
   });
   unique('node name', 'nodeName', ({ nodeName }) => nodeName);
   for (const [index, host] of hosts.entries()) {
+    validateRegistries(host.settings.registries ?? [], (_, message) =>
+      mistakes.push(`${at(index, 'settings')}: ${message}`),
+    );
     if (host.bastion && host.connection === 'local')
       mistakes.push(`${at(index, 'bastion')}: a local host has no bastion`);
     if (placed[index]?.merged.bastion && placed[index].merged.proxyCommand)

@@ -14,7 +14,7 @@ import { type Check, type CheckContext, error, type Finding, warning } from './c
 export const containerRuntime: Check = async (context) => {
   const { journal, runtime, criSocket } = context;
   const before = recordedRuntime(journal);
-  if (before && (before.runtime !== runtime || (runtime === 'existing' && before.socket !== criSocket))) {
+  if (before && (before.runtime !== runtime || (runtime === 'existing' && !isSameSocket(before.socket, criSocket)))) {
     const given = before.runtime === 'existing' ? `--cri-socket ${before.socket}` : `--runtime ${before.runtime}`;
     const message = `this node was made with ${given}`;
     return [error('CRI', message, `give ${given} again, or first make the host what it was, with kinit reset`)];
@@ -23,6 +23,10 @@ export const containerRuntime: Check = async (context) => {
   const findings = runtime === 'packages' ? await packagedRuntime(context) : await bundledRuntime(context);
   return [...findings, ...(await registryFiles(context))];
 };
+
+/** `/var/run` is another name of `/run`. */
+const isSameSocket = (one: string, other: string) =>
+  one.replace('unix:///var/run/', 'unix:///run/') === other.replace('unix:///var/run/', 'unix:///run/');
 
 async function bundledRuntime({ host }: CheckContext): Promise<Finding[]> {
   const foreign = await foreignContainerd(host);
