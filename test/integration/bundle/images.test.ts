@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundlePaths, containerdPaths } from '../../../src/installer/config/paths.ts';
 import { type Host, localHost } from '../../../src/installer/host/host.ts';
-import { removeImages, storedImages, unneededImages } from '../../../src/installer/runtime/image-store.ts';
+import { waitUntil } from '../../../src/installer/host/wait.ts';
+import { withCri } from '../../../src/installer/runtime/cri.ts';
+import { imagesOfCri, removeImages, storedImages, unneededImages } from '../../../src/installer/runtime/image-store.ts';
 import { loadArchive } from '../../../src/installer/runtime/load-images.ts';
 import { pauseImage } from '../../images/build.ts';
 import { startContainerd, type TestContainerd } from '../../parts/containerd.ts';
@@ -73,6 +75,22 @@ describe('images of a node', () => {
     expect(unneeded).not.toContain(pause);
     await removeImages(host, unneeded);
     expect(await references()).toEqual(pause?.references);
+  });
+
+  it('are the same when the runtime is asked by CRI, as others than containerd are', async () => {
+    const byName = async () => {
+      const images = await withCri(`unix://${containerd.socket}`, async (cri) =>
+        imagesOfCri(await cri.images(), await cri.containers(), new Set()),
+      );
+      return images.flatMap((image) => image.references);
+    };
+    const named = (await references()).filter((reference) => !reference.includes('sha256:'));
+    expect(named).not.toEqual([]);
+    // containerd's own part for CRI hears of images a moment later.
+    await waitUntil(async () => (await byName()).filter((name) => named.includes(name)).length === named.length, {
+      timeoutMs: 10_000,
+      failure: () => new Error(`CRI does not list ${named.join(', ')}`),
+    });
   });
 
   it('cannot be listed where no containerd runs', async () => {
