@@ -81,7 +81,7 @@ function explain(error: RuntimeError, socket: string): { problem: string; advice
   }
   const dead = isRuntimeUnavailable(error) ? 'nobody answers' : 'the container runtime does not answer as it should';
   return {
-    problem: `${dead} at ${socket}: ${error.message}`,
+    problem: `${dead} at ${socket}: ${error.message.replace(/ Resolution note:\s*$/, '')}`,
     advice: 'look at its state: systemctl status containerd (or crio, cri-docker)',
   };
 }
