@@ -86,14 +86,17 @@ export function withoutIgnored(
   const ignore = new Set(ignored.flatMap((names) => names.split(',')).map((name) => name.trim().toLowerCase()));
   const isIgnored = (finding: Finding) => ignore.has('all') || ignore.has(finding.check.toLowerCase());
   const errors = findings.filter((finding) => finding.level === 'error' && !isIgnored(finding));
+  const warnings = findings
+    .filter((finding) => !errors.includes(finding))
+    .map((finding): Finding => ({ ...finding, level: 'warning' }));
   if (errors.length) {
     const names = [...new Set(errors.map(({ check }) => check))].join(',');
     throw new KinitError('Preflight', failure, {
-      seen: errors.map(describeFinding).join('\n'),
+      seen: [...errors, ...warnings].map(describeFinding).join('\n'),
       advice: `correct this, or go on in spite of it with --ignore-preflight-errors=${names}`,
     });
   }
-  return findings.map((finding) => ({ ...finding, level: 'warning' }));
+  return warnings;
 }
 
 /** Runs all checks at once. @returns the warnings @throws KinitError Preflight that lists all errors */
