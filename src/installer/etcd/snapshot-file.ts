@@ -132,7 +132,8 @@ export async function listSnapshots(host: Host, folder: string): Promise<Snapsho
     const info = await readInfo(host, path).catch(() => undefined);
     entries.push({ path, sizeBytes: facts.size, ...(info ? { info } : {}) });
   }
-  const age = ({ path, info }: SnapshotEntry) => info?.time ?? /(\d{8}T\d{6})Z/.exec(basename(path))?.[1] ?? '';
+  const age = ({ path, info }: SnapshotEntry) =>
+    info?.time.replaceAll(/[-:Z]/g, '') ?? /(\d{8}T\d{6})Z/.exec(basename(path))?.[1] ?? '';
   return entries.sort((a, b) => (age(a) < age(b) ? 1 : -1));
 }
 
