@@ -198,7 +198,9 @@ describe.sequential('the etcd of a cluster', () => {
   it('leaves nothing behind when no member answers', async () => {
     const nobody = { ...access, endpoints: [`https://127.0.0.1:${await freePort()}`] };
     const before = readdirSync(folder);
-    await expect(saveSnapshot(host, nobody, { folder, name: 'nobody.db', signal })).rejects.toThrow(/no member of etcd gave a snapshot/);
+    await expect(saveSnapshot(host, nobody, { folder, name: 'nobody.db', signal })).rejects.toThrow(
+      /no member of etcd gave a snapshot/,
+    );
     expect(readdirSync(folder)).toEqual(before);
   });
 
