@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { borrowed, down } from './harness.ts';
 import { accessFromAfar } from './parts/access.ts';
+import { backup } from './parts/backup.ts';
 import { badInput } from './parts/bad-input.ts';
 import { bringUp, loadTestImages, resetAndAgain } from './parts/bring-up.ts';
 import { brokenOff } from './parts/broken-off.ts';
@@ -27,5 +28,6 @@ describe.sequential('a cluster', () => {
   brokenOff();
   kubeadmCommands();
   nodes();
+  backup();
   if (!borrowed) resetAndAgain();
 });
