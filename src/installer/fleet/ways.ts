@@ -93,7 +93,10 @@ export function judgeWays(
       groups.set(key, group);
     }
   }
-  return [...groups.values()].map(({ to, port, why, from }) => {
+  const inOrder = [...groups.values()].sort(
+    (a, b) => peers.indexOf(a.to) - peers.indexOf(b.to) || a.port.port - b.port.port,
+  );
+  return inOrder.map(({ to, port, why, from }) => {
     const names = from.length > 4 ? `${from.slice(0, 4).join(', ')} and ${from.length - 4} more` : from.join(', ');
     const purpose = purposes[port.port] ?? 'API server';
     return {

@@ -137,6 +137,22 @@ describe('the ways between hosts', () => {
     });
   });
 
+  it('that are blocked are told in the order of hosts and ports', () => {
+    const failure = (to: Peer, port: number) => ({
+      address: to.address,
+      port,
+      protocol: 'tcp' as const,
+      why: 'no answer',
+    });
+    const failures = new Map([
+      ['cp2', [failure(w1, 10250), failure(cp1, 6443), failure(cp1, 2380)]],
+      ['w1', [failure(cp2, 6443)]],
+    ]);
+    expect(
+      judgeWays([cp1, cp2, w1], failures, new Map()).map(({ check, hosts }) => `${check} ${hosts.join(' ')}`),
+    ).toEqual(['Reachable-2380 cp1 cp2', 'Reachable-6443 cp1 cp2', 'Reachable-6443 cp2 w1', 'Reachable-10250 w1 cp2']);
+  });
+
   it('through a firewall that kinit will open are not judged yet', () => {
     const failures = new Map([
       ['w1', [{ address: cp1.address, port: 6443, protocol: 'tcp' as const, why: 'no answer' }]],
