@@ -11,7 +11,7 @@ export const uploadCerts: Phase<InitContext> = {
   needed: ({ config, host }) => config.uploadCerts && !host.dryRun,
   async run(context) {
     const { admin, config, host, signal } = context;
-    assertUploadable(await externalAuthorities(host, config.cluster.certificatesDir));
+    assertUploadable(await externalAuthorities(host, config.cluster));
     const key = config.certificateKey || makeCertificateKey();
     await uploadSharedCertificates(await admin(), host, config.cluster, key, { signal });
     context.certificateKey = key;

@@ -5,7 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import { basename } from 'node:path';
 import { kubeconfigPaths } from '../config/paths.ts';
-import type { InitConfiguration } from '../config/types.ts';
+import type { ClusterConfiguration, InitConfiguration } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
 import { exists, type Host, readText } from '../host/host.ts';
 import {
@@ -14,7 +14,7 @@ import {
   parseKubeconfig,
   restConfigOf,
 } from '../kubeconfig/kubeconfig.ts';
-import { type AuthorityName, authorities, leafCertificates } from './catalog.ts';
+import { type AuthorityName, authorities, isUsed, leafCertificates } from './catalog.ts';
 import { certificateFile, checkLeaf, keyFile } from './ensure.ts';
 import { publicKeyPin, readCertificates } from './x509.ts';
 
@@ -23,9 +23,13 @@ export async function isExternal(host: Host, dir: string, name: AuthorityName): 
   return (await exists(host, certificateFile(dir, name))) && !(await exists(host, keyFile(dir, name)));
 }
 
-export async function externalAuthorities(host: Host, dir: string): Promise<AuthorityName[]> {
+export async function externalAuthorities(
+  host: Host,
+  { certificatesDir, etcd }: Pick<ClusterConfiguration, 'certificatesDir' | 'etcd'>,
+): Promise<AuthorityName[]> {
   const found: AuthorityName[] = [];
-  for (const { name } of authorities) if (await isExternal(host, dir, name)) found.push(name);
+  for (const { name } of authorities)
+    if (isUsed(name, { etcd }) && (await isExternal(host, certificatesDir, name))) found.push(name);
   return found;
 }
 
@@ -35,7 +39,7 @@ export async function externalAuthorities(host: Host, dir: string): Promise<Auth
  */
 export async function checkExternalAuthorities(host: Host, config: InitConfiguration): Promise<AuthorityName[]> {
   const dir = config.cluster.certificatesDir;
-  const external = await externalAuthorities(host, dir);
+  const external = await externalAuthorities(host, config.cluster);
   if (!external.length) return external;
   if (config.uploadCerts) assertUploadable(external);
   const mistakes: string[] = [];

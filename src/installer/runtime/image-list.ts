@@ -14,10 +14,9 @@ export const imageNames: readonly ImageName[] = [
 ];
 
 export function referencesOf({ cluster }: InitConfiguration): string[] {
-  const { dns, proxy } = cluster;
-  return imageNames
-    .filter((name) => !(name === 'coredns/coredns' && dns.disabled) && !(name === 'kube-proxy' && proxy.disabled))
-    .map((name) => configuredReference(name, cluster));
+  const { dns, etcd, proxy } = cluster;
+  const unused = [dns.disabled && 'coredns/coredns', proxy.disabled && 'kube-proxy', etcd.external && 'etcd'];
+  return imageNames.filter((name) => !unused.includes(name)).map((name) => configuredReference(name, cluster));
 }
 
 /** kubeadm's document. */

@@ -42,7 +42,7 @@ describe('a configuration file is checked down to the fields of its components',
     ],
     [
       `${cluster}etcd:\n  external: {}\n`,
-      'c:4:3: ClusterConfiguration.etcd.external: this is not supported: kinit runs etcd itself, on the control plane',
+      'c:4:3: ClusterConfiguration.etcd.external.endpoints: expected array, received undefined',
     ],
     [
       `${join}discovery:\n  tlsBootstrapToken: 123456\n`,
