@@ -53,7 +53,7 @@ export async function here(
   command: Command,
   work: (access: EtcdAccess, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  if (!['text', 'json'].includes(flags.output)) {
+  if (!['text', 'plain', 'json'].includes(flags.output)) {
     throw new KinitError('Usage', `--output is "${flags.output}"; it takes text or json`);
   }
   const signal = interruptSignal();
@@ -131,7 +131,7 @@ async function memberRemove(
     const { planRemoval, removeMember } = await import('../installer/etcd/maintenance.ts');
     const plan = await planRemoval(access, named);
     const { member, afterwards, danger } = plan;
-    const text = flags.output === 'text';
+    const text = flags.output !== 'json';
     if (text)
       write(
         `member ${member.id} (${member.name || 'not started'}, ${member.peerUrls.join(', ')})\nwithout it ${afterwards}\n`,
@@ -167,7 +167,7 @@ async function defrag(named: string | undefined, flags: AskFlags, command: Comma
       done: (result) => {
         results.push(result);
         const { member, beforeBytes, afterBytes, ms } = result;
-        if (flags.output === 'text') {
+        if (flags.output !== 'json') {
           write(
             `${member}: ${formatBytes(beforeBytes)} before, ${formatBytes(afterBytes)} now (${(ms / 1000).toFixed(2)} s)\n`,
           );

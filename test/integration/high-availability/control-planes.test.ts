@@ -1,5 +1,5 @@
 /** Three control planes and a worker on lab hosts: brought up, one lost, one reset, one added again. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -154,5 +154,25 @@ describe.runIf(wanted).sequential(`three control planes${reason}`, () => {
     await kubectl('m1', 'delete node m2');
     await up();
     expect(await etcdMembers('m1')).toEqual(['m1', 'm2', 'm3']);
+  }, 900_000);
+
+  it('are made again of a snapshot when all but one of them is lost', async () => {
+    await kubectl('m1', 'create configmap kept');
+    await kinit('etcd', 'snapshot', 'save', '-i', 'inventory.yaml', '--out', 'backup');
+    const file = (await readdir(join(folder, 'backup'))).find((name) => name.endsWith('.db'));
+    await kubectl('m1', 'create configmap lost');
+    for (const name of ['m2', 'm3']) await hosts.host(name).kill();
+    await eventually(async () => {
+      expect((await hosts.host('m1').exec('kinit etcd status')).code).not.toBe(0);
+    }, 60_000);
+    for (const name of ['m2', 'm3']) await hosts.host(name).start();
+    await Promise.all(['m2', 'm3'].map((name) => hosts.host(name).reachable()));
+    await kinit('etcd', 'restore', join('backup', file as string), '--force', '-i', 'inventory.yaml');
+    expect(await etcdMembers('m1')).toEqual(['m1']);
+    await up();
+    expect(await etcdMembers('m1')).toEqual(['m1', 'm2', 'm3']);
+    const maps = await kubectl('m3', 'get configmaps -o name', address(2));
+    expect(words(maps)).toContain('configmap/kept');
+    expect(words(maps)).not.toContain('configmap/lost');
   }, 900_000);
 });
