@@ -5,6 +5,7 @@ import { addBundleCommand } from './bundle.ts';
 import { addCertsCommand } from './certs.ts';
 import { addCompletionCommand } from './completion.ts';
 import { addConfigCommand } from './config.ts';
+import { addEncryptionCommand } from './encryption.ts';
 import { addEtcdCommand } from './etcd.ts';
 import { addHealthCommands } from './health.ts';
 import { addImagesCommand } from './images.ts';
@@ -47,6 +48,7 @@ export function buildProgram(): Command {
   addTokenCommand(program);
   addCertsCommand(program);
   addConfigCommand(program);
+  addEncryptionCommand(program);
   addEtcdCommand(program);
   addKubeconfigCommand(program);
   addKubectlCommand(program);

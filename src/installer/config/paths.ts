@@ -6,6 +6,8 @@ export const manifestsDir = `${kubernetesDir}/manifests`;
 /** Where kubeadm keeps copies of what it replaces. */
 export const temporaryDir = `${kubernetesDir}/tmp`;
 export const defaultCertificatesDir = `${kubernetesDir}/pki`;
+/** How kube-apiserver encrypts what lies in etcd. */
+export const encryptionFile = (certificatesDir: string): string => `${certificatesDir}/encryption.yaml`;
 export const kubeletDir = '/var/lib/kubelet';
 export const etcdDataDir = '/var/lib/etcd';
 /** Not below /var/lib/kinit: reset removes that, and a backup must outlive the cluster. */

@@ -10,7 +10,7 @@ import { KinitError } from '../errors.ts';
 import { externalEtcdFiles } from '../etcd/external.ts';
 import type { Changes } from '../host/changes.ts';
 import type { Host } from '../host/host.ts';
-import { decryptShared, encryptShared, secretField, sharedFiles } from '../pki/transfer.ts';
+import { decryptShared, encryptShared, optionalFile, secretField, sharedFiles } from '../pki/transfer.ts';
 import { generateToken } from '../tokens/format.ts';
 import { buildTokenSecret, tokenNamespace } from '../tokens/secret.ts';
 
@@ -131,6 +131,7 @@ export async function fetchSharedCertificates(
   const found = new Map<string, Buffer>();
   for (const [field, file] of places) {
     const text = secret.data?.[field];
+    if (text === undefined && file === optionalFile) continue;
     if (text === undefined) {
       throw new KinitError('Validation', `the Secret ${name} does not hold ${file}`, { advice: uploadAgain });
     }

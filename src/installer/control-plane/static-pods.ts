@@ -4,7 +4,7 @@ import type { Probe, Volume } from '../../machinery/api/types.ts';
 import { configuredReference, type ImageName } from '../bundle/image-names.ts';
 import { joinHostPort } from '../config/cidr.ts';
 import { parseDuration } from '../config/duration.ts';
-import { kubeconfigPaths } from '../config/paths.ts';
+import { encryptionFile, kubeconfigPaths } from '../config/paths.ts';
 import { renderTemplate } from '../config/templates.ts';
 import type { ControlPlaneComponent, InitConfiguration } from '../config/types.ts';
 import { argumentValue } from '../config/validate.ts';
@@ -38,7 +38,15 @@ export interface StaticPodValues {
 const loopback = (config: InitConfiguration) =>
   isIPv6(config.localAPIEndpoint.advertiseAddress) ? '::1' : '127.0.0.1';
 
-export function apiServerArguments({ cluster, localAPIEndpoint }: InitConfiguration): string[] {
+/** What manifests depend on beside the configuration: files of this host. */
+export interface HostFiles {
+  /** The authority's key is here; absent: it is. */
+  signs?: boolean;
+  /** The cluster encrypts secrets in etcd. */
+  encryption?: boolean;
+}
+
+export function apiServerArguments({ cluster, localAPIEndpoint }: InitConfiguration, files: HostFiles): string[] {
   const pki = cluster.certificatesDir;
   const etcdHost = isIPv6(localAPIEndpoint.advertiseAddress) ? '[::1]' : '127.0.0.1';
   return buildArguments(
@@ -49,6 +57,12 @@ export function apiServerArguments({ cluster, localAPIEndpoint }: InitConfigurat
       'client-ca-file': `${pki}/ca.crt`,
       'enable-admission-plugins': 'NodeRestriction',
       'enable-bootstrap-token-auth': 'true',
+      ...(files.encryption
+        ? {
+            'encryption-provider-config': encryptionFile(pki),
+            'encryption-provider-config-automatic-reload': 'true',
+          }
+        : {}),
       ...(cluster.etcd.external
         ? externalEtcdArguments(cluster.etcd.external)
         : {
@@ -134,7 +148,7 @@ interface Shape {
   mounts: Mount[];
 }
 
-function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount[], signs: boolean): Shape {
+function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount[], files: HostFiles): Shape {
   const { cluster, localAPIEndpoint } = config;
   const pki: Mount = { name: 'k8s-certs', path: cluster.certificatesDir, readOnly: true, type: 'DirectoryOrCreate' };
   const kubeconfig = (path: string): Mount => ({ name: 'kubeconfig', path, readOnly: true, type: 'FileOrCreate' });
@@ -145,7 +159,7 @@ function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount
       return {
         image: name,
         settings: cluster.apiServer,
-        arguments: apiServerArguments(config),
+        arguments: apiServerArguments(config, files),
         cpu: '250m',
         probeHost: localAPIEndpoint.advertiseAddress,
         probePort: localAPIEndpoint.bindPort,
@@ -157,7 +171,7 @@ function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount
       return {
         image: name,
         settings: cluster.controllerManager,
-        arguments: controllerManagerArguments(config, signs),
+        arguments: controllerManagerArguments(config, files.signs ?? true),
         cpu: '200m',
         probeHost: probeHost(cluster.controllerManager),
         probePort: 10257,
@@ -187,15 +201,15 @@ function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount
 /**
  * The manifest's text.
  * @param trust the host's trust store, from `trustStoreMounts`
- * @param signs whether the authority's key is on this host
+ * @param files what is on this host
  */
 export function controlPlaneManifest(
   name: ControlPlaneName,
   config: InitConfiguration,
   trust: Mount[],
-  signs = true,
+  files: HostFiles = {},
 ): string {
-  const shape = shapeOf(name, config, trust, signs);
+  const shape = shapeOf(name, config, trust, files);
   const mounts = [...shape.mounts, ...extraMounts(shape.settings.extraVolumes)];
   const startMs = parseDuration(config.timeouts.controlPlaneComponentHealthCheck) ?? 240_000;
   const values: StaticPodValues = {

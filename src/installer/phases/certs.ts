@@ -1,5 +1,6 @@
 /** certs/…: one phase per certificate, as in kubeadm. */
 import { defaultCertificatesDir, kubernetesDir } from '../config/paths.ts';
+import { ensureEncryption } from '../encryption/configuration.ts';
 import { authorities, isUsed, leafCertificates } from '../pki/catalog.ts';
 import { ensureAuthority, ensureLeaf, ensureServiceAccountKey } from '../pki/ensure.ts';
 import type { InitContext } from './context.ts';
@@ -36,6 +37,12 @@ export const certificatePhases: Phase<InitContext>[] = [
     title: 'Make the key pair of service accounts',
     background: true,
     run: ({ changes, config }) => ensureServiceAccountKey(changes, config.cluster),
+  },
+  {
+    name: 'certs/encryption',
+    title: 'Make the key that encrypts secrets in etcd',
+    background: true,
+    run: ({ changes, config }) => ensureEncryption(changes, config.cluster),
   },
 ];
 

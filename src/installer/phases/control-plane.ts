@@ -1,7 +1,7 @@
 /** etcd/local, control-plane/… and wait-control-plane. */
 
 import { parseDuration } from '../config/duration.ts';
-import { manifestsDir } from '../config/paths.ts';
+import { encryptionFile, manifestsDir } from '../config/paths.ts';
 import { type ControlPlaneName, controlPlaneManifest, flexVolumeFolder } from '../control-plane/static-pods.ts';
 import { trustStore, trustStoreMounts } from '../control-plane/volumes.ts';
 import { waitForControlPlane } from '../control-plane/wait.ts';
@@ -28,8 +28,9 @@ function controlPlanePhase(name: ControlPlaneName): Phase<InitContext> {
       }
       if (name === 'kube-controller-manager') await changes.folder(flexVolumeFolder);
       const trust = await trustStoreMounts(changes.host);
+      const encryption = await exists(changes.host, encryptionFile(config.cluster.certificatesDir));
       const signs = !(await isExternal(changes.host, config.cluster.certificatesDir, 'ca'));
-      const manifest = patchText(name, controlPlaneManifest(name, config, trust, signs), patches);
+      const manifest = patchText(name, controlPlaneManifest(name, config, trust, { signs, encryption }), patches);
       return changes.file(`${manifestsDir}/${name}.yaml`, manifest, { mode: 0o600 });
     },
   };

@@ -12,6 +12,7 @@ import { exists, readText } from '../host/host.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
 import { authorities } from '../pki/catalog.ts';
 import { keyFile } from '../pki/ensure.ts';
+import { optionalFile } from '../pki/transfer.ts';
 import type { JoinContext } from './context.ts';
 
 const configMaps = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true };
@@ -57,7 +58,7 @@ export async function controlPlaneConfiguration(context: JoinContext, client: Cl
 export async function downloadsCertificates({ host, controlPlane }: JoinContext): Promise<boolean> {
   const { cluster, certificateKey } = controlPlane!;
   if (!certificateKey) return false;
-  const files = [...sharedPlaces(cluster).values()];
+  const files = [...sharedPlaces(cluster).values()].filter((file) => file !== optionalFile);
   const present = await Promise.all(files.map((file) => exists(host, placeOf(cluster.certificatesDir, file))));
   return present.includes(false);
 }

@@ -12,9 +12,13 @@ export const sharedFiles = [
   'sa.key',
   'etcd/ca.crt',
   'etcd/ca.key',
+  'encryption.yaml',
 ] as const;
 
 export type SharedFile = (typeof sharedFiles)[number];
+
+/** What a cluster need not have: kubeadm's clusters, and those that kinit made without encryption at rest, have none. */
+export const optionalFile = 'encryption.yaml' satisfies SharedFile;
 
 /** Keys of a Secret have no slash. */
 export const secretField = (file: SharedFile): string => file.replaceAll('/', '-');

@@ -59,7 +59,10 @@ describe('certificates on their way to another control plane', () => {
 
   it("have kubeadm's names in the Secret", () => {
     expect(sharedFiles.map(secretField).sort()).toEqual(
-      ['ca', 'etcd-ca', 'front-proxy-ca'].flatMap((name) => [`${name}.crt`, `${name}.key`]).concat('sa.key', 'sa.pub'),
+      ['ca', 'etcd-ca', 'front-proxy-ca']
+        .flatMap((name) => [`${name}.crt`, `${name}.key`])
+        .concat('sa.key', 'sa.pub', 'encryption.yaml')
+        .sort(),
     );
   });
 

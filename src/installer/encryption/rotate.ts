@@ -1,0 +1,94 @@
+/**
+ * A new key for what lies in etcd, in steps of which each leaves every API server able to read everything: the new key is known
+ * everywhere before anybody writes with it, and the old one goes when nothing is left that it sealed. Which step comes next is
+ * read from the file alone, so that a rotation that was broken off goes on.
+ */
+import { isConflict, isNotFound } from '../../machinery/client/errors.ts';
+import { secrets } from '../../machinery/client/resources.ts';
+import type { Client } from '../../machinery/client/types.ts';
+import { KinitError } from '../errors.ts';
+import { type Host, readText } from '../host/host.ts';
+import {
+  configurationHash,
+  type EncryptionKey,
+  formatEncryption,
+  makeEncryptionKey,
+  numberOf,
+  parseEncryption,
+} from './configuration.ts';
+import { untilAllUse } from './servers.ts';
+
+export type RotationStep = 'add' | 'use' | 'rewrite';
+
+/** What has to be done next with these keys, of which the first one writes. */
+export function nextStep([first, ...others]: readonly EncryptionKey[]): RotationStep {
+  if (!others.length) return 'add';
+  return others.some((key) => numberOf(key) > numberOf(first!)) ? 'use' : 'rewrite';
+}
+
+/** The keys after a step. */
+export function keysAfter(step: RotationStep, keys: readonly EncryptionKey[]): EncryptionKey[] {
+  const newest = Math.max(...keys.map(numberOf));
+  if (step === 'add') return [...keys, makeEncryptionKey(newest + 1)];
+  if (step === 'use') return [...keys].sort((a, b) => numberOf(b) - numberOf(a));
+  return keys.slice(0, 1);
+}
+
+export interface RotationOptions {
+  host: Host;
+  client: Client;
+  path: string;
+  signal: AbortSignal;
+  tell(line: string): void;
+}
+
+const pageSize = 200;
+
+/** @returns how many secrets were written again */
+export async function rotateKeys({ host, client, path, signal, tell }: RotationOptions): Promise<number> {
+  let rewritten = 0;
+  for (;;) {
+    const text = await readText(host, path);
+    if (text === undefined)
+      throw new KinitError('Validation', `${path} is missing`, { advice: 'run this on a control plane' });
+    const keys = parseEncryption(text, path);
+    // Also before the first step: a server that lags behind would not be able to read what the others write.
+    await untilAllUse(client, configurationHash(text), path, signal);
+    const step = nextStep(keys);
+    if (step === 'rewrite') {
+      rewritten = await rewriteSecrets(client, signal);
+      tell(`${rewritten} secrets are encrypted with ${keys[0]!.name}`);
+    }
+    const next = keysAfter(step, keys);
+    const after = formatEncryption(next);
+    await host.writeFile(path, after, { mode: 0o600 });
+    await untilAllUse(client, configurationHash(after), path, signal);
+    if (step === 'add') tell(`every API server knows ${next.at(-1)!.name}`);
+    if (step === 'use') tell(`every API server writes with ${next[0]!.name}`);
+    if (step === 'rewrite') {
+      const gone = keys.slice(1).map(({ name }) => name);
+      tell(`${gone.join(', ')} is gone from ${path}`);
+      return rewritten;
+    }
+  }
+}
+
+/** Writes every secret as it is: the API server seals it anew, and leaves alone what the newest key has sealed. */
+async function rewriteSecrets(client: Client, signal: AbortSignal): Promise<number> {
+  let count = 0;
+  let next: string | undefined;
+  do {
+    const page = await client.resource(secrets).list({ limit: pageSize, ...(next ? { continue: next } : {}), signal });
+    for (const secret of page.items) {
+      try {
+        await client.resource(secrets).update(secret, { signal });
+        count++;
+      } catch (error) {
+        // Whoever was faster has written it with the new key, or there is nothing left to write.
+        if (!isConflict(error) && !isNotFound(error)) throw error;
+      }
+    }
+    next = page.metadata?.continue;
+  } while (next);
+  return count;
+}
