@@ -20,6 +20,21 @@ export const flags = {
     kind: 'list',
     help: 'Audiences of service account tokens that are accepted; the issuers when empty.',
   },
+  'audit-log-format': { kind: 'string', default: 'json', help: 'json or legacy.' },
+  'audit-log-maxage': { kind: 'integer', default: '0', help: 'Days that old audit logs stay; 0 for ever.' },
+  'audit-log-maxbackup': { kind: 'integer', default: '0', help: 'How many old audit logs stay; 0 for all.' },
+  'audit-log-maxsize': {
+    kind: 'integer',
+    default: '0',
+    help: 'Megabytes of an audit log before a new one is begun; 100 when 0.',
+  },
+  'audit-log-mode': {
+    kind: 'string',
+    default: 'blocking',
+    help: 'batch, blocking or blocking-strict: accepted; requests never wait for the disk.',
+  },
+  'audit-log-path': { kind: 'string', default: '', help: 'File of the audit log; - for standard output.' },
+  'audit-policy-file': { kind: 'string', default: '', help: 'What is audited: a Policy of audit.k8s.io/v1.' },
   'authorization-mode': {
     kind: 'list',
     default: 'AlwaysAllow',

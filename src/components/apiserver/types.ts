@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TypeSchema } from '../../machinery/api/schema/types.ts';
-import type { UnknownObject } from '../../machinery/api/types.ts';
+import type { Status, UnknownObject } from '../../machinery/api/types.ts';
 import type { FieldError } from './errors.ts';
 
 export interface GroupResource {
@@ -111,6 +111,26 @@ export interface RequestContext {
   signal: AbortSignal;
   /** Adds an RFC 7234 `Warning: 299` header to the answer. */
   warn(text: string): void;
+  /** Also in the answer's header `Audit-Id`. */
+  auditId: string;
+  /** Absent: nothing of this request is written down. */
+  audit?: AuditTrail;
+}
+
+/** What the audit log learns of a request on its way. */
+export interface AuditTrail {
+  /** Whether bodies are of interest; making them may cost something. */
+  readonly wantsRequest: boolean;
+  readonly wantsResponse: boolean;
+  impersonated(user: UserInfo): void;
+  /** What the authorizer said. */
+  decided(allowed: boolean, reason: string): void;
+  /** The decoded body: its name and namespace are of interest in any case. */
+  requested(body: unknown): void;
+  responded(object: unknown): void;
+  /** The answer of a long-running request has begun. */
+  started(code: number): void;
+  completed(code: number, status?: Status): void;
 }
 
 export interface Authenticator {

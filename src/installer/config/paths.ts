@@ -8,6 +8,8 @@ export const temporaryDir = `${kubernetesDir}/tmp`;
 export const defaultCertificatesDir = `${kubernetesDir}/pki`;
 /** How kube-apiserver encrypts what lies in etcd. */
 export const encryptionFile = (certificatesDir: string): string => `${certificatesDir}/encryption.yaml`;
+/** What kube-apiserver writes down of requests, and where. */
+export const auditPaths = { policy: `${kubernetesDir}/audit-policy.yaml`, logs: '/var/log/kubernetes/audit' } as const;
 export const kubeletDir = '/var/lib/kubelet';
 export const etcdDataDir = '/var/lib/etcd';
 /** Not below /var/lib/kinit: reset removes that, and a backup must outlive the cluster. */

@@ -4,12 +4,13 @@ import type { Probe, Volume } from '../../machinery/api/types.ts';
 import { configuredReference, type ImageName } from '../bundle/image-names.ts';
 import { joinHostPort } from '../config/cidr.ts';
 import { parseDuration } from '../config/duration.ts';
-import { encryptionFile, kubeconfigPaths } from '../config/paths.ts';
+import { auditPaths, encryptionFile, kubeconfigPaths } from '../config/paths.ts';
 import { renderTemplate } from '../config/templates.ts';
 import type { ControlPlaneComponent, InitConfiguration } from '../config/types.ts';
 import { argumentValue } from '../config/validate.ts';
 import { externalEtcdArguments, externalEtcdMounts } from '../etcd/external.ts';
 import { buildArguments } from './arguments.ts';
+import { auditArguments } from './audit.ts';
 import { livenessProbe, readinessProbe, startupProbe } from './probes.ts';
 import { extraMounts, type Mount, type MountPoint, volumeMounts, volumes } from './volumes.ts';
 
@@ -44,15 +45,18 @@ export interface HostFiles {
   signs?: boolean;
   /** The cluster encrypts secrets in etcd. */
   encryption?: boolean;
+  /** kinit's audit log is on. */
+  audit?: boolean;
 }
 
-export function apiServerArguments({ cluster, localAPIEndpoint }: InitConfiguration, files: HostFiles): string[] {
+export function apiServerArguments({ cluster, localAPIEndpoint }: InitConfiguration, files: HostFiles = {}): string[] {
   const pki = cluster.certificatesDir;
   const etcdHost = isIPv6(localAPIEndpoint.advertiseAddress) ? '[::1]' : '127.0.0.1';
   return buildArguments(
     {
       'advertise-address': localAPIEndpoint.advertiseAddress,
       'allow-privileged': 'true',
+      ...(files.audit ? auditArguments : {}),
       'authorization-mode': 'Node,RBAC',
       'client-ca-file': `${pki}/ca.crt`,
       'enable-admission-plugins': 'NodeRestriction',
@@ -148,6 +152,11 @@ interface Shape {
   mounts: Mount[];
 }
 
+const auditMounts: Mount[] = [
+  { name: 'audit-policy', path: auditPaths.policy, readOnly: true, type: 'File' },
+  { name: 'audit-logs', path: auditPaths.logs, type: 'DirectoryOrCreate' },
+];
+
 function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount[], files: HostFiles): Shape {
   const { cluster, localAPIEndpoint } = config;
   const pki: Mount = { name: 'k8s-certs', path: cluster.certificatesDir, readOnly: true, type: 'DirectoryOrCreate' };
@@ -165,7 +174,7 @@ function shapeOf(name: ControlPlaneName, config: InitConfiguration, trust: Mount
         probePort: localAPIEndpoint.bindPort,
         livePath: '/livez',
         readyPath: '/readyz',
-        mounts: [...trust, pki, ...externalEtcdMounts(cluster)],
+        mounts: [...trust, pki, ...externalEtcdMounts(cluster), ...(files.audit ? auditMounts : [])],
       };
     case 'kube-controller-manager':
       return {

@@ -2,6 +2,7 @@
 
 import { parseDuration } from '../config/duration.ts';
 import { encryptionFile, manifestsDir } from '../config/paths.ts';
+import { ensureAudit } from '../control-plane/audit.ts';
 import { type ControlPlaneName, controlPlaneManifest, flexVolumeFolder } from '../control-plane/static-pods.ts';
 import { trustStore, trustStoreMounts } from '../control-plane/volumes.ts';
 import { waitForControlPlane } from '../control-plane/wait.ts';
@@ -29,8 +30,13 @@ function controlPlanePhase(name: ControlPlaneName): Phase<InitContext> {
       if (name === 'kube-controller-manager') await changes.folder(flexVolumeFolder);
       const trust = await trustStoreMounts(changes.host);
       const encryption = await exists(changes.host, encryptionFile(config.cluster.certificatesDir));
+      const audit = name === 'kube-apiserver' && (await ensureAudit(changes, config.cluster));
       const signs = !(await isExternal(changes.host, config.cluster.certificatesDir, 'ca'));
-      const manifest = patchText(name, controlPlaneManifest(name, config, trust, { signs, encryption }), patches);
+      const manifest = patchText(
+        name,
+        controlPlaneManifest(name, config, trust, { signs, encryption, audit }),
+        patches,
+      );
       return changes.file(`${manifestsDir}/${name}.yaml`, manifest, { mode: 0o600 });
     },
   };

@@ -74,7 +74,7 @@ async function assertCanHost({ host }: JoinContext, { cluster, certificateKey }:
     // Keys may be elsewhere, but then every certificate that they would sign has to be here.
     const keys = authorities.map(({ name }) => keyFile('', name).slice(1));
     for (const file of sharedPlaces(cluster).values()) {
-      if (keys.includes(file) || file === 'sa.pub') continue;
+      if (keys.includes(file) || file === 'sa.pub' || file === optionalFile) continue;
       const path = placeOf(cluster.certificatesDir, file);
       if (!(await exists(host, path))) reasons.push(`${path} is missing, and no certificate key was given`);
     }

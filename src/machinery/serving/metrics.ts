@@ -59,7 +59,13 @@ export class MetricsRegistry {
     const set = (value: number, labels: Labels = {}) => {
       this.#series(metric, labels).value = value;
     };
-    if (collect) metric.collect = () => collect(set);
+    if (collect) {
+      metric.collect = () => {
+        // What is gone is not told any more.
+        metric.series.clear();
+        collect(set);
+      };
+    }
     return { set };
   }
 

@@ -112,6 +112,7 @@ describe('streams of a pod', () => {
         user: { name: 'me', groups: [] },
         signal: new AbortController().signal,
         warn: () => undefined,
+        auditId: '',
         ...parts,
       };
     };

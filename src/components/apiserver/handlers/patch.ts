@@ -101,6 +101,7 @@ export async function patchObject(
   const force = ctx.url.searchParams.get('force');
   checkOptions(kind, ctx.url.searchParams);
   const patch = parsePatch(kind, await readBody(ctx.req));
+  ctx.audit?.requested(patch);
   if (kind === 'apply') {
     const { object, created } = await apply(deps, ctx, key, subresource, patch, isTrue(force), context);
     return answerObject(ctx, descriptor, created ? 201 : 200, object);

@@ -32,6 +32,7 @@ export async function getObject(
   if (revision) await waitForRevision(deps, revision);
   const stored = revision === undefined ? await deps.store.get(cache.key(namespace, name), cached) : cached;
   if (!stored) throw notFound(descriptor.group, descriptor.resource, name);
+  if (ctx.audit?.wantsResponse) ctx.audit.responded(toServed(descriptor, stored.object));
   const plain = !form.as && !form.pretty;
   const body = plain
     ? encodeStored(descriptor, stored, form)
@@ -70,9 +71,17 @@ export async function listObjects(
 ): Promise<void> {
   const form = negotiated(ctx, descriptor);
   const page = await readPage(deps, descriptor, namespace, ctx.url.searchParams);
+  if (ctx.audit?.wantsResponse) ctx.audit.responded(listOf(descriptor, page));
   const body = encodeList(descriptor, page.items, page.metadata, form, ctx.url);
   if (ctx.res) await writeBody(ctx.req, ctx.res, 200, body, { 'content-type': form.contentType });
 }
+
+const listOf = (descriptor: ResourceDescriptor, { items, metadata }: Page) => ({
+  kind: descriptor.listKind,
+  apiVersion: descriptor.group ? `${descriptor.group}/${descriptor.version}` : descriptor.version,
+  metadata,
+  items: items.map((stored) => toServed(descriptor, stored.object)),
+});
 
 /** The objects that a list request means. */
 export async function readPage(

@@ -96,6 +96,7 @@ export async function handleScale(deps: ReadDeps, ctx: RequestContext, key: Obje
   if (patching) {
     const kind = patchKind(ctx.req.headers['content-type'], false);
     const patch = parsePatch(kind, await readBody(ctx.req));
+    ctx.audit?.requested(patch);
     change = (scale) =>
       normalize(
         scaled,

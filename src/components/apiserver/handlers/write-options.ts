@@ -69,5 +69,6 @@ export async function decodedBody(ctx: RequestContext, target: DecodeTarget): Pr
     fieldValidation(ctx.url.searchParams),
   );
   for (const warning of warnings) ctx.warn(warning);
+  ctx.audit?.requested(object);
   return object;
 }

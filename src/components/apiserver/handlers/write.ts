@@ -27,6 +27,7 @@ export async function answerObject(
   object: UnknownObject,
 ): Promise<void> {
   if (!ctx.res) throw badRequest('this request cannot be upgraded');
+  ctx.audit?.responded(object);
   const form = negotiated(ctx, descriptor);
   await writeBody(ctx.req, ctx.res, status, encodeOne(descriptor, object, form, ctx.url), {
     'content-type': form.contentType,
@@ -36,6 +37,7 @@ export async function answerObject(
 /** A Status as a plain answer. */
 export async function answerStatus(ctx: RequestContext, code: number, status: Status): Promise<void> {
   if (!ctx.res) throw badRequest('this request cannot be upgraded');
+  ctx.audit?.responded(status);
   const { as: _as, ...form } = negotiated(ctx);
   await writeBody(ctx.req, ctx.res, code, encodeObject(status as unknown as UnknownObject, form), {
     'content-type': form.contentType,
@@ -97,6 +99,7 @@ export async function deleteRequest(ctx: RequestContext): Promise<DeleteRequest>
   const options: DeleteOptions & { dryRun?: string[] } = body.length
     ? (decodeBody(body, ctx.req.headers['content-type'], target, 'Ignore').object as DeleteOptions)
     : fromQuery(query);
+  if (body.length) ctx.audit?.requested(options);
   const policy = options.propagationPolicy;
   const errors: { type: 'FieldValueInvalid' | 'FieldValueNotSupported'; field: string; message: string }[] = [];
   if (policy && options.orphanDependents !== undefined)
@@ -182,6 +185,7 @@ export async function deleteMany(
     items: page.items.map((stored) => toServed(descriptor, stored.object)),
   };
   if (!ctx.res) throw badRequest('this request cannot be upgraded');
+  ctx.audit?.responded(list);
   const { as: _as, ...form } = negotiated(ctx, descriptor);
   await writeBody(ctx.req, ctx.res, 200, encodeObject(list, form), { 'content-type': form.contentType });
 }

@@ -1,15 +1,17 @@
 /** The way of every request: who asks, what for, may they, and then the handler; errors become Status answers. */
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ServerResponse as PlainResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../../../machinery/logging/logger.ts';
+import type { Auditor } from '../audit/auditor.ts';
 import { impersonate } from '../authentication/impersonation.ts';
 import { authorizationAttributes, forbiddenError } from '../authorization/attributes.ts';
 import { internalError, StatusError, serviceUnavailable, unauthorized, unknownPath } from '../errors.ts';
 import { EtcdUnavailableError } from '../storage/etcd-client.ts';
-import type { Authenticator, Authorizer, RequestContext } from '../types.ts';
+import type { AuditTrail, Authenticator, Authorizer, RequestContext, UserInfo } from '../types.ts';
 import { requestInfo } from './request-info.ts';
-import type { RequestMetrics } from './request-metrics.ts';
+import { isLongRunning, type RequestMetrics } from './request-metrics.ts';
 import { writeStatus } from './respond.ts';
 
 export interface PipelineDeps {
@@ -20,6 +22,8 @@ export interface PipelineDeps {
   /** Serves other paths; false: unknown. */
   paths(ctx: RequestContext): Promise<boolean>;
   metrics: RequestMetrics;
+  /** Absent: there is no audit log. */
+  auditor?: Auditor | undefined;
   log: Logger;
 }
 
@@ -43,16 +47,22 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
       user: { name: '', groups: [] },
       signal: gone.signal,
       warn: warner(answer),
+      auditId: auditIdOf(req),
     };
+    if ('res' in answer) answer.res.setHeader('audit-id', ctx.auditId);
     const done = deps.metrics.started(ctx);
     try {
       await authorize(deps, ctx);
+      if (ctx.audit) tellStart(ctx, ctx.audit);
       if (info.isResourceRequest) await deps.resources(ctx);
       else if (!(await deps.paths(ctx))) throw unknownPath();
-      done('res' in answer ? answer.res.statusCode : 101);
+      const code = 'res' in answer ? answer.res.statusCode : 101;
+      done(code);
+      ctx.audit?.completed(code);
     } catch (error) {
       const status = asStatus(error, deps.log, ctx);
       done(status.code);
+      ctx.audit?.completed(status.code, status.status);
       if (!gone.signal.aborted) await writeError(ctx, status);
     }
   };
@@ -66,13 +76,50 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   };
 }
 
-async function authorize({ authenticator, authorizer }: PipelineDeps, ctx: RequestContext): Promise<void> {
-  const user = await authenticator.authenticate(ctx.req);
-  if (!user) throw unauthorized();
+async function authorize(deps: PipelineDeps, ctx: RequestContext): Promise<void> {
+  const { authorizer } = deps;
+  const user = await authenticate(deps, ctx);
+  const trail = deps.auditor?.begin(ctx, user);
+  if (trail) ctx.audit = trail;
   ctx.user = await impersonate(ctx.req, user, authorizer);
+  if (ctx.user !== user) trail?.impersonated(ctx.user);
   const attributes = authorizationAttributes(ctx.info, ctx.user, ctx.url.searchParams);
   const { decision, reason } = await authorizer.authorize(attributes);
+  trail?.decided(decision === 'allow', reason ?? '');
   if (decision !== 'allow') throw forbiddenError(attributes, reason);
+}
+
+/** Throws 401; that nobody was let in is written down as well. */
+async function authenticate({ authenticator, auditor }: PipelineDeps, ctx: RequestContext): Promise<UserInfo> {
+  try {
+    const user = await authenticator.authenticate(ctx.req);
+    if (user) return user;
+    throw unauthorized();
+  } catch (error) {
+    const trail = auditor?.begin(ctx, undefined);
+    if (trail) ctx.audit = trail;
+    throw error;
+  }
+}
+
+/** The client's own, if it names one, so that it is found again behind proxies. */
+function auditIdOf({ headers }: IncomingMessage): string {
+  const given = headers['audit-id'];
+  return typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
+}
+
+/** Answers that go on for long are written down when they begin. */
+function tellStart({ res, info }: RequestContext, trail: AuditTrail): void {
+  if (!isLongRunning(info)) return;
+  if (!res) {
+    trail.started(101);
+    return;
+  }
+  const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse;
+  res.writeHead = ((code: number, ...rest: unknown[]) => {
+    trail.started(code);
+    return writeHead(code, ...rest);
+  }) as never;
 }
 
 /** Upstream truncates at 256 characters each and 4 KiB in all; ours are short. */

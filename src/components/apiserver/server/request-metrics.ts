@@ -10,6 +10,10 @@ export interface RequestMetrics {
 const longRunning = new Set(['watch', 'proxy', 'connect']);
 const longSubresources = new Set(['log', 'exec', 'attach', 'portforward', 'proxy']);
 
+/** Answers that go on until somebody ends them. */
+export const isLongRunning = ({ verb, subresource }: RequestInfo): boolean =>
+  longRunning.has(verb) || longSubresources.has(subresource);
+
 const paths = new Set([
   'api',
   'apis',
@@ -65,8 +69,7 @@ export function createRequestMetrics(
           return;
         }
         total.inc({ ...labels, code: String(code) });
-        if (!longRunning.has(info.verb) && !longSubresources.has(info.subresource))
-          seconds.observe((performance.now() - begun) / 1000, labels);
+        if (!isLongRunning(info)) seconds.observe((performance.now() - begun) / 1000, labels);
       };
     },
   };

@@ -5,6 +5,7 @@ import type { Logger } from '../../../machinery/logging/logger.ts';
 import type { HealthEndpoints } from '../../../machinery/serving/health.ts';
 import { MetricsRegistry, processMetrics } from '../../../machinery/serving/metrics.ts';
 import { createAdmissionChain } from '../admission/chain.ts';
+import { type Auditor, createAuditor } from '../audit/auditor.ts';
 import { createAuthenticator, type ServiceAccountOptions } from '../authentication/authenticator.ts';
 import { openIdDocuments } from '../authentication/openid-discovery.ts';
 import { type AuthorizationMode, authorizationModes, createAuthorizer } from '../authorization/authorizer.ts';
@@ -150,6 +151,7 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
   const openId = serviceAccount
     ? openIdDocuments(serviceAccount, `${options['external-hostname'] || address}:${port}`)
     : [];
+  const auditor = await auditorFor(options, metrics, log);
   const pipeline = createPipeline({
     authenticator,
     authorizer,
@@ -160,6 +162,7 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
       (info) => registry.find(info.apiGroup, info.apiVersion, info.resource) !== undefined,
     ),
     log,
+    auditor,
   });
 
   await watchCache.start(signal);
@@ -218,9 +221,30 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
       server.closeAllConnections();
       watchCache.close();
       encryption.close();
+      await auditor?.close();
       etcd.close();
     },
   };
+}
+
+/** Both flags are needed: without a policy nothing is audited, as upstream has it. */
+async function auditorFor(options: Options, metrics: MetricsRegistry, log: Logger): Promise<Auditor | undefined> {
+  const path = options['audit-log-path'];
+  const policyFile = options['audit-policy-file'];
+  const [format, mode] = [options['audit-log-format'], options['audit-log-mode']];
+  if (!['json', 'legacy'].includes(format))
+    throw new Error(`--audit-log-format: "${format}" is neither json nor legacy`);
+  if (!['batch', 'blocking', 'blocking-strict'].includes(mode))
+    throw new Error(`--audit-log-mode: "${mode}" is none of batch, blocking, blocking-strict`);
+  if (!path || !policyFile) return undefined;
+  const [maxAge, maxBackup, maxSize] = [
+    options['audit-log-maxage'],
+    options['audit-log-maxbackup'],
+    options['audit-log-maxsize'],
+  ];
+  for (const [name, value] of Object.entries({ maxAge, maxBackup, maxSize }))
+    if (value < 0) throw new Error(`--audit-log-${name.toLowerCase()}: ${value} is negative`);
+  return createAuditor({ policyFile, path, maxAge, maxBackup, maxSize, format, metrics, log });
 }
 
 function checkOptions(options: Options): void {
