@@ -121,7 +121,10 @@ export const flags = {
   'shutdown-delay-duration': { kind: 'duration', default: '0s', help: 'How long to go on serving after SIGTERM.' },
   'storage-backend': { kind: 'string', default: 'etcd3', help: 'Only etcd3.' },
   'tls-cert-file': { kind: 'string', help: 'Serving certificate.' },
-  'tls-cipher-suites': { kind: 'list', help: 'Cipher suites of TLS 1.2.' },
+  'tls-cipher-suites': {
+    kind: 'list',
+    help: 'Cipher suites of TLS 1.2; those with forward secrecy and authenticated encryption when empty.',
+  },
   'tls-min-version': { kind: 'string', default: 'VersionTLS12', help: 'VersionTLS12 or VersionTLS13.' },
   'tls-private-key-file': { kind: 'string', help: 'Key of the serving certificate.' },
   'token-auth-file': { kind: 'string', help: 'CSV file with tokens: token,user,uid,"group1,group2".' },

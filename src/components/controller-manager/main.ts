@@ -64,6 +64,8 @@ await runComponent({
     const checks = { ping: () => undefined, leaderElection: () => elector?.check() };
     const serving = values['secure-port']
       ? await startServing({
+          tlsMinVersion: values['tls-min-version'],
+          tlsCipherSuites: values['tls-cipher-suites'],
           bindAddress: values['bind-address'],
           port: values['secure-port'],
           ...(values['tls-cert-file'] ? { certFile: values['tls-cert-file'] } : {}),

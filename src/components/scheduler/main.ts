@@ -76,6 +76,8 @@ await runComponent({
     const synced = () => (scheduler && !scheduler.synced ? 'informers not yet synced' : undefined);
     const serving = values['secure-port']
       ? await startServing({
+          tlsMinVersion: values['tls-min-version'],
+          tlsCipherSuites: values['tls-cipher-suites'],
           bindAddress: values['bind-address'],
           port: values['secure-port'],
           ...(values['tls-cert-file'] ? { certFile: values['tls-cert-file'] } : {}),

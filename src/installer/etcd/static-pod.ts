@@ -1,6 +1,9 @@
 /** The static pod of etcd. Certificates, ports and probes are kubeadm's; two flags are named as etcd 3.5 names them. */
 import { isIPv6 } from 'node:net';
+
+import { strongSuites } from '../../machinery/serving/tls.ts';
 import { configuredReference, imageTags } from '../bundle/image-names.ts';
+
 import { joinHostPort } from '../config/cidr.ts';
 import { parseDuration } from '../config/duration.ts';
 import { renderTemplate } from '../config/templates.ts';
@@ -36,6 +39,7 @@ export function etcdArguments(
     {
       'advertise-client-urls': clientUrl(address),
       'cert-file': `${pki}/server.crt`,
+      'cipher-suites': strongSuites.join(','),
       'client-cert-auth': 'true',
       'data-dir': local.dataDir,
       'initial-advertise-peer-urls': peerUrl(address),

@@ -8,6 +8,7 @@ import { createDelegatedAuth, type DelegatedAuthOptions } from './delegated-auth
 import { type HealthEndpoints, serveHealth } from './health.ts';
 import { onRenewal } from './renewed-files.ts';
 import { selfSignedCertificate } from './self-signed.ts';
+import { tlsSettings } from './tls.ts';
 
 export interface ServingOptions extends HealthEndpoints {
   /** Default `0.0.0.0`. */
@@ -16,6 +17,9 @@ export interface ServingOptions extends HealthEndpoints {
   port: number;
   certFile?: string;
   keyFile?: string;
+  /** Go's names; empty: TLS 1.2 and its strong suites. */
+  tlsMinVersion?: string | undefined;
+  tlsCipherSuites?: readonly string[] | undefined;
   /** Absent: everybody may read everything. */
   auth?: DelegatedAuthOptions;
   /** What /configz shows. */
@@ -37,7 +41,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   const server = createServer({
     ...servingCertificate(options, bindAddress),
     ...(authorize ? { requestCert: true, rejectUnauthorized: false } : {}),
-    minVersion: 'TLSv1.2',
+    ...tlsSettings(options.tlsMinVersion, options.tlsCipherSuites),
   });
   const { certFile, keyFile } = options;
   const renew = () => server.setSecureContext(servingCertificate(options, bindAddress));

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:https';
 import { hostname } from 'node:os';
 import { onRenewal } from '../../../machinery/serving/renewed-files.ts';
 import { selfSignedCertificate } from '../../../machinery/serving/self-signed.ts';
+import { tlsSettings } from '../../../machinery/serving/tls.ts';
 import type { Pipeline } from './pipeline.ts';
 
 export interface HttpsOptions {
@@ -35,8 +36,7 @@ export async function listenHttps(options: HttpsOptions, pipeline: Pipeline): Pr
     ...context(),
     requestCert: true,
     rejectUnauthorized: false,
-    minVersion: options.minVersion === 'VersionTLS13' ? 'TLSv1.3' : 'TLSv1.2',
-    ...(options.ciphers.length ? { ciphers: options.ciphers.join(':') } : {}),
+    ...tlsSettings(options.minVersion, options.ciphers),
     keepAliveTimeout: 120_000,
     requestTimeout: 60_000,
     maxHeaderSize: 1024 * 1024,

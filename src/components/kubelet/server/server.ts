@@ -4,20 +4,14 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { SecureVersion } from 'node:tls';
 import { selfSignedCertificate } from '../../../machinery/serving/self-signed.ts';
+import { tlsSettings } from '../../../machinery/serving/tls.ts';
 import type { KubeletServer, KubeletServerOptions } from '../types.ts';
 import { createGate, type Gate, pathOf } from './auth.ts';
 import { createEndpoints, type Endpoints } from './endpoints.ts';
 import { registerOwnMetrics } from './own-metrics.ts';
 import { joinStream, RequestError, streamTarget, streamUrl } from './streaming.ts';
 
-const versions: Record<string, SecureVersion> = {
-  VersionTLS10: 'TLSv1',
-  VersionTLS11: 'TLSv1.1',
-  VersionTLS12: 'TLSv1.2',
-  VersionTLS13: 'TLSv1.3',
-};
 const certificateCheckMs = 60_000;
 const debugPaths = /^\/(run|exec|attach|portForward|containerLogs|runningpods|checkpoint)(\/|$)/;
 
@@ -31,8 +25,7 @@ export async function startServer(options: KubeletServerOptions): Promise<Kubele
     ...certificateOf(tls),
     requestCert: true,
     rejectUnauthorized: false,
-    minVersion: versions[tls.minVersion ?? ''] ?? 'TLSv1.2',
-    ...cipherOptions(tls.cipherSuites ?? []),
+    ...tlsSettings(tls.minVersion, tls.cipherSuites),
   });
   // Streams and followed logs last as long as they last.
   server.requestTimeout = 0;
@@ -152,22 +145,4 @@ function renewCertificate(server: Server, tls: Tls): () => void {
     return () => unwatchFile(certFile);
   }
   return () => undefined;
-}
-
-/** Go's names of cipher suites are OpenSSL's for TLS 1.3; the older ones are rewritten. */
-function cipherOptions(suites: string[]): { ciphers?: string } {
-  if (suites.length === 0) return {};
-  const names = suites.map((suite) =>
-    /^TLS_(AES|CHACHA20_POLY1305_SHA256)/.test(suite)
-      ? suite
-      : suite
-          .replace(/^TLS_/, '')
-          .replace('_WITH_', '-')
-          .replace(/^RSA-/, '')
-          .replaceAll('_', '-')
-          .replace(/AES-(\d+)/, 'AES$1')
-          .replace('-CBC', '')
-          .replace(/CHACHA20-POLY1305-SHA256$/, 'CHACHA20-POLY1305'),
-  );
-  return { ciphers: names.join(':') };
 }
