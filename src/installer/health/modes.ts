@@ -1,5 +1,12 @@
 /** Files whose permissions the CIS Kubernetes benchmark limits. */
-import { defaultCertificatesDir, etcdDataDir, kubeconfigPaths, kubeletPaths, manifestsDir } from '../config/paths.ts';
+import {
+  defaultCertificatesDir,
+  encryptionFile,
+  etcdDataDir,
+  kubeconfigPaths,
+  kubeletPaths,
+  manifestsDir,
+} from '../config/paths.ts';
 import type { Host } from '../host/host.ts';
 import type { FileMode } from './types.ts';
 
@@ -16,9 +23,9 @@ export async function observeModes(host: Host, isControlPlane: boolean): Promise
   const manifests = await files(host, manifestsDir, /\.ya?ml$/);
   const limits: [string, number][] = [
     ...Object.values(kubeconfigPaths).map((path): [string, number] => [path, 0o600]),
-    ...[...keys, ...manifests].map((path): [string, number] => [path, 0o600]),
+    ...[...keys, ...manifests, encryptionFile(defaultCertificatesDir)].map((path): [string, number] => [path, 0o600]),
     [kubeletPaths.clientCertificate, 0o600],
-    [kubeletPaths.config, 0o644],
+    [kubeletPaths.config, 0o600],
     ...(isControlPlane ? [[etcdDataDir, 0o700] as [string, number]] : []),
   ];
   const wrong: FileMode[] = [];

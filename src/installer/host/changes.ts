@@ -19,7 +19,7 @@ export interface Changes {
   file(path: string, content: string | Buffer, options?: WriteFileOptions): Promise<boolean>;
   link(path: string, target: string): Promise<boolean>;
   removeFile(path: string): Promise<boolean>;
-  /** A folder whose whole content is kinit's from now on. */
+  /** A folder whose whole content is kinit's from now on. @param mode a folder that is there and more open gets it, too */
   folder(path: string, mode?: number): Promise<boolean>;
   sysctl(key: string, value: string): Promise<boolean>;
   /**
@@ -113,14 +113,20 @@ export function createChanges(host: Host, journal: Journal): Changes {
       await host.remove(path);
       return true;
     },
-    async folder(path, mode = 0o755) {
+    async folder(path, mode) {
       const existed = await exists(host, path);
       if (!journal.has(`folder:${path}`)) {
         if (!existed) await parents(path);
         await recordFolder(path);
       }
-      if (existed) return false;
-      await host.makeDirectory(path, mode);
+      if (existed) {
+        const now = (await host.stat(path))?.mode ?? 0;
+        if (mode === undefined || (now & ~mode) === 0) return false;
+        // Somebody else made it for us, more open than it should be; the journal knows how it was.
+        await runOrFail(host, 'chmod', [mode.toString(8).padStart(4, '0'), path]);
+        return true;
+      }
+      await host.makeDirectory(path, mode ?? 0o755);
       return true;
     },
     async claim(path, as) {

@@ -167,8 +167,8 @@ export async function startKubelet(changes: Changes, files: KubeletFiles): Promi
   const own = { ...files.cluster, ...instance };
   const configuration = applyPatches('kubeletconfiguration', own, files.patches ?? []);
   const settings = [
-    await changes.file(kubeletPaths.instanceConfig, formatYaml(instance), { mode: 0o644 }),
-    await changes.file(kubeletPaths.config, formatYaml(configuration), { mode: 0o644 }),
+    await changes.file(kubeletPaths.instanceConfig, formatYaml(instance), { mode: 0o600 }),
+    await changes.file(kubeletPaths.config, formatYaml(configuration), { mode: 0o600 }),
     await changes.file(kubeletPaths.flags, files.flags, { mode: 0o644 }),
   ].some(Boolean);
   const wasActive = (await unitState(host, kubeletUnit)).active;
