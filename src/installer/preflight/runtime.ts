@@ -3,7 +3,7 @@ import { cniPaths, containerdPaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { chooseCgroupDriver } from '../host/cgroups.ts';
 import { exists } from '../host/host.ts';
-import { isInstalled, packageManager } from '../host/packages.ts';
+import { packageManager } from '../host/packages.ts';
 import { foreignContainerd } from '../runtime/containerd.ts';
 import { type ExistingRuntime, isProblem } from '../runtime/existing.ts';
 import { recordedRuntime } from '../runtime/node-runtime.ts';
@@ -46,13 +46,9 @@ async function packagedRuntime({ host, facts }: CheckContext): Promise<Finding[]
     const manager = await packageManager(host, facts);
     if (await installedContainerd(host, manager)) return [];
     const foreign = await foreignContainerd(host);
-    if (foreign) {
-      const advice = `use it with --cri-socket unix://${containerdPaths.socket}, or stop and disable it`;
-      return [error('CRI', `a containerd that is not of a package is on this host: ${foreign}`, advice)];
-    }
-    if (manager === 'apt' && (await isInstalled(host, manager, 'docker.io')))
-      return [warning('CRI', 'Docker is installed on this host without containerd; both will use the new one')];
-    return [];
+    if (!foreign) return [];
+    const advice = `use it with --cri-socket unix://${containerdPaths.socket}, or stop and disable it`;
+    return [error('CRI', `a containerd that is not of a package is on this host: ${foreign}`, advice)];
   } catch (problem) {
     if (problem instanceof KinitError) return [error('CRI', problem.message, problem.details.advice)];
     throw problem;
