@@ -1,6 +1,7 @@
 /** A real private registry (Debian's docker-registry) over TLS with a user and a password, for as long as a test runs. */
 import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { get } from 'node:https';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -32,6 +33,15 @@ function freePort(address: string): Promise<number> {
   });
 }
 
+/** Of a GET; undefined when nobody answers. */
+const statusOf = (url: string, ca: string): Promise<number | undefined> =>
+  new Promise((resolve) => {
+    get(url, { ca }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    }).on('error', () => resolve(undefined));
+  });
+
 /**
  * @param folder for what it stores and logs
  * @param repository with the package docker-registry
@@ -62,14 +72,14 @@ export async function startRegistry(folder: string, repository: string, address:
     if (child.exitCode === null && child.kill('SIGTERM')) await ended;
     await rm(folder, { recursive: true, force: true });
   };
-  const url = `https://${address}:${port}/v2/`;
+  const ca = await readFile(at('cert.pem'), 'utf8');
   for (const deadline = Date.now() + 20_000; ; await delay(50)) {
-    const { stdout } = await execa('curl', ['-sk', '-o', '/dev/null', '-w', '%{http_code}', url], { reject: false });
-    if (stdout === '401') return { host: `${address}:${port}`, ca: await readFile(at('cert.pem'), 'utf8'), log, stop };
+    if ((await statusOf(`https://${address}:${port}/v2/`, ca)) === 401)
+      return { host: `${address}:${port}`, ca, log, stop };
     if (child.exitCode !== null || Date.now() > deadline) {
       const seen = await log();
       await stop();
-      throw new Error(`the registry does not answer at ${url}: ${seen}`);
+      throw new Error(`the registry does not answer at ${address}:${port}: ${seen}`);
     }
   }
 }
