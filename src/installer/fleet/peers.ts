@@ -162,7 +162,7 @@ export async function checkWays(check: PeerCheck, members: readonly Member[]): P
       newcomers.map((peer) => fleet.step(peer.name, 'ways', 'Try the ports of the other hosts', () => work(peer))),
     );
   } finally {
-    for (const prober of probers.values()) prober.close();
+    await Promise.all([...probers.values()].map((prober) => prober.close()));
   }
   check.options.signal.throwIfAborted();
   const failure = 'the hosts do not reach each other; they have the bundle, and nothing else was changed';

@@ -8,8 +8,8 @@ import type { Connection } from './connection.ts';
 export interface Prober {
   listen(request: ListenRequest): Promise<Listening>;
   probe(request: ProbeRequest): Promise<Probed>;
-  /** Ends it on the host; it listens until then. */
-  close(): void;
+  /** Ends it on the host; it listens until then, and no more when this resolves. */
+  close(): Promise<void>;
 }
 
 export function startProber(connection: Connection, signal: AbortSignal): Prober {
@@ -28,10 +28,12 @@ export function startProber(connection: Connection, signal: AbortSignal): Prober
     ended ??= new KinitError('Command', 'kinit probe ended without an answer', { host: connection.host, seen });
     waiting?.();
   };
-  connection.root(`${bundlePaths.bin}/kinit probe`, { stdin: input, onStdout, signal, timeoutMs: 90_000 }).then(
-    ({ code, stderr }) => stopped(stderr.trim() || `exit code ${code}`),
-    (error: Error) => stopped(error.message),
-  );
+  const running = connection
+    .root(`${bundlePaths.bin}/kinit probe`, { stdin: input, onStdout, signal, timeoutMs: 90_000 })
+    .then(
+      ({ code, stderr }) => stopped(stderr.trim() || `exit code ${code}`),
+      (error: Error) => stopped(error.message),
+    );
   const ask = async <T>(request: object): Promise<T> => {
     input.write(`${JSON.stringify(request)}\n`);
     for (;;) {
@@ -46,6 +48,9 @@ export function startProber(connection: Connection, signal: AbortSignal): Prober
   return {
     listen: (request) => ask<Listening>(request),
     probe: (request) => ask<Probed>(request),
-    close: () => void input.end(),
+    close: () => {
+      input.end();
+      return running;
+    },
   };
 }
