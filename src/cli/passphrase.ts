@@ -12,8 +12,9 @@ export async function askPassphrase(keyPath: string, wrongBefore: boolean): Prom
   const terminal = openTerminal();
   if (!terminal) return undefined;
   const { input, output } = terminal;
-  output.write(`${wrongBefore ? 'That was not it. ' : ''}Passphrase of ${keyPath}: `);
+  // First of all: what is typed from here on is not shown.
   input.setRawMode(true);
+  output.write(`${wrongBefore ? 'That was not it. ' : ''}Passphrase of ${keyPath}: `);
   try {
     return await typedLine(input);
   } finally {

@@ -20,7 +20,8 @@ function inventoryText(gone: boolean): string {
     kind: 'Inventory',
     defaults: { ...login, bastion: { ...login, address: cluster.host('w1').ip } },
     hosts: [
-      ...(gone ? [controlPlane('gone', cluster.host('cp1').ip.replace(/\d+$/, '99'))] : []),
+      // Nothing listens at that port.
+      ...(gone ? [{ ...controlPlane('gone', cluster.host('cp1').ip), port: 1 }] : []),
       controlPlane('cp1', cluster.host('cp1').ip),
     ],
   });
