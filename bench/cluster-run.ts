@@ -25,7 +25,7 @@ export const freshLab = (name: string, network: number): Promise<Lab> =>
   });
 
 /** CPU time that everything on a host has taken, from its control group. */
-function hostCpuSeconds(lab: Lab, host: LabHost): number {
+export function hostCpuSeconds(lab: Lab, host: LabHost): number {
   const group = join('kinit-lab', cgroupOf(lab.state, host.name));
   const separate = join('/sys/fs/cgroup/cpuacct', group, 'cpuacct.usage');
   if (existsSync(separate)) return Number(readFileSync(separate, 'utf8')) / 1e9;

@@ -3,7 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Reference } from './reference.ts';
 
-export type Unit = 's' | 'MB' | 's/min';
+/** The empty one: a number of something. */
+export type Unit = 's' | 'MB' | 's/min' | '';
 
 export interface Figure {
   what: string;
@@ -23,6 +24,7 @@ export interface Report {
 
 /** Seconds against hashing 1 GiB, memory against an idle Node process; sizes stand for themselves. */
 export function ratioOf({ what, value, unit }: Figure, reference: Reference): number | undefined {
+  if (unit === '') return undefined;
   if (unit !== 'MB') return value / reference.hashSeconds;
   return what.startsWith('memory') ? value / reference.nodeRssMb : undefined;
 }
@@ -42,7 +44,7 @@ export function formatReport({ reference, figures, phases, machine }: Report): s
     const ratio = ratioOf(figure, reference);
     return [
       what,
-      `${number(value)} ${unit}`,
+      `${number(value)} ${unit}`.trim(),
       ratio === undefined ? '' : number(ratio),
       budget === undefined ? '' : `${budget} ${unit}`,
       budget === undefined ? '' : value <= budget ? 'yes' : 'no',

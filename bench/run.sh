@@ -1,11 +1,12 @@
 #!/bin/sh
-# `npm run bench -- install`: measures, prints figures beside their budgets, and keeps them in bench/results/.
+# `npm run bench -- install|joins`: measures, prints figures beside their budgets, and keeps them in bench/results/.
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/install.sh
 name=${1:-}
 if [ ! -f "bench/$name.ts" ] || [ -z "$name" ]; then
   echo 'usage: npm run bench -- install [--network 100..254] [--bundle FILE] [--idle SECONDS]' >&2
+  echo '       npm run bench -- joins [--network 100..254] [--bundle FILE] [--counts 1,5,20]' >&2
   exit 2
 fi
 shift

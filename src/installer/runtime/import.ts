@@ -8,7 +8,8 @@ import { KinitError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { ctr } from './containerd.ts';
 
-const content = `${containerdPaths.root}/io.containerd.content.v1.content`;
+/** Where containerd keeps blobs. */
+export const contentFolder = `${containerdPaths.root}/io.containerd.content.v1.content`;
 const large = 4 << 20;
 
 /** Links where it can; a file system of its own for containerd costs a copy. Prints the digests that containerd knows afterwards. */
@@ -32,7 +33,7 @@ wait`;
 /** @returns the digests of the layers that need not be imported any more */
 async function shareLayers(host: Host, paths: readonly string[], socket: string): Promise<string[]> {
   if (!paths.length) return [];
-  const words = [content, `${bundlePaths.bin}/ctr`, socket, ...paths];
+  const words = [contentFolder, `${bundlePaths.bin}/ctr`, socket, ...paths];
   const { stdout } = await host.run('sh', ['-c', shareScript, 'sh', ...words], { timeoutMs: 300_000 });
   return stdout.split('\n').filter(Boolean);
 }
@@ -75,8 +76,11 @@ export async function importImages(
   };
   const shared = share ? await shareLayers(host, await largeLayers(layout, references, present), socket) : [];
   let result = await importWithout(shared);
-  // containerd may have tidied up in between.
-  if (result.exitCode !== 0 && shared.length) result = await importWithout([]);
+  if (result.exitCode !== 0 && shared.length) {
+    // containerd may have tidied up in between, or the disk has changed what was laid there.
+    await ctr(host, ['content', 'rm', ...shared], {}, socket);
+    result = await importWithout([]);
+  }
   if (result.exitCode === 0) return;
   throw new KinitError('Command', `images cannot be imported: ${references.join(', ')}`, {
     seen: result.stderr || result.stdout,

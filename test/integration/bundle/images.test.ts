@@ -1,17 +1,21 @@
 /** Images in a real containerd: loaded from archives and layouts, listed with their users, pruned. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { importArchive } from '../../../src/installer/bundle/image-archive.ts';
+import { indexOf } from '../../../src/installer/bundle/oci-layout.ts';
 import { bundlePaths, containerdPaths } from '../../../src/installer/config/paths.ts';
 import { type Host, localHost } from '../../../src/installer/host/host.ts';
 import { waitUntil } from '../../../src/installer/host/wait.ts';
 import { withCri } from '../../../src/installer/runtime/cri.ts';
 import { imagesOfCri, removeImages, storedImages, unneededImages } from '../../../src/installer/runtime/image-store.ts';
-import { loadArchive } from '../../../src/installer/runtime/load-images.ts';
+import { contentFolder } from '../../../src/installer/runtime/import.ts';
+import { loadArchive, loadFromLayout } from '../../../src/installer/runtime/load-images.ts';
 import { pauseImage } from '../../images/build.ts';
 import { startContainerd, type TestContainerd } from '../../parts/containerd.ts';
-import { dockerArchive, ociArchive, tarOf } from '../../unit/bundle/small-bundle.ts';
+import { dockerArchive, ociArchive, sha256, tarOf } from '../../unit/bundle/small-bundle.ts';
 
 let dir: string;
 let containerd: TestContainerd;
@@ -24,6 +28,7 @@ beforeAll(async () => {
   const places: Record<string, string> = {
     [`${bundlePaths.bin}/ctr`]: containerd.program,
     [containerdPaths.socket]: containerd.socket,
+    [contentFolder]: join(dir, 'root/io.containerd.content.v1.content'),
   };
   // The same machine, with containerd in another place.
   const at = (word: string) => places[word] ?? word;
@@ -56,6 +61,32 @@ describe('images of a node', () => {
     expect(await references()).toEqual(expect.arrayContaining(['docker.io/library/app:1', 'example.com/app:1']));
     // The runtime that pods are started with has it too: its layers are unpacked.
     expect(await containerd.ctr('images', 'check', 'name==docker.io/library/app:1')).toMatch(/complete .* true/);
+  });
+
+  it('share large layers with the bundle where the disk is the same', async () => {
+    const layer = await tarOf({ large: randomBytes(5 << 20) });
+    const layout = join(dir, 'layout');
+    await writeFile(join(dir, 'large.tar'), await dockerArchive(['large:1'], layer));
+    await indexOf(layout, await importArchive(join(dir, 'large.tar'), layout));
+    const [loaded] = await loadFromLayout(host, layout);
+    expect(loaded).toMatchObject({ reference: 'docker.io/library/large:1', present: false });
+    const place = join(dir, 'root/io.containerd.content.v1.content/blobs/sha256', sha256(layer));
+    expect((await stat(place)).nlink).toBe(2);
+    expect(await containerd.ctr('images', 'check', 'name==docker.io/library/large:1')).toMatch(/complete .* true/);
+    await rm(layout, { recursive: true });
+    expect(await containerd.ctr('content', 'get', `sha256:${sha256(layer)}`)).toHaveLength(layer.toString().length);
+  });
+
+  it('that were changed on the disk are not unpacked', async () => {
+    const layer = await tarOf({ large: randomBytes(5 << 20) });
+    const layout = join(dir, 'changed');
+    await writeFile(join(dir, 'changed.tar'), await dockerArchive(['changed:1'], layer));
+    await indexOf(layout, await importArchive(join(dir, 'changed.tar'), layout));
+    await writeFile(join(layout, 'blobs/sha256', sha256(layer)), await tarOf({ large: randomBytes(5 << 20) }));
+    await expect(loadFromLayout(host, layout)).rejects.toMatchObject({
+      message: 'images cannot be imported: docker.io/library/changed:1',
+    });
+    expect(await containerd.ctr('content', 'ls', '-q')).not.toContain(sha256(layer));
   });
 
   it('are loaded from an OCI layout for several platforms', async () => {
