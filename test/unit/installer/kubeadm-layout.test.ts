@@ -70,7 +70,7 @@ const namesOf = ({ subjectAltName = '' }: X509Certificate) =>
 const extendedUsages = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' };
 
 describe('the files of a control plane', () => {
-  it('are where kubeadm has them, with its modes', () => {
+  it('are where kubeadm has them, with its modes; two are of kinit', () => {
     const modes = Object.entries(files)
       .filter(([path, content]) => path.startsWith('/etc/kubernetes/') && content !== 'directory')
       .map(([path, content]) => `${path} ${content.split(' ')[0]}`);
@@ -79,6 +79,8 @@ describe('the files of a control plane', () => {
         ...[...leaves, ...authorities].flatMap((name) => [`${pki}/${name}.crt 644`, `${pki}/${name}.key 600`]),
         `${pki}/sa.key 600`,
         `${pki}/sa.pub 600`,
+        `${pki}/encryption.yaml 600`,
+        '/etc/kubernetes/audit-policy.yaml 600',
         ...kubeconfigs.map((name) => `/etc/kubernetes/${name}.conf 600`),
         ...manifests.map((name) => `/etc/kubernetes/manifests/${name}.yaml 600`),
       ].sort(),
