@@ -83,6 +83,9 @@ describe('the files of a control plane', () => {
         '/etc/kubernetes/audit-policy.yaml 600',
         ...kubeconfigs.map((name) => `/etc/kubernetes/${name}.conf 600`),
         ...manifests.map((name) => `/etc/kubernetes/manifests/${name}.yaml 600`),
+        // kinit's own: docs/hardening.md.
+        '/etc/kubernetes/audit-policy.yaml 600',
+        `${pki}/encryption.yaml 600`,
       ].sort(),
     );
   });
