@@ -70,6 +70,14 @@ describe('the phase of a pod', () => {
 });
 
 describe('the status of a pod', () => {
+  it('goes on to say why the pod ended, also to a kubelet that was started afterwards', () => {
+    const previous = { phase: 'Failed', reason: 'Terminated', message: 'the node shut down' };
+    expect(compute(pod(), observed([], [instance(main, 137)]), { previous })).toMatchObject(previous);
+    const running = { ...previous, phase: 'Running' };
+    const status = compute(pod(), observed([sandbox()], [instance(main, 'running')]), { previous: running });
+    expect(status.reason).toBeUndefined();
+  });
+
   it('shows a running, ready pod with its addresses', () => {
     const status = compute(pod(), observed([sandbox()], [instance(main, 'running')]));
     expect(conditionsOf(status)).toEqual({

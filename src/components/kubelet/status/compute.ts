@@ -81,7 +81,7 @@ export function podStatus(input: StatusInput): PodStatus {
   return {
     phase,
     conditions: [...conditions, ...disruption, ...others],
-    ...(input.ended ?? {}),
+    ...(input.ended ?? reasonOf(phase, previous)),
     ...(hostIps[0] ? { hostIP: hostIps[0], hostIPs: hostIps.map((ip) => ({ ip })) } : {}),
     ...(ips[0] ? { podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) } : {}),
     startTime: previous?.startTime ?? now,
@@ -91,6 +91,13 @@ export function podStatus(input: StatusInput): PodStatus {
     qosClass: previous?.qosClass ?? qosClassOf(pod),
     ...(pod.metadata?.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
   };
+}
+
+/** Why a pod has ended stays true as long as it has, also for a kubelet that did not see it. */
+function reasonOf(phase: Phase, previous: PodStatus | undefined): Pick<PodStatus, 'reason' | 'message'> {
+  if (phase !== previous?.phase || (phase !== 'Failed' && phase !== 'Succeeded')) return {};
+  const { reason, message } = previous;
+  return { ...(reason ? { reason } : {}), ...(message ? { message } : {}) };
 }
 
 /** A pod that has ended stays so. */
