@@ -165,37 +165,40 @@ export function failures(): void {
     it('a worker that shuts down ends its pods first, tells so, and takes no new ones', async () => {
       const setting = (whole: number, critical: number) =>
         `sed -i 's/^shutdownGracePeriod: .*/shutdownGracePeriod: ${whole}s/; s/^shutdownGracePeriodCriticalPods: .*/shutdownGracePeriodCriticalPods: ${critical}s/' /var/lib/kubelet/config.yaml && systemctl restart kubelet`;
-      await onHost('w1', setting(10, 3));
-      await eventually(async () => expect(await onHost('w1', 'systemd-inhibit --list')).toContain('kubelet'), 30_000);
-      await apply(onWorker('polite', 'trap "sleep 4; exit 0" TERM; while :; do sleep 0.1; done'), '-n', ns);
-      await apply(onWorker('stubborn', 'exec sleep 36000'), '-n', ns);
-      await must('-n', ns, 'wait', '--for=condition=Ready', 'pod/polite', 'pod/stubborn', '--timeout=60s');
-      const started = Date.now();
-      const rebooted = hosts()
-        .find((host) => host.name === 'w1')!
-        .reboot();
-      await eventually(async () => {
-        const message = 'jsonpath={.status.conditions[?(@.type=="Ready")].message}';
-        expect(await must('get', 'node', 'w1', '-o', message)).toBe('node is shutting down');
-      }, 15_000);
-      await apply(onWorker('late', 'exec sleep 36000'), '-n', ns);
-      await rebooted;
-      // systemd alone waits 90 s for what does not heed it.
-      expect(Date.now() - started).toBeLessThan(60_000);
-      await allNodesReady(60_000);
-      const ended = async (name: string) => {
-        const pod = JSON.parse(await must('-n', ns, 'get', 'pod', name, '-o', 'json'));
-        const state = pod.status.containerStatuses?.[0]?.state;
-        return [pod.status.phase, pod.status.reason, pod.status.message, state?.terminated?.exitCode];
-      };
-      const message = 'Pod was terminated in response to imminent node shutdown.';
-      await eventually(async () => {
-        expect(await ended('polite')).toEqual(['Failed', 'Terminated', message, 0]);
-        expect(await ended('stubborn')).toEqual(['Failed', 'Terminated', message, 137]);
-      }, 30_000);
-      const refusal = 'Pod was rejected as the node is shutting down.';
-      expect((await ended('late')).slice(0, 3)).toEqual(['Failed', 'NodeShutdown', refusal]);
-      await onHost('w1', setting(0, 0));
+      try {
+        await onHost('w1', setting(10, 3));
+        await eventually(async () => expect(await onHost('w1', 'systemd-inhibit --list')).toContain('kubelet'), 30_000);
+        await apply(onWorker('polite', 'trap "sleep 4; exit 0" TERM; while :; do sleep 0.1; done'), '-n', ns);
+        await apply(onWorker('stubborn', 'exec sleep 36000'), '-n', ns);
+        await must('-n', ns, 'wait', '--for=condition=Ready', 'pod/polite', 'pod/stubborn', '--timeout=60s');
+        const started = Date.now();
+        const rebooted = hosts()
+          .find((host) => host.name === 'w1')!
+          .reboot();
+        await eventually(async () => {
+          const message = 'jsonpath={.status.conditions[?(@.type=="Ready")].message}';
+          expect(await must('get', 'node', 'w1', '-o', message)).toBe('node is shutting down');
+        }, 15_000);
+        await apply(onWorker('late', 'exec sleep 36000'), '-n', ns);
+        await rebooted;
+        // systemd alone waits 90 s for what does not heed it.
+        expect(Date.now() - started).toBeLessThan(60_000);
+        await allNodesReady(60_000);
+        const ended = async (name: string) => {
+          const pod = JSON.parse(await must('-n', ns, 'get', 'pod', name, '-o', 'json'));
+          const state = pod.status.containerStatuses?.[0]?.state;
+          return [pod.status.phase, pod.status.reason, pod.status.message, state?.terminated?.exitCode];
+        };
+        const message = 'Pod was terminated in response to imminent node shutdown.';
+        await eventually(async () => {
+          expect(await ended('polite')).toEqual(['Failed', 'Terminated', message, 0]);
+          expect(await ended('stubborn')).toEqual(['Failed', 'Terminated', message, 137]);
+        }, 30_000);
+        const refusal = 'Pod was rejected as the node is shutting down.';
+        expect((await ended('late')).slice(0, 3)).toEqual(['Failed', 'NodeShutdown', refusal]);
+      } finally {
+        await eventually(() => onHost('w1', setting(0, 0)), 60_000);
+      }
       await must('-n', ns, 'delete', 'pod', 'polite', 'stubborn', 'late');
       await allNodesReady(60_000);
     }, 300_000);
