@@ -1,7 +1,6 @@
 /** Flags over file over defaults: the one configuration that the phases work from. */
 import { kubernetesVersion } from '../../machinery/version.ts';
 import { KinitError } from '../errors.ts';
-import { scheduleMistake } from '../etcd/calendar.ts';
 import { generateToken } from '../tokens/format.ts';
 import { splitHostPort } from './cidr.ts';
 import {
@@ -9,17 +8,16 @@ import {
   defaultBindPort,
   defaultCluster,
   defaultCriSocket,
-  defaultHost,
   defaultNetworking,
-  defaultSnapshots,
   defaultTimeouts,
   defaultTokenDescription,
   defaultTokenTtl,
   tokenGroups,
   tokenUsages,
 } from './defaults.ts';
-import type { HostFlags, HostIdentity, InitFlags, JoinFlags } from './flags.ts';
+import type { HostIdentity, InitFlags, JoinFlags } from './flags.ts';
 import { invalidConfig, type ReadConfig } from './read-config.ts';
+import { resolveHost } from './resolve-host.ts';
 import type { DocumentKind, Documents } from './schema.ts';
 import type {
   Argument,
@@ -33,7 +31,6 @@ import type {
   JoinControlPlane,
   NodeRegistration,
   OpenDocument,
-  SnapshotSettings,
 } from './types.ts';
 import { type Complain, validateInit, validateJoin } from './validate.ts';
 
@@ -278,99 +275,6 @@ function argumentOf(pair: string, component: string): Argument {
 }
 
 /** @param criSocket given: there is a runtime, unless the choice was said too */
-function resolveHost(flags: HostFlags, documents: Documents, criSocket: string | undefined): HostConfiguration {
-  const given = documents.HostConfiguration;
-  const choose = <T extends string>(
-    flag: string,
-    value: string | undefined,
-    allowed: readonly T[],
-    otherwise: T,
-  ): T => {
-    if (value === undefined) return otherwise;
-    if (!allowed.includes(value as T)) {
-      throw new KinitError('Usage', `--${flag} is "${value}"; it takes ${allowed.join(' or ')}`);
-    }
-    return value as T;
-  };
-  return {
-    swap: choose('swap', flags.swap, ['off', 'keep'], given?.swap ?? defaultHost.swap),
-    selinux: choose('selinux', flags.selinux, ['permissive', 'keep'], given?.selinux ?? defaultHost.selinux),
-    firewall: choose('firewall', flags.firewall, ['open', 'keep'], given?.firewall ?? defaultHost.firewall),
-    cgroupDriver: choose(
-      'cgroup-driver',
-      flags.cgroupDriver,
-      ['auto', 'systemd', 'cgroupfs'],
-      given?.cgroupDriver ?? defaultHost.cgroupDriver,
-    ),
-    snapshotter: choose(
-      'snapshotter',
-      flags.snapshotter,
-      ['auto', 'overlayfs', 'native'],
-      given?.snapshotter ?? defaultHost.snapshotter,
-    ),
-    runtime: choose(
-      'runtime',
-      flags.runtime,
-      ['bundle', 'packages', 'existing'],
-      given?.runtime ?? (criSocket === undefined ? defaultHost.runtime : 'existing'),
-    ),
-    registries: given?.registries ?? [],
-    network: {
-      backend: choose(
-        'network-backend',
-        flags.networkBackend,
-        ['vxlan', 'host-gw'],
-        given?.network?.backend ?? defaultHost.network.backend,
-      ),
-      ...(given?.network?.mtu ? { mtu: given.network.mtu } : {}),
-    },
-    ...resolveSnapshots(flags, given?.etcd?.snapshots),
-  };
-}
-
-/** Empty names are none, as in kubeadm. */
-function resolveExternalEtcd(given: ExternalEtcd | undefined): Pick<ClusterConfiguration['etcd'], 'external'> {
-  if (!given) return {};
-  const { endpoints, caFile, certFile, keyFile } = given;
-  return {
-    external: {
-      endpoints,
-      ...(caFile ? { caFile } : {}),
-      ...(certFile ? { certFile } : {}),
-      ...(keyFile ? { keyFile } : {}),
-    },
-  };
-}
-
-/** Nothing is said of snapshots when nobody has said anything. */
-function resolveSnapshots(
-  { etcdSnapshotSchedule, etcdSnapshotKeep, etcdSnapshotDirectory }: HostFlags,
-  given: Partial<SnapshotSettings> | undefined,
-): Pick<HostConfiguration, 'etcd'> {
-  if (!given && [etcdSnapshotSchedule, etcdSnapshotKeep, etcdSnapshotDirectory].every((flag) => flag === undefined)) {
-    return {};
-  }
-  const mistake = etcdSnapshotSchedule === undefined ? '' : scheduleMistake(etcdSnapshotSchedule);
-  if (mistake) throw new KinitError('Usage', `--etcd-snapshot-schedule: ${mistake}`);
-  if (etcdSnapshotKeep !== undefined && !/^[1-9]\d{0,3}$/.test(etcdSnapshotKeep)) {
-    throw new KinitError('Usage', `--etcd-snapshot-keep is "${etcdSnapshotKeep}"; it takes a number from 1`);
-  }
-  if (etcdSnapshotDirectory !== undefined && !/^\/[A-Za-z0-9._/-]+$/.test(etcdSnapshotDirectory)) {
-    throw new KinitError('Usage', `--etcd-snapshot-directory is "${etcdSnapshotDirectory}"; it takes an absolute path`);
-  }
-  return {
-    etcd: {
-      snapshots: {
-        ...defaultSnapshots,
-        ...given,
-        ...(etcdSnapshotSchedule === undefined ? {} : { schedule: etcdSnapshotSchedule }),
-        ...(etcdSnapshotKeep === undefined ? {} : { keep: Number(etcdSnapshotKeep) }),
-        ...(etcdSnapshotDirectory === undefined ? {} : { directory: etcdSnapshotDirectory }),
-      },
-    },
-  };
-}
-
 /** Like kubeadm's: an unspecified address asks for that of the default interface. */
 const addressOf = (given: string | undefined) => (given === '0.0.0.0' || given === '::' ? undefined : given);
 
@@ -403,4 +307,18 @@ function gatesOf(text: string | undefined): Record<string, boolean> | undefined 
       return [name, value === 'true'];
     }),
   );
+}
+
+/** Empty names are none, as in kubeadm. */
+function resolveExternalEtcd(given: ExternalEtcd | undefined): Pick<ClusterConfiguration['etcd'], 'external'> {
+  if (!given) return {};
+  const { endpoints, caFile, certFile, keyFile } = given;
+  return {
+    external: {
+      endpoints,
+      ...(caFile ? { caFile } : {}),
+      ...(certFile ? { certFile } : {}),
+      ...(keyFile ? { keyFile } : {}),
+    },
+  };
 }

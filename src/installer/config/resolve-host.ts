@@ -1,0 +1,87 @@
+/** kinit's own HostConfiguration: flags over file over defaults. */
+import { KinitError } from '../errors.ts';
+import { scheduleMistake } from '../etcd/calendar.ts';
+import { defaultHost, defaultSnapshots } from './defaults.ts';
+import type { HostFlags } from './flags.ts';
+import type { Documents } from './schema.ts';
+import type { HostConfiguration, SnapshotSettings } from './types.ts';
+
+/** @throws KinitError Usage */
+export function resolveHost(flags: HostFlags, documents: Documents, criSocket: string | undefined): HostConfiguration {
+  const given = documents.HostConfiguration;
+  const choose = <T extends string>(
+    flag: string,
+    value: string | undefined,
+    allowed: readonly T[],
+    otherwise: T,
+  ): T => {
+    if (value === undefined) return otherwise;
+    if (!allowed.includes(value as T)) {
+      throw new KinitError('Usage', `--${flag} is "${value}"; it takes ${allowed.join(' or ')}`);
+    }
+    return value as T;
+  };
+  return {
+    swap: choose('swap', flags.swap, ['off', 'keep'], given?.swap ?? defaultHost.swap),
+    selinux: choose('selinux', flags.selinux, ['permissive', 'keep'], given?.selinux ?? defaultHost.selinux),
+    firewall: choose('firewall', flags.firewall, ['open', 'keep'], given?.firewall ?? defaultHost.firewall),
+    cgroupDriver: choose(
+      'cgroup-driver',
+      flags.cgroupDriver,
+      ['auto', 'systemd', 'cgroupfs'],
+      given?.cgroupDriver ?? defaultHost.cgroupDriver,
+    ),
+    snapshotter: choose(
+      'snapshotter',
+      flags.snapshotter,
+      ['auto', 'overlayfs', 'native'],
+      given?.snapshotter ?? defaultHost.snapshotter,
+    ),
+    runtime: choose(
+      'runtime',
+      flags.runtime,
+      ['bundle', 'packages', 'existing'],
+      given?.runtime ?? (criSocket === undefined ? defaultHost.runtime : 'existing'),
+    ),
+    registries: given?.registries ?? [],
+    network: {
+      backend: choose(
+        'network-backend',
+        flags.networkBackend,
+        ['vxlan', 'host-gw'],
+        given?.network?.backend ?? defaultHost.network.backend,
+      ),
+      ...(given?.network?.mtu ? { mtu: given.network.mtu } : {}),
+    },
+    ...resolveSnapshots(flags, given?.etcd?.snapshots),
+  };
+}
+
+/** Nothing is said of snapshots when nobody has said anything. */
+function resolveSnapshots(
+  { etcdSnapshotSchedule, etcdSnapshotKeep, etcdSnapshotDirectory }: HostFlags,
+  given: Partial<SnapshotSettings> | undefined,
+): Pick<HostConfiguration, 'etcd'> {
+  if (!given && [etcdSnapshotSchedule, etcdSnapshotKeep, etcdSnapshotDirectory].every((flag) => flag === undefined)) {
+    return {};
+  }
+  const mistake = etcdSnapshotSchedule === undefined ? '' : scheduleMistake(etcdSnapshotSchedule);
+  if (mistake) throw new KinitError('Usage', `--etcd-snapshot-schedule: ${mistake}`);
+  if (etcdSnapshotKeep !== undefined && !/^[1-9]\d{0,3}$/.test(etcdSnapshotKeep)) {
+    throw new KinitError('Usage', `--etcd-snapshot-keep is "${etcdSnapshotKeep}"; it takes a number from 1`);
+  }
+  if (etcdSnapshotDirectory !== undefined && !/^\/[A-Za-z0-9._/-]+$/.test(etcdSnapshotDirectory)) {
+    throw new KinitError('Usage', `--etcd-snapshot-directory is "${etcdSnapshotDirectory}"; it takes an absolute path`);
+  }
+  return {
+    etcd: {
+      snapshots: {
+        ...defaultSnapshots,
+        ...given,
+        ...(etcdSnapshotSchedule === undefined ? {} : { schedule: etcdSnapshotSchedule }),
+        ...(etcdSnapshotKeep === undefined ? {} : { keep: Number(etcdSnapshotKeep) }),
+        ...(etcdSnapshotDirectory === undefined ? {} : { directory: etcdSnapshotDirectory }),
+      },
+    },
+  };
+}
