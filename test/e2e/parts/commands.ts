@@ -16,7 +16,9 @@ skipPhases: [addon/coredns]
 ---
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
-encryptionAlgorithm: ECDSA-P256
+imageRepository: registry.example.test/k8s
+etcd: {local: {imageRepository: registry.example.test/etcd}}
+encryptionAlgorithm: ECDSA-P384
 certificateValidityPeriod: 100h0m0s
 scheduler:
   extraArgs: [{name: v, value: "2"}]
@@ -24,6 +26,7 @@ scheduler:
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 maxPods: 42
+serverTLSBootstrap: true
 `;
 
 const patches: Record<string, string> = {
@@ -31,6 +34,35 @@ const patches: Record<string, string> = {
   'kube-apiserver0+json.json': '[{"op": "add", "path": "/metadata/annotations/patched", "value": "yes"}]',
   'kubeletconfiguration+merge.yaml': 'containerLogMaxFiles: 7\n',
 };
+
+/** An authority whose key never comes to /etc/kubernetes. */
+const authority = `set -e
+mkdir -p /root/ca ${pki}
+openssl req -x509 -newkey rsa:2048 -nodes -keyout /root/ca/ca.key -out /root/ca/ca.crt -days 30 -subj /CN=elsewhere \\
+  -addext keyUsage=critical,digitalSignature,keyEncipherment,keyCertSign 2>/dev/null
+cp /root/ca/ca.crt ${pki}/
+`;
+
+/** Has all requests signed by it, and completes the kubeconfigs. */
+const signing = `set -e
+kinit certs generate-csr >/dev/null
+sign() {
+  { echo extendedKeyUsage=$2; openssl req -in $1.csr -noout -text | grep -A1 'Subject Alternative' | tail -1 |
+    sed 's/^ */subjectAltName=/; s/IP Address:/IP:/g'; } > /root/ext
+  openssl x509 -req -in $1.csr -CA /root/ca/ca.crt -CAkey /root/ca/ca.key -CAcreateserial -days 30 -out $1.crt -extfile /root/ext 2>/dev/null
+}
+cd ${pki}
+sign apiserver serverAuth
+sign apiserver-kubelet-client clientAuth
+cd /etc/kubernetes
+rm super-admin.conf*
+for name in admin kubelet controller-manager scheduler; do
+  sign $name.conf clientAuth
+  config="/opt/kinit/current/bin/kubectl --kubeconfig $name.conf config"
+  $config set-cluster kubernetes --certificate-authority ${pki}/ca.crt --embed-certs >/dev/null
+  $config set-credentials "$($config view -o jsonpath='{.users[0].name}')" --client-certificate $name.conf.crt --embed-certs >/dev/null
+done
+`;
 
 export function kubeadmCommands(): void {
   describe("kubeadm's commands", () => {
@@ -100,6 +132,35 @@ export function kubeadmCommands(): void {
       expect(await kubectl('-n kube-system get deployments -o name')).toBe('deployment.apps/coredns\n');
     });
 
+    it("have the kubelet's serving certificate signed once somebody approves it", async () => {
+      const requests = () =>
+        kubectl(
+          'get csr -o jsonpath=\'{.items[?(@.spec.signerName=="kubernetes.io/kubelet-serving")].metadata.name}\'',
+        );
+      const name = await eventually(async () => {
+        const found = await requests();
+        expect(found).toMatch(/^csr-/);
+        return found;
+      }, 30_000);
+      await kubectl(`certificate approve ${name}`);
+      const verified = `openssl s_client -connect localhost:10250 -CAfile ${pki}/ca.crt </dev/null 2>&1`;
+      await eventually(async () => expect(await host.must(verified)).toContain('Verify return code: 0 (ok)'), 30_000);
+    });
+
+    it('start a component again whose manifest was edited in its place', async () => {
+      const pod = () =>
+        kubectl(
+          "-n kube-system get pods -l component=kube-scheduler -o jsonpath='{.items[0].metadata.uid} {.items[0].status.phase} {.items[0].spec.containers[0].command}'",
+        );
+      const before = (await pod()).split(' ')[0]!;
+      await host.must("sed -i 's/--v=2/--v=3/' /etc/kubernetes/manifests/kube-scheduler.yaml");
+      await eventually(async () => {
+        const now = await pod();
+        expect(now).toMatch(/ Running .*--v=3/);
+        expect(now).not.toContain(before);
+      }, 60_000);
+    });
+
     it('print the command for joining with a token that is valid', async () => {
       const printed = await must('init phase show-join-command --config /root/config.yaml --output plain');
       expect(printed).toMatch(/kinit join \S+:6443 --token \S+ --discovery-token-ca-cert-hash sha256:[0-9a-f]{64}/);
@@ -165,5 +226,26 @@ export function kubeadmCommands(): void {
       expect(await host.must('ls -A /etc/kubernetes 2>/dev/null; true')).toBe('');
       expect((await host.exec('systemctl is-active kubelet')).stdout.trim()).toBe('inactive');
     });
+
+    it('make a cluster whose authority is elsewhere', async () => {
+      await host.must(`sh ${copy} --quiet`, { timeoutMs: 120_000 });
+      await write('/root/authority.sh', authority);
+      await host.must('sh /root/authority.sh');
+      const refused = await run('init --output plain --ignore-preflight-errors all');
+      expect(refused.code).toBe(2);
+      expect(refused.stderr).toContain(`${pki}/apiserver.crt or its key is missing`);
+      await write('/root/sign.sh', signing);
+      await host.must('sh /root/sign.sh', { timeoutMs: 60_000 });
+      await must('init --output plain --ignore-preflight-errors all');
+      expect(await kubectl('get nodes')).toMatch(/ Ready +control-plane /);
+      expect(await must('certs renew apiserver')).toContain('Detected external ca authority');
+      expect(await host.must('cat /etc/kubernetes/manifests/kube-controller-manager.yaml')).toContain(
+        '- --cluster-signing-key-file=\n',
+      );
+      expect((await run('init phase upload-certs --upload-certs --output plain')).stderr).toContain(
+        "can't use upload-certs with an external CA",
+      );
+      await must('reset --force --output plain');
+    }, 300_000);
   });
 }
