@@ -16,7 +16,7 @@ import {
 } from '../kubeconfig/kubeconfig.ts';
 import { type AuthorityName, authorities, isUsed, leafCertificates } from './catalog.ts';
 import { certificateFile, checkLeaf, keyFile } from './ensure.ts';
-import { publicKeyPin, readCertificates } from './x509.ts';
+import { publicKeyPin, readCertificates, subjectNames } from './x509.ts';
 
 /** Its certificate is here, its key is not. */
 export async function isExternal(host: Host, dir: string, name: AuthorityName): Promise<boolean> {
@@ -56,6 +56,7 @@ export async function checkExternalAuthorities(host: Host, config: InitConfigura
   }
   if (external.includes('ca')) {
     for (const identity of required) await attempt(() => kubeconfigMistake(host, identity, dir));
+    await attempt(() => superAdminMistake(host, dir));
   }
   if (!mistakes.length) return external;
   const keys = external.map((name) => keyFile(dir, name)).join(' and ');
@@ -78,8 +79,7 @@ export function assertUploadable(external: readonly AuthorityName[]): void {
   });
 }
 
-/** super-admin.conf is used when it is there. */
-const { admin, kubelet, controllerManager, scheduler } = kubeconfigIdentities;
+const { admin, superAdmin, kubelet, controllerManager, scheduler } = kubeconfigIdentities;
 const required: KubeconfigIdentity[] = [admin, kubelet, controllerManager, scheduler];
 
 /** What is wrong with a kubeconfig that kinit cannot make itself. */
@@ -110,6 +110,16 @@ async function kubeconfigMistake(host: Host, { path }: KubeconfigIdentity, dir: 
     return `the client certificate in ${path} is not signed by ${certificateFile(dir, 'ca')}`;
   if (client.validToDate < new Date()) return `the client certificate in ${path} expired on ${client.validTo}`;
   return undefined;
+}
+
+/** Somebody has to be allowed everything before the administrators have their role. */
+async function superAdminMistake(host: Host, dir: string): Promise<string | undefined> {
+  if (await exists(host, superAdmin.path)) return kubeconfigMistake(host, superAdmin, dir);
+  const text = await readText(host, admin.path);
+  const { certData, certFile } = text === undefined ? {} : restConfigOf(parseKubeconfig(text, admin.path), admin.path);
+  const pem = certData ?? (certFile && (await readText(host, certFile)));
+  if (!pem || subjectNames(new X509Certificate(pem)).organizations?.includes('system:masters')) return undefined;
+  return `the kubeconfig ${superAdmin.path} is missing, and ${admin.path} is not of the group system:masters`;
 }
 
 /** As which kubeconfig the first objects are made: the one whose rights do not come from the cluster, when there is one. */

@@ -14,7 +14,7 @@ import {
   issueCertificate,
   publicKeyPin,
   readCertificates,
-  type SubjectNames,
+  subjectNames,
 } from './x509.ts';
 
 export type RenewOutcome = 'renewed' | 'missing' | 'external';
@@ -23,12 +23,6 @@ const usageNames: Record<string, ExtendedKeyUsage> = {
   '1.3.6.1.5.5.7.3.1': 'serverAuth',
   '1.3.6.1.5.5.7.3.2': 'clientAuth',
 };
-
-export function subjectNames(certificate: X509Certificate): SubjectNames {
-  const subject = certificate.toLegacyObject().subject as unknown as Record<string, string | string[] | undefined>;
-  const values = (key: string) => [subject[key] ?? []].flat();
-  return { commonName: values('CN').at(-1) ?? '', organizations: values('O') };
-}
 
 /** Makes the certificate again, with what the old one says and the cluster's algorithm and period. */
 export async function renewCertificate(

@@ -230,3 +230,10 @@ export function readCertificates(pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
   return blocks.map((block) => new X509Certificate(block));
 }
+
+/** Common name and organizations. */
+export function subjectNames(certificate: X509Certificate): SubjectNames {
+  const subject = certificate.toLegacyObject().subject as unknown as Record<string, string | string[] | undefined>;
+  const values = (key: string) => [subject[key] ?? []].flat();
+  return { commonName: values('CN').at(-1) ?? '', organizations: values('O') };
+}

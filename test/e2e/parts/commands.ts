@@ -55,8 +55,7 @@ cd ${pki}
 sign apiserver serverAuth
 sign apiserver-kubelet-client clientAuth
 cd /etc/kubernetes
-rm super-admin.conf*
-for name in admin kubelet controller-manager scheduler; do
+for name in admin super-admin kubelet controller-manager scheduler; do
   sign $name.conf clientAuth
   config="/opt/kinit/current/bin/kubectl --kubeconfig $name.conf config"
   $config set-cluster kubernetes --certificate-authority ${pki}/ca.crt --embed-certs >/dev/null

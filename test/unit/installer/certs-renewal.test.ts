@@ -20,10 +20,10 @@ import { userKubeconfig } from '../../../src/installer/kubeconfig/user.ts';
 import { authorities, leafCertificates } from '../../../src/installer/pki/catalog.ts';
 import { ensureAuthority, ensureLeaf, loadAuthority } from '../../../src/installer/pki/ensure.ts';
 import { checkExpiration, shortDuration } from '../../../src/installer/pki/expiration.ts';
-import { renewCertificate, subjectNames } from '../../../src/installer/pki/renew.ts';
+import { renewCertificate } from '../../../src/installer/pki/renew.ts';
 import { type CertificateHome, readRenewable, renewables } from '../../../src/installer/pki/renewable.ts';
 import { generateRequests } from '../../../src/installer/pki/requests.ts';
-import { altNamesOf } from '../../../src/installer/pki/x509.ts';
+import { altNamesOf, subjectNames } from '../../../src/installer/pki/x509.ts';
 import { scratchHost, scratchRoot } from './scratch.ts';
 
 const root = scratchRoot();

@@ -56,7 +56,6 @@ describe('an authority whose key is elsewhere', () => {
   it('is found by its certificate without key, and everything that fits is used as it is', async () => {
     expect(await checkExternalAuthorities(host, config)).toEqual([]);
     for (const name of ['ca', 'front-proxy-ca']) await host.remove(`${dir}/${name}.key`);
-    await host.remove('/etc/kubernetes/super-admin.conf');
     expect(await checkExternalAuthorities(host, config)).toEqual(['ca', 'front-proxy-ca']);
     for (const authority of authorities) expect(await ensureAuthority(changes, config.cluster, authority)).toBe(false);
     for (const leaf of leafCertificates) expect(await ensureLeaf(changes, config, leaf)).toBe(false);
@@ -68,10 +67,12 @@ describe('an authority whose key is elsewhere', () => {
     await host.remove(`${dir}/apiserver.crt`);
     await host.remove(`${dir}/apiserver-kubelet-client.key`);
     await host.remove('/etc/kubernetes/kubelet.conf');
+    await host.remove('/etc/kubernetes/super-admin.conf');
     expect((await seenOf(checkExternalAuthorities(host, config))).split('\n')).toEqual([
       `${dir}/apiserver.crt or its key is missing: the certificate of the API server`,
       `${dir}/apiserver-kubelet-client.crt or its key is missing: the certificate with which the API server connects to kubelets`,
       'the kubeconfig /etc/kubernetes/kubelet.conf is missing',
+      'the kubeconfig /etc/kubernetes/super-admin.conf is missing, and /etc/kubernetes/admin.conf is not of the group system:masters',
     ]);
   });
 
