@@ -3,7 +3,7 @@
  * load, swap, control groups of version 2, and reboots. Only the phases that touch these run: the processor is emulated.
  */
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { kinitVersion } from '../../../src/machinery/version.ts';
 import { createLab, type Lab, type LabHost } from '../../lab/lab.ts';
 import { guardedContext } from '../../lab/selinux.ts';
@@ -69,7 +69,8 @@ describe('a virtual machine', { timeout: timeoutMs }, () => {
 
   afterAll(async () => {
     await lab?.down();
-    if (lab) await expect.poll(() => tracesOf(lab.state), { timeout: 10_000 }).toEqual([]);
+    if (!lab) return;
+    await vi.waitFor(async () => expect(await tracesOf(lab.state)).toEqual([]), { timeout: 20_000, interval: 200 });
   });
 
   const modules = async () => (await vm.must('lsmod')).split('\n').map((line) => line.split(' ')[0]);
