@@ -7,7 +7,11 @@ import { KinitError } from '../errors.ts';
 
 export type FleetBundle = RunFileLayout;
 
-/** @throws KinitError Bundle when a file is no bundle */
+/**
+ * Those beside the named one that cannot be used (of an older kinit, or half copied) are as good as not there: hosts that need none of
+ * them are not held up.
+ * @throws KinitError Bundle when the named file is no bundle
+ */
 export async function openBundles(path: string): Promise<FleetBundle[]> {
   const open = (file: string): Promise<FleetBundle> =>
     readRunLayout(file).catch((error: Error) => {
@@ -20,7 +24,8 @@ export async function openBundles(path: string): Promise<FleetBundle[]> {
     .filter((architecture) => architecture !== named.architecture)
     .map((architecture) => join(dirname(path), runFileName(architecture)))
     .filter((file) => basename(file) !== basename(path) && existsSync(file));
-  return [named, ...(await Promise.all(beside.map(open)))];
+  const usable = await Promise.all(beside.map((file) => open(file).catch(() => undefined)));
+  return [named, ...usable.filter((bundle) => bundle !== undefined)];
 }
 
 /**
@@ -42,7 +47,7 @@ export function bundleFor(host: string, machine: string, bundles: readonly Fleet
   const file = join(dirname(bundles[0]?.path ?? ''), runFileName(architecture));
   throw new KinitError('Preflight', `the host is ${machine}, and there is no bundle for linux/${architecture.debian}`, {
     host,
-    seen: `${had}; there is no ${file}`,
+    seen: `${had}; there is no usable ${file}`,
     advice: `build it with npm run bundle -- --arch ${architecture.debian}, and put it beside the other`,
   });
 }

@@ -12,7 +12,8 @@ export interface WrittenFile {
 }
 
 /** Keys, tokens and what holds them. */
-const secrets = /PRIVATE KEY|client-key-data:|(^|\n)\s*token:|token-secret|(^|\n)\s*password = /;
+const secrets =
+  /PRIVATE KEY|client-key-data:|kind: EncryptionConfiguration|(^|\n)\s*token:|token-secret|(^|\n)\s*password = /;
 
 const isText = (content: Buffer) => !content.includes(0);
 

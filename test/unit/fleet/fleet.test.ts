@@ -267,7 +267,7 @@ describe('the bundle of a host', () => {
         message: 'the host is aarch64, and there is no bundle for linux/arm64',
         details: {
           host: 'w1',
-          seen: `/b/kinit-amd64.run is for linux/amd64; there is no /b/kinit-${kinitVersion}-linux-arm64.run`,
+          seen: `/b/kinit-amd64.run is for linux/amd64; there is no usable /b/kinit-${kinitVersion}-linux-arm64.run`,
           advice: 'build it with npm run bundle -- --arch arm64, and put it beside the other',
         },
       }),

@@ -8,6 +8,8 @@ import {
 } from '../../../src/installer/encryption/configuration.ts';
 import { keysAfter, nextStep } from '../../../src/installer/encryption/rotate.ts';
 import { sealedBy } from '../../../src/installer/encryption/status.ts';
+import { redact } from '../../../src/installer/health/redact.ts';
+import { differenceOf } from '../../../src/installer/host/differences.ts';
 
 const [one, two] = [makeEncryptionKey(1), makeEncryptionKey(2)] as const;
 const names = (keys: readonly { name: string }[]) => keys.map(({ name }) => name);
@@ -37,6 +39,12 @@ describe('the encryption configuration', () => {
       '/pki/encryption.yaml is not as kinit writes it',
     );
   });
+});
+
+it('a dry run names the file, and does not show the key', () => {
+  const file = { path: '/pki/encryption.yaml', after: Buffer.from(formatEncryption([one])), mode: 0o600 };
+  expect(differenceOf(file)).toBe('(holds a secret: not shown)');
+  expect(redact(formatEncryption([one]))).not.toContain(one.secret);
 });
 
 describe('a rotation', () => {
