@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 
-/** Debian package → why. */
+/** Debian package → why; with the argument `tests` also those that only tests need. */
 const packages: Record<string, string> = {
   mmdebstrap: 'root file systems of the bundle and of lab hosts',
   'debian-archive-keyring': "Debian's signatures, on Ubuntu machines",
@@ -22,6 +22,9 @@ const packages: Record<string, string> = {
   'qemu-user-static': 'looking whether programs of a bundle for another architecture run',
   'ca-certificates': 'the trust store in images',
   git: 'finding out what has changed since the last build',
+  ...(process.argv[2] === 'tests'
+    ? { vagrant: 'checking vagrant/Vagrantfile', 'vagrant-libvirt': 'the same, for a provider that is free software' }
+    : {}),
 };
 
 function installed(name: string): boolean {

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/node_modules/.bin:$PATH"
 sh scripts/install.sh
-node scripts/prepare-machine.ts
+node scripts/prepare-machine.ts tests
 npm run --silent build
 npm run --silent bundle
 node test/lab/cli.ts roots --vm
