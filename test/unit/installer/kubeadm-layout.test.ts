@@ -79,8 +79,6 @@ describe('the files of a control plane', () => {
         ...[...leaves, ...authorities].flatMap((name) => [`${pki}/${name}.crt 644`, `${pki}/${name}.key 600`]),
         `${pki}/sa.key 600`,
         `${pki}/sa.pub 600`,
-        `${pki}/encryption.yaml 600`,
-        '/etc/kubernetes/audit-policy.yaml 600',
         ...kubeconfigs.map((name) => `/etc/kubernetes/${name}.conf 600`),
         ...manifests.map((name) => `/etc/kubernetes/manifests/${name}.yaml 600`),
         // kinit's own: docs/hardening.md.
