@@ -62,14 +62,32 @@ export async function rotateKeys({ host, client, path, signal, tell }: RotationO
     const next = keysAfter(step, keys);
     const after = formatEncryption(next);
     await host.writeFile(path, after, { mode: 0o600 });
+    if (step === 'rewrite') {
+      tell(`${namesOf(keys.slice(1))} is gone from ${path}`);
+      await tellLaggards(client, configurationHash(after), path, signal, tell);
+      return rewritten;
+    }
     await untilAllUse(client, configurationHash(after), path, signal);
     if (step === 'add') tell(`every API server knows ${next.at(-1)!.name}`);
     if (step === 'use') tell(`every API server writes with ${next[0]!.name}`);
-    if (step === 'rewrite') {
-      const gone = keys.slice(1).map(({ name }) => name);
-      tell(`${gone.join(', ')} is gone from ${path}`);
-      return rewritten;
-    }
+  }
+}
+
+const namesOf = (keys: readonly EncryptionKey[]): string => keys.map(({ name }) => name).join(', ');
+
+/** After the last step nothing waits for servers that still know the old key: it opens nothing any more. */
+async function tellLaggards(
+  client: Client,
+  hash: string,
+  path: string,
+  signal: AbortSignal,
+  tell: (line: string) => void,
+): Promise<void> {
+  try {
+    await untilAllUse(client, hash, path, signal);
+  } catch (error) {
+    if (!(error instanceof KinitError) || error.code !== 'Timeout') throw error;
+    tell(`the rotation is complete; other control planes still know the old key: copy ${path} to them (mode 0600)`);
   }
 }
 
