@@ -2,11 +2,11 @@
 import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { get } from 'node:https';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { packageFile } from '../lab/packages.ts';
+import { freePort } from './free-port.ts';
 
 export const registryUser = 'ada';
 export const registryPassword = 'correct horse';
@@ -21,16 +21,6 @@ export interface TestRegistry {
   /** What it has answered so far, one line for each request. */
   log(): Promise<string>;
   stop(): Promise<void>;
-}
-
-function freePort(address: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on('error', reject);
-    server.listen(0, address, () => {
-      const found = server.address();
-      server.close(() => (typeof found === 'object' && found ? resolve(found.port) : reject(new Error('no port'))));
-    });
-  });
 }
 
 /** Of a GET; undefined when nobody answers. */

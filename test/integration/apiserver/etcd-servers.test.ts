@@ -1,49 +1,27 @@
 /** `--etcd-servers` with three members: reads, writes and watches go on when one of them is lost. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { EtcdClient, EtcdUnavailableError } from '../../../src/components/apiserver/storage/etcd-client.ts';
+import { etcdPlace, startEtcd } from '../../parts/etcd.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kinit-etcd-'));
 const names = ['a', 'b', 'c'];
 const processes = new Map<string, ChildProcess>();
-
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const server = createServer().on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-
-const url = async () => `http://127.0.0.1:${await freePort()}`;
 
 describe.sequential('three members of etcd', () => {
   let client: EtcdClient;
   let start: (name: string) => void;
 
   beforeAll(async () => {
-    const places = await Promise.all(names.map(async (name) => ({ name, client: await url(), peer: await url() })));
+    const places = await Promise.all(names.map((name) => etcdPlace(name, 'http')));
     const cluster = places.map(({ name, peer }) => `${name}=${peer}`).join(',');
     start = (name) => {
-      const { client: own, peer } = places.find((place) => place.name === name)!;
-      const flags = {
-        name,
-        'data-dir': join(folder, name),
-        'listen-client-urls': own,
-        'advertise-client-urls': own,
-        'listen-peer-urls': peer,
-        'initial-advertise-peer-urls': peer,
-        'initial-cluster': cluster,
-        'log-level': 'error',
-      };
-      const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-      processes.set(name, spawn('etcd', words, { stdio: 'ignore' }));
+      const place = places.find((one) => one.name === name)!;
+      processes.set(name, startEtcd(place, { folder, cluster }));
     };
     for (const name of names) start(name);
     client = new EtcdClient({ servers: places.map((place) => place.client), connectPatienceMs: 30_000 });

@@ -1,7 +1,6 @@
 /** Membership of a real etcd over TLS: a second member joins as a learner, gets its vote, and leaves. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noConfig } from '../../../src/installer/config/read-config.ts';
@@ -11,6 +10,8 @@ import { createChanges } from '../../../src/installer/host/changes.ts';
 import { openJournal } from '../../../src/installer/host/journal.ts';
 import { authorities, leafCertificates } from '../../../src/installer/pki/catalog.ts';
 import { ensureAuthority, ensureLeaf } from '../../../src/installer/pki/ensure.ts';
+import { type EtcdPlace, etcdPlace, startEtcd } from '../../parts/etcd.ts';
+import { freePort } from '../../parts/free-port.ts';
 import { scratchHost, scratchRoot } from '../../unit/installer/scratch.ts';
 
 const root = scratchRoot();
@@ -20,54 +21,9 @@ const pki = join(root, certificatesDir, 'etcd');
 const processes: ChildProcess[] = [];
 const signal = AbortSignal.timeout(110_000);
 
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const server = createServer().on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-
-interface Place {
-  name: string;
-  client: string;
-  peer: string;
-}
-
-const place = async (name: string): Promise<Place> => ({
-  name,
-  client: `https://127.0.0.1:${await freePort()}`,
-  peer: `https://127.0.0.1:${await freePort()}`,
-});
-
-function startEtcd({ name, client, peer }: Place, initialCluster: string, state: 'new' | 'existing'): void {
-  const flags = {
-    name,
-    'data-dir': join(root, name),
-    'listen-client-urls': client,
-    'advertise-client-urls': client,
-    'listen-peer-urls': peer,
-    'initial-advertise-peer-urls': peer,
-    'initial-cluster': initialCluster,
-    'initial-cluster-state': state,
-    'cert-file': `${pki}/server.crt`,
-    'key-file': `${pki}/server.key`,
-    'client-cert-auth': 'true',
-    'trusted-ca-file': `${pki}/ca.crt`,
-    'peer-cert-file': `${pki}/peer.crt`,
-    'peer-key-file': `${pki}/peer.key`,
-    'peer-client-cert-auth': 'true',
-    'peer-trusted-ca-file': `${pki}/ca.crt`,
-    'log-level': 'error',
-  };
-  const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-  processes.push(spawn('etcd', words, { stdio: 'ignore' }));
-}
-
 describe.sequential('members of etcd', () => {
-  let first: Place;
-  let second: Place;
+  let first: EtcdPlace;
+  let second: EtcdPlace;
   let members: EtcdMembers;
 
   beforeAll(async () => {
@@ -76,8 +32,8 @@ describe.sequential('members of etcd', () => {
     for (const authority of authorities) await ensureAuthority(changes, config.cluster, authority);
     for (const leaf of leafCertificates.filter(({ authority }) => authority === 'etcd/ca'))
       await ensureLeaf(changes, config, leaf);
-    [first, second] = [await place('one'), await place('two')];
-    startEtcd(first, `one=${first.peer}`, 'new');
+    [first, second] = [await etcdPlace('one', 'https'), await etcdPlace('two', 'https')];
+    processes.push(startEtcd(first, { folder: root, cluster: `one=${first.peer}`, pki }));
     members = new EtcdMembers({
       // The first endpoint never answers: the next one is asked.
       endpoints: [`https://127.0.0.1:${await freePort()}`, first.client],
@@ -107,7 +63,7 @@ describe.sequential('members of etcd', () => {
     expect((await members.addLearner(second.peer)).map(({ id }) => id).sort()).toEqual(all.map(({ id }) => id).sort());
     const initial = initialClusterOf(all, 'two', second.peer);
     expect(initial.split(',').sort()).toEqual([`one=${first.peer}`, `two=${second.peer}`]);
-    startEtcd(second, initial, 'existing');
+    processes.push(startEtcd(second, { folder: root, cluster: initial, state: 'existing', pki }));
   });
 
   it('it votes as soon as it has caught up', async () => {

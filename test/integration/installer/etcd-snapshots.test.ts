@@ -1,7 +1,6 @@
 /** A real etcd of three members over TLS: its status, defragmentation, members, and a snapshot that becomes an etcd again. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDebianRoot } from '../../../src/installer/bundle/debian-root.ts';
@@ -21,6 +20,8 @@ import { localHost } from '../../../src/installer/host/host.ts';
 import { openJournal } from '../../../src/installer/host/journal.ts';
 import { authorities, leafCertificates } from '../../../src/installer/pki/catalog.ts';
 import { ensureAuthority, ensureLeaf } from '../../../src/installer/pki/ensure.ts';
+import { type EtcdPlace, etcdPlace, startEtcd } from '../../parts/etcd.ts';
+import { freePort } from '../../parts/free-port.ts';
 import { scratchHost, scratchRoot } from '../../unit/installer/scratch.ts';
 
 const root = scratchRoot();
@@ -32,47 +33,8 @@ const signal = AbortSignal.timeout(110_000);
 const host = localHost();
 const folder = join(root, 'snapshots');
 
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const server = createServer().on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-
-interface Place {
-  name: string;
-  client: string;
-  peer: string;
-}
-
-async function place(name: string): Promise<Place> {
-  return { name, client: `https://127.0.0.1:${await freePort()}`, peer: `https://127.0.0.1:${await freePort()}` };
-}
-
-function startEtcd({ name, client, peer }: Place, initialCluster: string, state: 'new' | 'existing'): void {
-  const flags = {
-    name,
-    'data-dir': join(root, name),
-    'listen-client-urls': client,
-    'advertise-client-urls': client,
-    'listen-peer-urls': peer,
-    'initial-advertise-peer-urls': peer,
-    'initial-cluster': initialCluster,
-    'initial-cluster-state': state,
-    'cert-file': `${pki}/server.crt`,
-    'key-file': `${pki}/server.key`,
-    'client-cert-auth': 'true',
-    'trusted-ca-file': `${pki}/ca.crt`,
-    'peer-cert-file': `${pki}/peer.crt`,
-    'peer-key-file': `${pki}/peer.key`,
-    'peer-client-cert-auth': 'true',
-    'peer-trusted-ca-file': `${pki}/ca.crt`,
-    'log-level': 'error',
-  };
-  const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-  processes.set(name, spawn('etcd', words, { stdio: 'ignore' }));
+function runEtcd(place: EtcdPlace, cluster: string, state: 'new' | 'existing' = 'new'): void {
+  processes.set(place.name, startEtcd(place, { folder: root, cluster, state, pki }));
 }
 
 async function stopEtcd(name: string): Promise<void> {
@@ -84,7 +46,7 @@ async function stopEtcd(name: string): Promise<void> {
 }
 
 describe.sequential('the etcd of a cluster', () => {
-  const places: Place[] = [];
+  const places: EtcdPlace[] = [];
   let access: EtcdAccess;
   const pathBefore = process.env['PATH'];
 
@@ -117,10 +79,10 @@ describe.sequential('the etcd of a cluster', () => {
     for (const authority of authorities) await ensureAuthority(changes, config.cluster, authority);
     for (const leaf of leafCertificates.filter(({ authority }) => authority === 'etcd/ca'))
       await ensureLeaf(changes, config, leaf);
-    for (const name of ['one', 'two']) places.push(await place(name));
-    const [one, two] = places as [Place, Place];
+    for (const name of ['one', 'two']) places.push(await etcdPlace(name, 'https'));
+    const [one, two] = places as [EtcdPlace, EtcdPlace];
     const cluster = places.map(({ name, peer }) => `${name}=${peer}`).join(',');
-    for (const member of [one, two]) startEtcd(member, cluster, 'new');
+    for (const member of [one, two]) runEtcd(member, cluster);
     const credentials = await etcdCredentials(scratch, certificatesDir);
     access = { endpoints: [one.client], credentials, serverName: 'localhost', external: false };
     await healthy(2);
@@ -151,12 +113,12 @@ describe.sequential('the etcd of a cluster', () => {
   });
 
   it('gives a learner its vote once it is there', async () => {
-    const third = await place('three');
+    const third = await etcdPlace('three', 'https');
     places.push(third);
     const all = await membersOf(access, access.endpoints, 20_000, signal).addLearner(third.peer);
     const learner = (await memberStatuses(access)).members.find((member) => member.learner);
     await expect(promoteMember(access, learner!.id, signal)).rejects.toThrow(/cannot get a vote/);
-    startEtcd(third, initialClusterOf(all, 'three', third.peer), 'existing');
+    runEtcd(third, initialClusterOf(all, 'three', third.peer), 'existing');
     await healthy(3);
     expect(await promoteMember(access, 'three', signal)).toBe(true);
     expect(await promoteMember(access, 'three', signal)).toBe(false);
@@ -232,12 +194,12 @@ describe.sequential('the etcd of a cluster', () => {
     const home = { ...host, ...pathsBelow(root) };
     const state = await beginRestore(home, entry!.info!.sha256, true);
     expect(state).toMatchObject({ mode: 'in-place', dataInPlace: false });
-    const [one] = places as [Place];
+    const [one] = places as [EtcdPlace];
     const restored = await restoreData(home, entry!.path, { name: 'one', peerUrl: one.peer, dataDir }, state, signal);
     expect(restored.dataInPlace).toBe(true);
     expect(readdirSync(dataDir).sort()).toEqual(['member', restored.movedAside!.slice(dataDir.length + 1)]);
     expect(await beginRestore(home, entry!.info!.sha256, true)).toEqual(restored);
-    startEtcd(one, `one=${one.peer}`, 'new');
+    runEtcd(one, `one=${one.peer}`);
     const [member] = await healthy(1);
     expect(member).toMatchObject({ name: 'one', leader: true });
     const { value, revision } = await get(one.client, '/registry/a');
