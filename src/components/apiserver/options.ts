@@ -54,6 +54,11 @@ export const flags = {
   },
   'disable-admission-plugins': { kind: 'list', help: 'Admission plugins that are on by default and shall be off.' },
   'enable-admission-plugins': { kind: 'list', help: 'Admission plugins to turn on besides the default ones.' },
+  'enable-aggregator-routing': {
+    kind: 'boolean',
+    default: 'false',
+    help: "Reach aggregated API servers at their services' endpoints instead of the cluster IP.",
+  },
   'enable-bootstrap-token-auth': { kind: 'boolean', default: 'false', help: 'Accept bootstrap tokens.' },
   'encryption-provider-config': {
     kind: 'string',
@@ -91,7 +96,7 @@ export const flags = {
     help: 'Shortest time a watch may run, in seconds (accepted).',
   },
   profiling: { kind: 'boolean', default: 'true', help: 'Accepted; there are no profiling endpoints.' },
-  'proxy-client-cert-file': { kind: 'string', help: 'Client certificate for aggregated API servers and webhooks.' },
+  'proxy-client-cert-file': { kind: 'string', help: 'Client certificate for aggregated API servers.' },
   'proxy-client-key-file': { kind: 'string', help: 'Key of that certificate.' },
   'requestheader-allowed-names': { kind: 'list', help: 'Common names of front proxies; any when empty.' },
   'requestheader-client-ca-file': { kind: 'string', help: "Certificate authorities of front proxies' certificates." },

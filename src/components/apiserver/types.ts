@@ -64,6 +64,34 @@ export interface CustomKind {
   deprecation?: string;
 }
 
+/** A resource as aggregated discovery lists it. */
+export interface RemoteResource {
+  resource: string;
+  responseKind: { group: string; version: string; kind: string };
+  scope: string;
+  singularResource: string;
+  verbs: string[];
+  shortNames?: string[];
+  categories?: string[];
+  subresources?: {
+    subresource: string;
+    responseKind: { group: string; version: string; kind: string };
+    verbs: string[];
+  }[];
+}
+
+/** A group and version that another server answers for (an APIService with a service). */
+export interface RemoteVersion {
+  group: string;
+  version: string;
+  groupPriorityMinimum: number;
+  versionPriority: number;
+  /** What it said last. */
+  resources: RemoteResource[];
+  /** It did not answer when it was last asked. */
+  stale: boolean;
+}
+
 /** All served resources; CustomResourceDefinitions add and remove entries while the server runs. */
 export interface ApiRegistry {
   find(group: string, version: string, resource: string): ResourceDescriptor | undefined;
@@ -71,7 +99,10 @@ export interface ApiRegistry {
   all(): ResourceDescriptor[];
   add(descriptor: ResourceDescriptor): void;
   remove(group: string, version: string, resource: string): void;
-  /** Called after each add or remove (discovery and OpenAPI documents are made anew). */
+  /** What other servers answer for: listed in discovery, not in `all`. */
+  remote(): readonly RemoteVersion[];
+  setRemote(versions: readonly RemoteVersion[]): void;
+  /** Called after each change (discovery and OpenAPI documents are made anew). */
   onChange(listener: () => void): () => void;
 }
 

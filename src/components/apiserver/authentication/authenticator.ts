@@ -162,7 +162,7 @@ function asAuthenticated(user: UserInfo): UserInfo {
   return { ...user, groups: [...user.groups, allAuthenticated] };
 }
 
-const webSocketTokenPrefix = 'base64url.bearer.authorization.k8s.io.';
+export const webSocketTokenPrefix = 'base64url.bearer.authorization.k8s.io.';
 
 /** From the Authorization header, or, for browsers' WebSockets, from the offered sub-protocols. */
 export function bearerToken(req: IncomingMessage): string | undefined {

@@ -78,10 +78,10 @@ export const aggregated = (groups: ServedGroup[], version: 'v2' | 'v2beta1') => 
   metadata: {},
   items: groups.map(({ group, versions }) => ({
     metadata: group ? { name: group } : {},
-    versions: versions.map(({ version, resources }) => ({
+    versions: versions.map(({ version, resources, remote }) => ({
       version,
-      resources: resources.map(aggregatedResource),
-      freshness: 'Current',
+      resources: remote?.resources ?? resources.map(aggregatedResource),
+      freshness: remote?.stale ? 'Stale' : 'Current',
     })),
   })),
 });

@@ -1,9 +1,15 @@
-/** The served groups and versions in upstream's order: built-in ones as listed, custom ones by name and version priority. */
-import type { ApiRegistry, ResourceDescriptor } from '../types.ts';
+/**
+ * The served groups and versions in upstream's order: built-in ones as listed, custom and aggregated ones by priority, name and
+ * version.
+ */
+import { customPriority } from '../aggregation/priorities.ts';
+import type { ApiRegistry, RemoteVersion, ResourceDescriptor } from '../types.ts';
 
 export interface ServedVersion {
   version: string;
   resources: ResourceDescriptor[];
+  /** Present: another server answers, `resources` is empty. */
+  remote?: RemoteVersion;
 }
 export interface ServedGroup {
   group: string;
@@ -12,15 +18,18 @@ export interface ServedGroup {
 }
 
 const isBuiltIn = (descriptor: ResourceDescriptor): boolean => descriptor.schema.name.startsWith('io.k8s.');
+/** Built-in groups stand as they are listed, before all others. */
+const first = Number.POSITIVE_INFINITY;
 
 export function servedGroups(registry: ApiRegistry): ServedGroup[] {
-  const groups = new Map<string, ServedGroup & { custom: boolean }>();
+  const groups = new Map<string, ServedGroup & { priority: number }>();
+  const groupOf = (group: string, priority: number) => {
+    const found = groups.get(group) ?? { group, versions: [], priority };
+    groups.set(group, found);
+    return found;
+  };
   for (const descriptor of registry.all()) {
-    let group = groups.get(descriptor.group);
-    if (!group) {
-      group = { group: descriptor.group, versions: [], custom: !isBuiltIn(descriptor) };
-      groups.set(descriptor.group, group);
-    }
+    const group = groupOf(descriptor.group, isBuiltIn(descriptor) ? first : customPriority.groupPriorityMinimum);
     let version = group.versions.find(({ version }) => version === descriptor.version);
     if (!version) {
       version = { version: descriptor.version, resources: [] };
@@ -28,17 +37,26 @@ export function servedGroups(registry: ApiRegistry): ServedGroup[] {
     }
     version.resources.push(descriptor);
   }
-  for (const { custom, versions } of groups.values()) {
-    if (!custom) continue;
-    versions.sort((a, b) => compareVersions(b.version, a.version));
+  for (const remote of registry.remote()) {
+    const group = groupOf(remote.group, remote.groupPriorityMinimum);
+    if (group.priority !== first) group.priority = Math.max(group.priority, remote.groupPriorityMinimum);
+    const local = group.versions.findIndex(({ version }) => version === remote.version);
+    if (local >= 0) group.versions.splice(local, 1);
+    group.versions.push({ version: remote.version, resources: [], remote });
+  }
+  for (const { priority, versions } of groups.values()) {
+    if (priority === first) continue;
+    versions.sort((a, b) => priorityOf(b) - priorityOf(a) || compareVersions(b.version, a.version));
     for (const { resources } of versions) resources.sort((a, b) => (a.resource < b.resource ? -1 : 1));
   }
   const sorted = [...groups.values()].sort((a, b) => {
-    if (a.custom !== b.custom) return a.custom ? 1 : -1;
-    return a.custom ? (a.group < b.group ? -1 : 1) : 0;
+    if (a.priority !== b.priority) return a.priority > b.priority ? -1 : 1;
+    return a.priority === first ? 0 : a.group < b.group ? -1 : 1;
   });
   return sorted.map(({ group, versions }) => ({ group, versions }));
 }
+
+const priorityOf = ({ remote }: ServedVersion): number => remote?.versionPriority ?? customPriority.versionPriority;
 
 const pattern = /^v(\d+)(?:(alpha|beta)(\d+))?$/;
 const stages: Record<string, number> = { alpha: 0, beta: 1 };

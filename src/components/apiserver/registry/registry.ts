@@ -1,11 +1,12 @@
 /** The registry of all served resources: the built-in ones from the API facts, custom ones added at run time. */
-import type { ApiRegistry, ResourceDescriptor } from '../types.ts';
+import type { ApiRegistry, RemoteVersion, ResourceDescriptor } from '../types.ts';
 import { builtInDescriptors } from './built-in.ts';
 
 /** A registry with everything that a v1.36 server serves by default. */
 export function createRegistry(builtIn: ResourceDescriptor[] = builtInDescriptors()): ApiRegistry {
   const byResource = new Map<string, ResourceDescriptor>();
   const byKind = new Map<string, ResourceDescriptor>();
+  let remote: readonly RemoteVersion[] = [];
   const listeners = new Set<() => void>();
   const key = (...parts: string[]) => parts.join('/');
   const put = (descriptor: ResourceDescriptor) => {
@@ -29,6 +30,11 @@ export function createRegistry(builtIn: ResourceDescriptor[] = builtInDescriptor
       if (!descriptor) return;
       byResource.delete(key(group, version, resource));
       byKind.delete(key(group, version, descriptor.kind));
+      changed();
+    },
+    remote: () => remote,
+    setRemote(versions) {
+      remote = versions;
       changed();
     },
     onChange(listener) {

@@ -17,6 +17,8 @@ import { writeStatus } from './respond.ts';
 export interface PipelineDeps {
   authenticator: Authenticator;
   authorizer: Authorizer;
+  /** Answers requests for groups of aggregated servers; false: not one of them. */
+  aggregated(ctx: RequestContext): Promise<boolean>;
   /** Serves `/api…` and `/apis/…` resources. */
   resources(ctx: RequestContext): Promise<void>;
   /** Serves other paths; false: unknown. */
@@ -54,8 +56,9 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     try {
       await authorize(deps, ctx);
       if (ctx.audit) tellStart(ctx, ctx.audit);
-      if (info.isResourceRequest) await deps.resources(ctx);
-      else if (!(await deps.paths(ctx))) throw unknownPath();
+      const elsewhere = await deps.aggregated(ctx);
+      if (!elsewhere && info.isResourceRequest) await deps.resources(ctx);
+      else if (!elsewhere && !(await deps.paths(ctx))) throw unknownPath();
       const code = 'res' in answer ? answer.res.statusCode : 101;
       done(code);
       ctx.audit?.completed(code);

@@ -5,11 +5,13 @@ import type { Logger } from '../../../machinery/logging/logger.ts';
 import type { HealthEndpoints } from '../../../machinery/serving/health.ts';
 import { MetricsRegistry, processMetrics } from '../../../machinery/serving/metrics.ts';
 import { createAdmissionChain } from '../admission/chain.ts';
+import { createAggregation } from '../aggregation/aggregation.ts';
 import { type Auditor, createAuditor } from '../audit/auditor.ts';
 import { createAuthenticator, type ServiceAccountOptions } from '../authentication/authenticator.ts';
 import { openIdDocuments } from '../authentication/openid-discovery.ts';
 import { type AuthorizationMode, authorizationModes, createAuthorizer } from '../authorization/authorizer.ts';
 import { bootstrapRbac } from '../authorization/bootstrap-policy.ts';
+import { authenticationFacts, keepAuthenticationFacts } from '../bootstrap/authentication-facts.ts';
 import { ensureKubernetesService, maintainEndpoints } from '../bootstrap/kubernetes-service.ts';
 import { bootstrapNamespaces, bootstrapObjects } from '../bootstrap/objects.ts';
 import { patiently } from '../bootstrap/patience.ts';
@@ -152,9 +154,18 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
     ? openIdDocuments(serviceAccount, `${options['external-hostname'] || address}:${port}`)
     : [];
   const auditor = await auditorFor(options, metrics, log);
+  const aggregation = createAggregation(
+    {
+      certFile: options['proxy-client-cert-file'],
+      keyFile: options['proxy-client-key-file'],
+      routing: options['enable-aggregator-routing'],
+    },
+    { registry, cache: reader, loopback, log },
+  );
   const pipeline = createPipeline({
     authenticator,
     authorizer,
+    aggregated: aggregation.serve,
     resources,
     paths: createPaths({ registry, health, openId, serverAddress: `${address}:${port}` }),
     metrics: createRequestMetrics(
@@ -205,6 +216,8 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
       await watchCache.waitFor(await etcd.currentRevision(), 5_000);
     };
     await patiently(bootstrap, log, stop.signal);
+    aggregation.start(stop.signal);
+    keepAuthenticationFacts(deps, authenticationFacts(options), log, stop.signal);
     background.push(maintainEndpoints(service, stop.signal));
     background.push(compactRegularly(etcd, options['etcd-compaction-interval'], log, stop.signal));
     state.started = true;

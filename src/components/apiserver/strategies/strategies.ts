@@ -1,5 +1,6 @@
 /** The strategies of all built-in kinds by group and resource; those that need more than a few lines have a file of their own. */
 
+import { apiServiceStrategy } from '../aggregation/api-service.ts';
 import { definitionStrategy } from '../custom-resources/definition-strategy.ts';
 import { certificateSigningRequests } from './certificates.ts';
 import { jobs } from './jobs.ts';
@@ -81,6 +82,7 @@ const table: Record<string, Strategy> = {
   'autoscaling/horizontalpodautoscalers': {},
   'storage.k8s.io/volumeattachments': {},
   'apiextensions.k8s.io/customresourcedefinitions': definitionStrategy,
+  'apiregistration.k8s.io/apiservices': apiServiceStrategy,
 };
 
 export function createStrategies(ranges: ServiceRanges): Strategies {

@@ -4,9 +4,11 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { webSocketTokenPrefix } from '../authentication/authenticator.ts';
+import type { StatusError } from '../errors.ts';
 import type { RequestContext } from '../types.ts';
 import type { TlsIdentity } from './kubelet-connection.ts';
-import { connectionError, dialError } from './upstream-error.ts';
+import { connectionError, dialError, dialFailure } from './upstream-error.ts';
 
 export interface Target {
   url: URL;
@@ -17,6 +19,8 @@ export interface Target {
   timeoutMs: number;
   /** Absent: the body of the client's request. */
   body?: 'none';
+  /** What the client is told when there is no connection; `why` is worded as Go words it. */
+  failure?(why: string): StatusError;
 }
 
 /** Headers that belong to one connection (RFC 9110, 7.6.1). */
@@ -38,7 +42,7 @@ export function forwardedHeaders(headers: IncomingHttpHeaders, keepUpgrade = fal
   for (const [name, value] of Object.entries(headers)) {
     if (name === 'authorization' || name === 'host' || name.startsWith('impersonate-')) continue;
     if (hopByHop.has(name) || named.has(name)) continue;
-    out[name] = value;
+    out[name] = name === 'sec-websocket-protocol' ? withoutToken(String(value)) : value;
   }
   if (keepUpgrade) {
     out['connection'] = 'Upgrade';
@@ -46,6 +50,14 @@ export function forwardedHeaders(headers: IncomingHttpHeaders, keepUpgrade = fal
   }
   return out;
 }
+
+/** Browsers hand their token over as a protocol. */
+const withoutToken = (protocols: string): string =>
+  protocols
+    .split(',')
+    .map((protocol) => protocol.trim())
+    .filter((protocol) => !protocol.startsWith(webSocketTokenPrefix))
+    .join(', ');
 
 /** Starts the request; resolves with the answer's head. Throws a StatusError when there is no connection. */
 export function sendRequest(ctx: RequestContext, target: Target): Promise<IncomingMessage> {
@@ -55,7 +67,10 @@ export function sendRequest(ctx: RequestContext, target: Target): Promise<Incomi
   else void pipeline(ctx.req, req).catch(() => undefined);
   return new Promise((resolve, reject) => {
     req.once('response', resolve);
-    req.once('error', (error) => reject(connectionError(target.method, target.url, error)));
+    const { method, url, failure } = target;
+    req.once('error', (error) =>
+      reject(failure ? failure(dialFailure(url, error)) : connectionError(method, url, error)),
+    );
   }).finally(done) as Promise<IncomingMessage>;
 }
 
@@ -75,7 +90,8 @@ function sendUpgrade(
   return new Promise<Upgraded | { answer: IncomingMessage; socket?: undefined }>((resolve, reject) => {
     req.once('upgrade', (answer, socket, head) => resolve({ answer, socket, head }));
     req.once('response', (answer) => resolve({ answer }));
-    req.once('error', (error) => reject(dialError(target.url, error)));
+    const { url, failure } = target;
+    req.once('error', (error) => reject(failure ? failure(dialFailure(url, error)) : dialError(url, error)));
   }).finally(done);
 }
 

@@ -41,8 +41,16 @@ export function kubeletAnswerError(statusCode: number, body: string, resource: s
   });
 }
 
+/** Node's codes of certificates that nobody known has signed. */
+const unknownAuthority = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
 /** `dial tcp 10.0.0.12:10250: connect: connection refused`, as Go says it. */
-function dialFailure(url: URL, error: unknown): string {
+export function dialFailure(url: URL, error: unknown): string {
   // Node wraps what a deadline says in an AbortError.
   const reason = (error as Error).name === 'AbortError' ? ((error as Error).cause ?? error) : error;
   const code = (reason as NodeJS.ErrnoException).code ?? '';
@@ -53,6 +61,8 @@ function dialFailure(url: URL, error: unknown): string {
     ETIMEDOUT: 'i/o timeout',
   };
   const address = `${url.hostname}:${url.port || (url.protocol === 'https:' ? 443 : 80)}`;
+  if (unknownAuthority.has(code))
+    return 'tls: failed to verify certificate: x509: certificate signed by unknown authority';
   if (wording[code]) return `dial tcp ${address}: ${wording[code]}`;
   return reason instanceof Error ? reason.message : String(reason);
 }

@@ -9,6 +9,7 @@ import {
 import type { UnknownObject } from '../../../machinery/api/types.ts';
 import { definitionErrors, definitionUpdateErrors } from '../custom-resources/definition-validation.ts';
 import type { ResourceDescriptor } from '../types.ts';
+import { apiServiceErrors } from './api-services.ts';
 import * as core from './core.ts';
 import type { FieldError } from './field-errors.ts';
 import * as jobs from './jobs.ts';
@@ -91,6 +92,7 @@ const table: Record<string, KindRules> = {
   'admissionregistration.k8s.io/mutatingwebhookconfigurations': rules(subdomain, webhookConfigurationErrors),
   'admissionregistration.k8s.io/validatingwebhookconfigurations': rules(subdomain, webhookConfigurationErrors),
   'apiextensions.k8s.io/customresourcedefinitions': rules(subdomain, definitionErrors, definitionUpdateErrors),
+  'apiregistration.k8s.io/apiservices': rules(pathSegmentErrors, apiServiceErrors),
   'rbac.authorization.k8s.io/roles': rules(pathSegmentErrors, rbac.roleErrors),
   'rbac.authorization.k8s.io/clusterroles': rules(pathSegmentErrors, rbac.clusterRoleErrors),
   'rbac.authorization.k8s.io/rolebindings': rules(
