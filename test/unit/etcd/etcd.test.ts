@@ -339,6 +339,7 @@ describe('an etcd that is elsewhere', () => {
       'certs/apiserver-kubelet-client',
       'certs/front-proxy-client',
       'certs/sa',
+      'certs/encryption',
     ]);
   });
 
