@@ -1,6 +1,7 @@
 /** The tree of commands. Each command lives in its own file; what it does is loaded when it is used. */
 import { Command } from 'commander';
 import { kinitVersion } from '../machinery/version.ts';
+import { addAddonsCommand } from './addons.ts';
 import { addBundleCommand } from './bundle.ts';
 import { addCertsCommand } from './certs.ts';
 import { addCompletionCommand } from './completion.ts';
@@ -45,6 +46,7 @@ export function buildProgram(): Command {
   addInventoryCommand(program);
   addBundleCommand(program);
   addImagesCommand(program);
+  addAddonsCommand(program);
   addTokenCommand(program);
   addCertsCommand(program);
   addConfigCommand(program);

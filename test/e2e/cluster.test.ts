@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { borrowed, down } from './harness.ts';
 import { accessFromAfar } from './parts/access.ts';
+import { addOns } from './parts/addons.ts';
 import { backup } from './parts/backup.ts';
 import { badInput } from './parts/bad-input.ts';
 import { bringUp, loadTestImages, resetAndAgain } from './parts/bring-up.ts';
@@ -22,6 +23,7 @@ describe.sequential('a cluster', () => {
   kubectlCommands();
   accessFromAfar();
   workloads();
+  addOns();
   failures();
   health();
   badInput();

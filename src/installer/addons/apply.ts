@@ -15,6 +15,12 @@ const kinds: Record<string, Kind> = {
   'v1/Node': { group: '', version: 'v1', resource: 'nodes', namespaced: false },
   'apps/v1/Deployment': { group: 'apps', version: 'v1', resource: 'deployments', namespaced: true },
   'apps/v1/DaemonSet': { group: 'apps', version: 'v1', resource: 'daemonsets', namespaced: true },
+  'apiregistration.k8s.io/v1/APIService': {
+    group: 'apiregistration.k8s.io',
+    version: 'v1',
+    resource: 'apiservices',
+    namespaced: false,
+  },
   ...Object.fromEntries(
     (['ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'] as const).map((kind) => [
       `rbac.authorization.k8s.io/v1/${kind}`,

@@ -49,6 +49,7 @@ export const programImages: ProgramImage[] = [
     tools: ['iptables', 'ip'],
   },
   { image: 'coredns/coredns', program: 'dns', command: 'coredns', nodeOptions: `${small}128` },
+  { image: 'metrics-server', program: 'metrics-server', command: 'metrics-server', nodeOptions: `${small}128` },
 ];
 
 /** Each thread would have an arena of its own that never shrinks. */

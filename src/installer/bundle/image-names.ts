@@ -10,6 +10,7 @@ export type ImageName =
   | 'kube-proxy'
   | 'kinit-network'
   | 'coredns/coredns'
+  | 'metrics-server'
   | 'etcd'
   | 'pause';
 
@@ -21,6 +22,7 @@ export const imageTags: Record<ImageName, string> = {
   'kube-proxy': kubernetesVersion,
   'kinit-network': kubernetesVersion,
   'coredns/coredns': kubernetesVersion,
+  'metrics-server': kubernetesVersion,
   etcd: '3.5.16-0',
   pause: '3.10.1',
 };
@@ -54,7 +56,7 @@ export function configuredReference(name: ImageName, settings: ImageSettings): s
 }
 
 /** Images a node needs whatever its role. */
-export const nodeImages: ImageName[] = ['pause', 'kube-proxy', 'kinit-network', 'coredns/coredns'];
+export const nodeImages: ImageName[] = ['pause', 'kube-proxy', 'kinit-network', 'coredns/coredns', 'metrics-server'];
 /** Those of them that run before a node is Ready. */
 export const startImages: ImageName[] = ['pause', 'kinit-network', 'kube-proxy'];
 /** Images that only a control-plane host needs. */

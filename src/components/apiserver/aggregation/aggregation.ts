@@ -45,6 +45,8 @@ export interface Aggregation {
 
 const checkEveryMs = 15_000;
 const soonMs = 100;
+/** One that does not answer may be about to. */
+const retryMs = 3_000;
 
 export function createAggregation(
   { certFile, keyFile, routing }: AggregationOptions,
@@ -96,13 +98,16 @@ export function createAggregation(
     if (!isDeepStrictEqual(next, registry.remote())) registry.setRemote(next);
   }
 
-  async function checkAll(): Promise<void> {
+  /** @returns whether all that are there answer */
+  async function checkAll(): Promise<boolean> {
     const available = new Map<string, boolean>();
+    let silent = false;
     await Promise.all(
       [...remote].map(async ([name, service]) => {
         const { destinations, condition } = backendOf(service, cache, routing);
         const found: Probe = condition ? { condition } : await probe(service, destinations, tls(service));
         if (found.resources) listed.set(name, found.resources);
+        else if (!condition) silent = true;
         available.set(name, found.condition.status === 'True');
         await tell(service, found.condition);
       }),
@@ -115,6 +120,7 @@ export function createAggregation(
         .filter(({ spec }) => !spec?.service)
         .map((service) => tell(service, localAvailability)),
     );
+    return !silent;
   }
 
   return {
@@ -132,7 +138,12 @@ export function createAggregation(
     },
     start(signal) {
       const problem = (what: string) => (error: Error) => log.warn({ problem: error.message }, what);
-      const askCheck = coalesce(checkAll, {
+      let retry: NodeJS.Timeout | undefined;
+      const check = async () => {
+        clearTimeout(retry);
+        if (!(await checkAll()) && !signal.aborted) retry = setTimeout(askCheck, retryMs);
+      };
+      const askCheck = coalesce(check, {
         minIntervalMs: soonMs,
         periodMs: checkEveryMs,
         onError: problem('aggregated API servers could not be checked'),
@@ -165,6 +176,7 @@ export function createAggregation(
       askSync();
       askCheck();
       const end = () => {
+        clearTimeout(retry);
         for (const stop of stops) stop();
       };
       signal.addEventListener('abort', end, { once: true });

@@ -13,6 +13,8 @@ export interface Probe {
   resources?: RemoteResource[];
 }
 
+/** A connection that is not there soon is tried anew: the service's rules may just be coming. */
+const connectMs = 1_500;
 const timeoutMs = 5_000;
 const attempts = 3;
 const maxBytes = 4 * 1024 * 1024;
@@ -60,7 +62,12 @@ function get(url: URL, tls: ServerIdentity): Promise<{ status: number; body: str
       res.once('end', () => resolve({ status: res.statusCode ?? 0, body: Buffer.concat(chunks).toString() }));
     });
     const timer = setTimeout(() => req.destroy(late), timeoutMs);
-    req.once('close', () => clearTimeout(timer));
+    const connecting = setTimeout(() => req.destroy(late), connectMs);
+    req.once('socket', (socket) => socket.once('connect', () => clearTimeout(connecting)));
+    req.once('close', () => {
+      clearTimeout(timer);
+      clearTimeout(connecting);
+    });
     req.once('error', fail);
     req.end();
   });

@@ -1,0 +1,76 @@
+/** `kinit addons list | enable | disable` */
+import type { Command } from 'commander';
+import { kubeconfigPaths } from '../installer/config/paths.ts';
+import { KinitError } from '../installer/errors.ts';
+import { localHost } from '../installer/host/host.ts';
+import type { Client } from '../machinery/client/types.ts';
+import { interruptSignal } from './session.ts';
+import { formatTable } from './table.ts';
+
+interface Flags {
+  kubeconfig: string;
+  output: string;
+}
+
+const write = (text: string) => void process.stdout.write(text);
+
+export function addAddonsCommand(program: Command): void {
+  const addons = program.command('addons').description('what a cluster can have besides: kubectl top');
+  const common = (command: Command) =>
+    command
+      .option('--kubeconfig <file>', 'kubeconfig of an administrator', kubeconfigPaths.admin)
+      .option('-o, --output <format>', 'text or json', 'text');
+  common(addons.command('list').description('the add-ons, and which of them are on')).action(list);
+  common(addons.command('enable').argument('<name>', 'for example metrics-server').description('turn it on')).action(
+    (name: string, flags: Flags) => change(name, flags, true),
+  );
+  common(addons.command('disable').argument('<name>', 'for example metrics-server').description('turn it off')).action(
+    (name: string, flags: Flags) => change(name, flags, false),
+  );
+}
+
+type Cluster = { client: Client; images: import('../installer/bundle/image-names.ts').ImageSettings };
+
+async function withCluster<T>(flags: Flags, work: (cluster: Cluster) => Promise<T>): Promise<T> {
+  if (!['text', 'json'].includes(flags.output))
+    throw new KinitError('Usage', `--output is "${flags.output}"; it takes text or json`);
+  const { clientFromFile } = await import('../installer/phases/run.ts');
+  const { loadConfiguration } = await import('../installer/config/from-cluster.ts');
+  const client = await clientFromFile(localHost(), flags.kubeconfig);
+  const { kubeconfig } = flags;
+  try {
+    const config = await loadConfiguration(localHost(), { kubeconfig, title: 'addons', print: () => undefined });
+    return await work({ client, images: config.cluster });
+  } catch (error) {
+    if (error instanceof KinitError) throw error;
+    throw new KinitError('Api', error instanceof Error ? error.message : String(error), {
+      seen: `asked ${client.config.server}`,
+      advice: 'check that the control plane runs and that the kubeconfig is for it',
+      cause: error,
+    });
+  } finally {
+    client.close();
+  }
+}
+
+async function list(flags: Flags): Promise<void> {
+  const { listAddons } = await import('../installer/addons/optional.ts');
+  const found = await withCluster(flags, ({ client, images }) => listAddons(client, images, interruptSignal()));
+  if (flags.output === 'json') write(`${JSON.stringify(found, undefined, 2)}\n`);
+  else
+    write(
+      formatTable(
+        ['ADD-ON', 'STATE', 'FOR'],
+        found.map(({ name, enabled, about }) => [name, enabled ? 'on' : 'off', about]),
+      ),
+    );
+}
+
+async function change(name: string, flags: Flags, enabled: boolean): Promise<void> {
+  const { disableAddon, enableAddon } = await import('../installer/addons/optional.ts');
+  const changed = await withCluster(flags, ({ client, images }) =>
+    (enabled ? enableAddon : disableAddon)(client, name, images, interruptSignal()),
+  );
+  if (flags.output === 'json') write(`${JSON.stringify({ name, enabled, changed })}\n`);
+  else write(`${name} ${changed ? 'is' : 'was'} ${enabled ? 'on' : 'off'}${changed ? '' : ' already'}\n`);
+}
