@@ -83,8 +83,10 @@ export function createDelegatedAuth(options: DelegatedAuthOptions): (req: Incomi
     if (!believed || !isClientCertificate(certificate)) return undefined;
     const subject = certificate.toLegacyObject().subject as { CN?: string; O?: string | string[] };
     const { proxyNames } = believed;
-    if (issuedBy(certificate, believed.proxyCas) && (!proxyNames.length || proxyNames.includes(subject.CN ?? '')))
-      return userOfHeaders(req, believed);
+    const isProxy =
+      issuedBy(certificate, believed.proxyCas) && (!proxyNames.length || proxyNames.includes(subject.CN ?? ''));
+    const named = isProxy ? userOfHeaders(req, believed) : undefined;
+    if (named) return named;
     if (!issuedBy(certificate, believed.clientCas) || !subject.CN) return undefined;
     return { name: subject.CN, groups: [subject.O ?? []].flat().concat('system:authenticated') };
   };

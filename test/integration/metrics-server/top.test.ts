@@ -263,6 +263,20 @@ describe('metrics-server', () => {
     expect((await ask(nodes, await plane.issue('somebody', []), forged)).status).toBe(403);
   });
 
+  it('asks whether the user that the front proxy names may read metrics', async () => {
+    const as = ['--as=viewer', '--as-uid=7'];
+    await expect(kubectl('top', 'nodes', ...as)).rejects.toThrow('User "viewer" cannot list resource "nodes"');
+    const role = { apiGroups: ['metrics.k8s.io'], resources: ['nodes'], verbs: ['get', 'list'] };
+    const subjects = [{ apiGroup: rbac, kind: 'User', name: 'viewer' }];
+    await apply([
+      { apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: { name: 'viewer' }, rules: [role] },
+      { ...binding('ClusterRoleBinding', 'viewer', 'ClusterRole', 'viewer'), subjects },
+    ]);
+    const raw = ['get', '--raw', `${nodes}/node1`];
+    await vi.waitFor(async () => expect(await kubectl(...raw, ...as)).toContain('NodeMetrics'), { timeout: 15_000 });
+    await expect(kubectl('top', 'pods', ...as)).rejects.toThrow('Forbidden');
+  });
+
   it('lets in whom the API server lets in, and knows tokens that the API server knows', async () => {
     expect((await ask(nodes, plane.kubeconfig('admin'))).status).toBe(200);
     const token = (await kubectl('create', 'token', 'default')).trim();

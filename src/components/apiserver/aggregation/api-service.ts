@@ -11,13 +11,12 @@ export type ApiServiceCondition = NonNullable<NonNullable<ApiService['status']>[
 
 export const apiServices: GroupResource = { group: 'apiregistration.k8s.io', resource: 'apiservices' };
 
-/** The generated type writes bytes as a Blob or the like: what travels is text. */
 export const asApiService = (object: UnknownObject): ApiService => object as unknown as ApiService;
 
 /** `v1.apps`; the core group has `v1.`. */
 export const apiServiceName = (group: string, version: string): string => `${version}.${group}`;
 
-const localCondition: ApiServiceCondition = {
+export const localAvailability: ApiServiceCondition = {
   type: 'Available',
   status: 'True',
   reason: 'Local',
@@ -39,8 +38,6 @@ export const apiServiceStrategy: Strategy = {
   prepareForCreate(object) {
     section(object, 'spec');
     const service = asApiService(object);
-    object['status'] = service.spec?.service ? {} : withAvailability({ ...service, status: {} }, localCondition);
+    object['status'] = service.spec?.service ? {} : withAvailability({ ...service, status: {} }, localAvailability);
   },
 };
-
-export const localAvailability = localCondition;
