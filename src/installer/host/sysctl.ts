@@ -26,6 +26,8 @@ export async function applySettings(changes: Changes): Promise<boolean> {
   let changed = await changes.file(settingsPath, text);
   for (const [key, value] of Object.entries(wanted)) {
     if (changes.host.dryRun && !(await exists(changes.host, sysctlPath(key)))) continue;
+    // Also when it is right already: what was there before kinit stays known, whoever changes it in between.
+    await changes.rememberSysctl(key);
     if (await changes.sysctl(key, value)) changed = true;
   }
   return changed;

@@ -33,6 +33,7 @@ async function run(config = configOf()) {
     changes,
     config,
     facts: { hostname: 'cp1' },
+    kubeconfigDir: '/etc/kubernetes',
     signal: new AbortController().signal,
   };
   const observer = { phaseStarted: () => undefined, phaseEnded: () => undefined };
