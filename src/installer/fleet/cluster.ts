@@ -11,8 +11,8 @@ import { formatKubeconfig, parseKubeconfig } from '../kubeconfig/kubeconfig.ts';
 import { type Connection, quote } from './connection.ts';
 import type { JoinSecret } from './documents.ts';
 
-// Its cache goes where a reset takes it away.
-const kubectl = `${bundlePaths.bin}/kubectl --kubeconfig ${kubeconfigPaths.admin} --cache-dir ${stateFolder}/kubectl`;
+/** The bundle's kubectl on a control plane. Its cache goes where a reset takes it away. */
+export const kubectl = `${bundlePaths.bin}/kubectl --kubeconfig ${kubeconfigPaths.admin} --cache-dir ${stateFolder}/kubectl`;
 const tokenTtl = '1h';
 
 /** A new token and what else a host needs to join. */

@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import { transferFolder } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { infoPath, pkiPath, verifySnapshot } from '../etcd/snapshot-file.ts';
+import { kubectl } from './cluster.ts';
 import { type FleetResult, inFleet } from './commands.ts';
 import { quote } from './connection.ts';
 import { ensureEndpoint } from './control-planes.ts';
@@ -59,11 +60,26 @@ export async function restoreFleet(options: RestoreFleetOptions): Promise<FleetR
       if (outcome.failures.length) throw fleetError(outcome.failures, `${target.name} was not changed`);
       const words = [remote, '--force', ...keyWords(options, folder)];
       await fleet.run(target, { command: 'etcd restore', arguments: words, config });
+      await forgetNodes(fleet, target, others, signal);
     } finally {
       await target.connection.root(`rm -rf ${quote(folder)}`, { signal: AbortSignal.timeout(20_000) });
     }
     signal.throwIfAborted();
     return [];
+  });
+}
+
+/** The snapshot knows the nodes of hosts that have been reset since, as Ready as they were then: they could not join under their names. */
+async function forgetNodes(fleet: Fleet, target: Member, others: readonly Member[], signal: AbortSignal) {
+  if (!others.length) return;
+  await fleet.step(target.name, 'node', 'Remove the nodes that are to join again', async () => {
+    const names = others.map(({ host }) => quote(host.nodeName)).join(' ');
+    const removed = await target.connection.must(
+      'removing the nodes of the other control planes',
+      `${kubectl} delete node ${names} --ignore-not-found`,
+      { signal },
+    );
+    return { changed: removed.includes('deleted') };
   });
 }
 

@@ -1,10 +1,8 @@
 /** Single nodes of a cluster, from a workstation: drained before maintenance, taken out, also when their machine is gone. */
 import type { Node } from '../../machinery/api/types.ts';
-import { bundlePaths, kubeconfigPaths } from '../config/paths.ts';
 import { asKinitError, KinitError } from '../errors.ts';
-import { stateFolder } from '../host/journal.ts';
 import type { InventoryHost } from '../inventory/types.ts';
-import { findNodes, isReady } from './cluster.ts';
+import { findNodes, isReady, kubectl } from './cluster.ts';
 import { connectHost } from './connect-host.ts';
 import { type Connection, quote } from './connection.ts';
 import type { FleetSink, FleetStep } from './events.ts';
@@ -29,7 +27,6 @@ export interface NodesOptions {
   events: FleetSink;
 }
 
-const kubectl = `${bundlePaths.bin}/kubectl --kubeconfig ${kubeconfigPaths.admin} --cache-dir ${stateFolder}/kubectl`;
 const controlPlaneLabel = 'node-role.kubernetes.io/control-plane';
 
 interface Work {
