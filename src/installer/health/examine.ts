@@ -1,31 +1,24 @@
 /** Examines this host, and from a control plane the cluster; mends what may be mended. */
-import { load } from 'js-yaml';
-import { kubeconfigPaths, kubeletPaths } from '../config/paths.ts';
+import { kubeconfigPaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
-import { exists, type Host, readText } from '../host/host.ts';
+import { exists, type Host } from '../host/host.ts';
 import { pause } from '../host/wait.ts';
 import { clientFromFile } from '../phases/run.ts';
 import { fixHost } from './fix.ts';
 import { judgeCluster } from './judge-cluster.ts';
 import { judgeHost } from './judge-host.ts';
 import { observeCluster } from './observe-cluster.ts';
-import { observeHealth } from './observe-host.ts';
+import { kubeletDocument, observeHealth } from './observe-host.ts';
 import type { HealthReport, HostObservation, Problem } from './types.ts';
 
 /** What was mended needs a moment until it shows: the kubelet starts, a node becomes Ready. */
 const settleMs = 30_000;
 
-/** The cluster's domain, as the kubelet knows it. */
-async function clusterDomain(host: Host): Promise<string> {
-  const text = (await readText(host, kubeletPaths.config)) ?? '';
-  return ((load(text) ?? {}) as { clusterDomain?: string }).clusterDomain || 'cluster.local';
-}
-
 async function clusterFrom(host: Host) {
   if (!(await exists(host, kubeconfigPaths.admin))) return undefined;
   const client = await clientFromFile(host, kubeconfigPaths.admin);
   try {
-    return await observeCluster(client, await clusterDomain(host));
+    return await observeCluster(client, (await kubeletDocument(host)).clusterDomain || 'cluster.local');
   } finally {
     client.close();
   }

@@ -1,6 +1,6 @@
 /** Looks at a host without changing it: services, components, disks, certificates, settings. */
 import { X509Certificate } from 'node:crypto';
-import { load } from 'js-yaml';
+import { load, YAMLException } from 'js-yaml';
 import { kinitVersion } from '../../machinery/version.ts';
 import {
   cniPaths,
@@ -85,13 +85,20 @@ async function observeCertificates(host: Host, controlPlane: boolean): Promise<C
 }
 
 interface KubeletDocument {
+  clusterDomain?: string;
   cgroupDriver?: string;
   failSwapOn?: boolean;
 }
 
-async function kubeletDocument(host: Host): Promise<KubeletDocument> {
-  const text = await readText(host, kubeletPaths.config);
-  return text === undefined ? {} : ((load(text) ?? {}) as KubeletDocument);
+/** Empty where there is none, or none that can be read: a host may be broken in any way. */
+export async function kubeletDocument(host: Host): Promise<KubeletDocument> {
+  const text = (await readText(host, kubeletPaths.config)) ?? '';
+  try {
+    return (text.trim() ? (load(text) ?? {}) : {}) as KubeletDocument;
+  } catch (error) {
+    if (error instanceof YAMLException) return {};
+    throw error;
+  }
 }
 
 async function runtimeDriver(host: Host): Promise<string | undefined> {
