@@ -4,6 +4,7 @@ import { kubeconfigPaths } from '../installer/config/paths.ts';
 import { KinitError } from '../installer/errors.ts';
 import { localHost } from '../installer/host/host.ts';
 import type { Client } from '../machinery/client/types.ts';
+import { withClient } from './cluster-client.ts';
 import { interruptSignal } from './session.ts';
 import { formatTable } from './table.ts';
 
@@ -34,23 +35,12 @@ type Cluster = { client: Client; images: import('../installer/bundle/image-names
 async function withCluster<T>(flags: Flags, work: (cluster: Cluster) => Promise<T>): Promise<T> {
   if (!['text', 'json'].includes(flags.output))
     throw new KinitError('Usage', `--output is "${flags.output}"; it takes text or json`);
-  const { clientFromFile } = await import('../installer/phases/run.ts');
   const { loadConfiguration } = await import('../installer/config/from-cluster.ts');
-  const client = await clientFromFile(localHost(), flags.kubeconfig);
   const { kubeconfig } = flags;
-  try {
+  return withClient(kubeconfig, async (client) => {
     const config = await loadConfiguration(localHost(), { kubeconfig, title: 'addons', print: () => undefined });
-    return await work({ client, images: config.cluster });
-  } catch (error) {
-    if (error instanceof KinitError) throw error;
-    throw new KinitError('Api', error instanceof Error ? error.message : String(error), {
-      seen: `asked ${client.config.server}`,
-      advice: 'check that the control plane runs and that the kubeconfig is for it',
-      cause: error,
-    });
-  } finally {
-    client.close();
-  }
+    return work({ client, images: config.cluster });
+  });
 }
 
 async function list(flags: Flags): Promise<void> {

@@ -10,6 +10,7 @@ import { localHost } from '../installer/host/host.ts';
 import { badCertificateKey, isCertificateKey } from '../installer/pki/transfer.ts';
 import { generateToken, tokenPattern } from '../installer/tokens/format.ts';
 import type { Client } from '../machinery/client/types.ts';
+import { withClient } from './cluster-client.ts';
 import { formatObject, formatOf, type ObjectFlags, objectOutputOption } from './render/object-output.ts';
 import { list } from './session.ts';
 import { formatTable } from './table.ts';
@@ -59,23 +60,6 @@ export function addTokenCommand(program: Command): void {
     .action(() => {
       process.stdout.write(`${generateToken()}\n`);
     });
-}
-
-async function withClient(kubeconfig: string, work: (client: Client) => Promise<void>): Promise<void> {
-  const { clientFromFile } = await import('../installer/phases/run.ts');
-  const client = await clientFromFile(localHost(), kubeconfig);
-  try {
-    await work(client);
-  } catch (error) {
-    if (error instanceof KinitError) throw error;
-    throw new KinitError('Api', error instanceof Error ? error.message : String(error), {
-      seen: `asked ${client.config.server}`,
-      advice: 'check that the control plane runs and that the kubeconfig is for it',
-      cause: error,
-    });
-  } finally {
-    client.close();
-  }
 }
 
 /** Of the flags, or those of the file; a flag and a file together would leave open which is meant. */
