@@ -165,6 +165,7 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
       nodeName,
       clusterDomain: configuration.clusterDomain,
       hostIps: () => ips,
+      node: () => api?.node(),
       nodeAllocatable: () => allocatableTexts,
     }),
     objects,

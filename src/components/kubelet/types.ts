@@ -1,5 +1,14 @@
 /** What the wings of the kubelet hand to each other. */
-import type { Container, LifecycleHandler, Pod, PodStatus, Service } from '../../machinery/api/types.ts';
+import type {
+  Container,
+  LifecycleHandler,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  PodStatus,
+  Service,
+} from '../../machinery/api/types.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import type { MetricsRegistry } from '../../machinery/serving/metrics.ts';
 import type { Runtime } from './cri/runtime.ts';
@@ -12,6 +21,9 @@ export interface ReferencedObjects {
     name: string,
   ): Promise<{ data?: Record<string, string>; binaryData?: Record<string, string> } | undefined>;
   secret(namespace: string, name: string): Promise<{ type?: string; data?: Record<string, string> } | undefined>;
+  /** As it is now, asked of the API server; throws when there is none. */
+  persistentVolumeClaim(namespace: string, name: string): Promise<PersistentVolumeClaim>;
+  persistentVolume(name: string): Promise<PersistentVolume>;
   /** A token of the pod's service account, bound to the pod; renewed at 80% of its life. */
   serviceAccountToken(pod: Pod, audience: string, expirationSeconds: number): Promise<string>;
   /** Starts to watch what the pod refers to, so that it is at hand when read; safe to repeat. */
@@ -131,6 +143,8 @@ export interface VolumeOptions {
   nodeName: string;
   clusterDomain: string;
   hostIps(): string[];
+  /** For the node affinity of persistent volumes; undefined while not known. */
+  node(): Node | undefined;
   nodeAllocatable(): Record<string, string>;
 }
 

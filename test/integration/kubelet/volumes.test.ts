@@ -1,6 +1,15 @@
 /** Volumes with real mounts; needs root. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -23,6 +32,7 @@ beforeEach(() => {
     nodeName: 'n1',
     clusterDomain: 'cluster.local',
     hostIps: () => [],
+    node: () => ({ metadata: { name: 'n1', labels: { 'kubernetes.io/hostname': 'n1' } } }),
     nodeAllocatable: () => ({ memory: '1Gi' }),
   });
 });
@@ -97,6 +107,113 @@ it('volumes that cannot be renewed keep what they have', async () => {
   const text = 'MountVolume.SetUp failed for volume "conf" : configmap "conf" not found';
   expect(await volumes.setUp(pod)).toEqual([text]);
   expect(readFileSync(join(podDir(), 'volumes/kubernetes.io~configmap/conf/a'), 'utf8')).toBe('1');
+});
+
+describe('volumes of claims', () => {
+  const claimed: Volume = { name: 'data', persistentVolumeClaim: { claimName: 'c1' } };
+  const bound = (uid = 'claim-uid') => {
+    objects.claims['ns/c1'] = {
+      metadata: { name: 'c1', namespace: 'ns', uid: 'claim-uid' },
+      spec: { volumeName: 'pv1' },
+      status: { phase: 'Bound' },
+    };
+    return { namespace: 'ns', name: 'c1', uid };
+  };
+  const onNode = (name: string) => ({
+    required: {
+      nodeSelectorTerms: [{ matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [name] }] }],
+    },
+  });
+  const problemOf = (pod: Pod) =>
+    volumes.setUp(pod).then(
+      () => 'none',
+      (error: Error) => error.message,
+    );
+  let data: string;
+
+  beforeEach(() => {
+    data = mkdtempSync(join(tmpdir(), 'kinit-data-'));
+    writeFileSync(join(data, 'kept'), 'dear');
+  });
+  afterEach(async () => {
+    await volumes.tearDown('uid-1');
+    // Whatever a test did with its pod: the data is never the pod's to remove.
+    expect(readFileSync(join(data, 'kept'), 'utf8')).toBe('dear');
+    rmSync(data, { recursive: true });
+  });
+
+  it('wait, with the text of the FailedMount event, until claim and volume belong together', async () => {
+    const pod = podWith([claimed, { name: 'ok', emptyDir: {} }]);
+    const why = (text: string) =>
+      `Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process volumes=[data]: ${text}`;
+    const claim = (text: string) => why(`error processing PVC ns/c1: ${text}`);
+    expect(await problemOf(pod)).toBe(
+      claim('failed to fetch PVC from API server: persistentvolumeclaims "c1" not found'),
+    );
+    expect(existsSync(join(podDir(), 'volumes/kubernetes.io~empty-dir/ok'))).toBe(true);
+    objects.claims['ns/c1'] = { metadata: { name: 'c1', uid: 'claim-uid' }, status: { phase: 'Pending' } };
+    expect(await problemOf(pod)).toBe(claim('PVC is not bound'));
+    const claimRef = bound('another');
+    objects.volumes['pv1'] = { spec: { claimRef } };
+    expect(await problemOf(pod)).toBe(
+      claim('found PV object pv1 but its pv.Spec.ClaimRef.UID another does not point to claim.UID claim-uid'),
+    );
+    objects.volumes['pv1'] = { spec: { claimRef: bound(), local: { path: data }, nodeAffinity: onNode('n2') } };
+    expect(await problemOf(pod)).toBe(
+      why('MountVolume.NodeAffinity check failed for volume "pv1" : no matching NodeSelectorTerms'),
+    );
+    objects.volumes['pv1'] = { spec: { claimRef: bound(), local: { path: `${data}/none` } } };
+    expect(await problemOf(pod)).toBe(`MountVolume.SetUp failed for volume "pv1" : path "${data}/none" does not exist`);
+  });
+
+  it('of type local are bound into the pod, given to its group, and stay through restarts until it is gone', async () => {
+    objects.volumes['pv1'] = { spec: { claimRef: bound(), local: { path: data }, nodeAffinity: onNode('n1') } };
+    const pod = podWith([claimed], { volumeMounts: [{ name: 'data', mountPath: '/d', subPath: 'sub' }] }, 4242);
+    expect(await volumes.setUp(pod)).toEqual([]);
+    const mounted = join(podDir(), 'volumes/kubernetes.io~local-volume/pv1');
+    expect(await mountPoints()).toContain(mounted);
+    expect([statSync(data).gid, statSync(data).mode & 0o7777]).toEqual([4242, 0o2770]);
+    const [mount] = await volumes.mounts(pod, pod.spec?.containers[0] as Container, []);
+    expect([mount?.containerPath, mount?.readonly]).toEqual(['/d', false]);
+    writeFileSync(join(mount?.hostPath ?? '', 'new'), 'x');
+    expect(readFileSync(join(data, 'sub/new'), 'utf8')).toBe('x');
+
+    // A kubelet that starts while neither claim nor API server are there.
+    objects.claims = {};
+    delete objects.volumes['pv1'];
+    expect(await volumes.setUp(pod)).toEqual([]);
+
+    // The node has been restarted, or the kubelet was killed half-way.
+    execFileSync('umount', [mounted]);
+    expect(await volumes.setUp(pod)).toEqual([]);
+    rmSync(join(podDir(), 'plugins/kubernetes.io~local-volume/pv1/ready'));
+    expect(await volumes.setUp(pod)).toEqual([]);
+    expect((await mountPoints()).filter((path) => path === mounted)).toHaveLength(1);
+    await volumes.tearDown('uid-1');
+    expect(existsSync(podDir())).toBe(false);
+  });
+
+  it('are read-only for a pod that asks for it, and keep their owner', async () => {
+    objects.volumes['pv1'] = { spec: { claimRef: bound(), local: { path: data } } };
+    const readOnly = { ...claimed, persistentVolumeClaim: { claimName: 'c1', readOnly: true } };
+    const pod = podWith([readOnly], { volumeMounts: [{ name: 'data', mountPath: '/d' }] }, 4242);
+    await volumes.setUp(pod);
+    const [mount] = await volumes.mounts(pod, pod.spec?.containers[0] as Container, []);
+    expect(mount?.readonly).toBe(true);
+    expect(() => writeFileSync(join(mount?.hostPath ?? '', 'new'), 'x')).toThrow('EROFS');
+    expect(statSync(data).gid).not.toBe(4242);
+  });
+
+  it('of type hostPath are the path itself', async () => {
+    objects.volumes['pv1'] = {
+      spec: { claimRef: bound(), hostPath: { path: `${data}/made`, type: 'DirectoryOrCreate' } },
+    };
+    const pod = podWith([claimed], { volumeMounts: [{ name: 'data', mountPath: '/d' }] }, 4242);
+    await volumes.setUp(pod);
+    const [mount] = await volumes.mounts(pod, pod.spec?.containers[0] as Container, []);
+    expect([mount?.hostPath, mount?.readonly, mount?.selinuxRelabel]).toEqual([`${data}/made`, false, false]);
+    expect(statSync(`${data}/made`).gid).not.toBe(4242);
+  });
 });
 
 describe('mounts of a container', () => {

@@ -3,7 +3,7 @@
  * it, as the node authorizer allows.
  */
 import type { ConfigMap, KubeObject, Secret } from '../../../machinery/api/types.ts';
-import { configMaps, secrets } from '../../../machinery/client/resources.ts';
+import { configMaps, persistentVolumeClaims, persistentVolumes, secrets } from '../../../machinery/client/resources.ts';
 import type { Client, ResourceType } from '../../../machinery/client/types.ts';
 import { createInformerFactory } from '../../../machinery/informer/factory.ts';
 import type { Informer } from '../../../machinery/informer/types.ts';
@@ -44,6 +44,10 @@ export function createReferencedObjects(
   return {
     configMap: maps.read,
     secret: hidden.read,
+    persistentVolumeClaim: async (namespace, name) =>
+      reachable(client, 'persistentvolumeclaim', name).resource(persistentVolumeClaims).get({ namespace, name }),
+    persistentVolume: async (name) =>
+      reachable(client, 'persistentvolume', name).resource(persistentVolumes).get({ name }),
     serviceAccountToken: tokens.token,
     track(pod) {
       const uid = pod.metadata?.uid ?? '';
@@ -63,6 +67,11 @@ export function createReferencedObjects(
       hidden.close();
     },
   };
+}
+
+function reachable(client: Client | undefined, kind: string, name: string): Client {
+  if (!client) throw new Error(`cannot get ${kind} ${name}: no API server is configured`);
+  return client;
 }
 
 function watchedObjects<T extends KubeObject>(

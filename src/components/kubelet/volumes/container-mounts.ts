@@ -6,8 +6,9 @@ import type { Container, Pod, VolumeMount } from '../../../machinery/api/types.t
 import { writeFileIfChanged } from '../../../machinery/atomic-file.ts';
 import type { Mount } from '../cri/types.ts';
 import { expand } from '../environment/expand.ts';
+import { knownSources, type PersistentSources } from './claims.ts';
 import { etcHosts } from './etc-hosts.ts';
-import { containerDirectory, subPathTarget, volumePath, volumesOf } from './paths.ts';
+import { containerDirectory, persistentPath, subPathTarget, volumePath, volumesOf } from './paths.ts';
 import { prepareSubPath } from './subpath.ts';
 
 export interface MountContext {
@@ -28,7 +29,9 @@ const propagations = {
 export async function containerMounts(pod: Pod, container: Container, context: MountContext): Promise<Mount[]> {
   const mounts: Mount[] = [];
   const asked = container.volumeMounts ?? [];
-  for (const [index, mount] of asked.entries()) mounts.push(await volumeMount(pod, container, mount, index, context));
+  const persistent = await knownSources(context.podDir);
+  for (const [index, mount] of asked.entries())
+    mounts.push(await volumeMount(pod, container, mount, index, context, persistent));
   const { podDir, podIps } = context;
   if (podIps.length > 0 && !asked.some(({ mountPath }) => mountPath === hostsPath)) {
     const file = join(podDir, 'etc-hosts');
@@ -54,9 +57,11 @@ async function volumeMount(
   mount: VolumeMount,
   index: number,
   { podDir, variables }: MountContext,
+  persistent: PersistentSources,
 ): Promise<Mount> {
   const volume = volumesOf(pod).find(({ name }) => name === mount.name);
-  let hostPath = volume && volumePath(podDir, volume);
+  const source = persistent[mount.name];
+  let hostPath = source ? persistentPath(podDir, source) : volume && volumePath(podDir, volume);
   if (!volume || !hostPath)
     throw new Error(`cannot find volume "${mount.name}" to mount into container "${container.name}"`);
   const subPath = mount.subPathExpr ? expandStrictly(mount.subPathExpr, variables) : mount.subPath;
@@ -72,12 +77,12 @@ async function volumeMount(
   }
   // Contents that the kubelet renews are never written by containers.
   const managed = Boolean(volume.configMap || volume.secret || volume.downwardAPI || volume.projected);
-  const readonly = Boolean(mount.readOnly) || managed;
+  const readonly = Boolean(mount.readOnly) || managed || Boolean(source?.readOnly);
   return {
     containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,
     hostPath,
     readonly,
-    selinuxRelabel: !volume.hostPath,
+    selinuxRelabel: !volume.hostPath && source?.kind !== 'hostPath',
     propagation: propagations[(mount.mountPropagation ?? 'None') as keyof typeof propagations],
     ...(readonly && mount.recursiveReadOnly === 'Enabled' ? { recursiveReadOnly: true } : {}),
   };

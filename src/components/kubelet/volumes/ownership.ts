@@ -16,3 +16,10 @@ export async function applyFsGroup(path: string, gid: number | undefined, isRead
   if ((mode & 0o170000) === 0o120000) return;
   await chmod(path, (mode & 0o7777) | (isReadOnly ? readOnly : readWrite) | (isDirectory ? setGid | search : 0));
 }
+
+/** Whether a volume's root looks as after applyFsGroup: what fsGroupChangePolicy OnRootMismatch goes by. */
+export async function belongsToGroup(path: string, gid: number | undefined): Promise<boolean> {
+  const { mode, gid: owner } = await lstat(path);
+  const wanted = readWrite | setGid | search;
+  return owner === gid && (mode & wanted) === wanted;
+}

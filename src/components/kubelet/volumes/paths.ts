@@ -10,6 +10,20 @@ const plugins: [keyof Volume, string][] = [
   ['projected', 'kubernetes.io~projected'],
 ];
 
+/** A persistent volume that this kubelet knows how to mount, as a volume of a pod. */
+export interface PersistentSource {
+  /** Of the PersistentVolume. */
+  volumeName: string;
+  claimName: string;
+  kind: 'hostPath' | 'local';
+  path: string;
+  /** Of a hostPath: the check to make. */
+  type?: string;
+  readOnly: boolean;
+  /** Of a local volume. */
+  mountOptions?: string[];
+}
+
 export const podsDirectory = (rootDir: string): string => join(rootDir, 'pods');
 export const podDirectory = (rootDir: string, podUid: string): string => join(podsDirectory(rootDir), podUid);
 
@@ -26,6 +40,17 @@ export const readyFile = (podDir: string, volume: Volume): string =>
 /** Where the volume's content is on the host. */
 export const volumePath = (podDir: string, volume: Volume): string | undefined =>
   volume.hostPath ? volume.hostPath.path : volumeDirectory(podDir, volume);
+
+export const localVolumesDirectory = (podDir: string): string => join(podDir, 'volumes', 'kubernetes.io~local-volume');
+export const localVolumeDirectory = (podDir: string, volumeName: string): string =>
+  join(localVolumesDirectory(podDir), volumeName);
+
+export const localVolumeReadyFile = (podDir: string, volumeName: string): string =>
+  join(podDir, 'plugins', 'kubernetes.io~local-volume', volumeName, 'ready');
+
+/** Where the content of a claim's volume is on the host. */
+export const persistentPath = (podDir: string, { kind, path, volumeName }: PersistentSource): string =>
+  kind === 'hostPath' ? path : localVolumeDirectory(podDir, volumeName);
 
 export const pluginOf = (volume: Volume): string | undefined => plugins.find(([kind]) => volume[kind])?.[1];
 

@@ -1,15 +1,18 @@
 /** Makes, renews and removes the volumes of pods. */
-import { access, chmod, mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { chmod, mkdir, readdir, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Pod, Volume } from '../../../machinery/api/types.ts';
 import type { VolumeOptions, VolumeSetup } from '../types.ts';
 import { writeAtomically } from './atomic-writer.ts';
+import { claimNameOf, findSources, unmountedText } from './claims.ts';
 import { containerMounts } from './container-mounts.ts';
 import { makeEmptyDir } from './empty-dir.ts';
 import { prepareHostPath } from './host-path.ts';
+import { mountLocalVolume, unmountLocalVolumes } from './local-volume.ts';
+import { exists, mark } from './marks.ts';
 import { unmountBelow } from './mount-table.ts';
 import { applyFsGroup } from './ownership.ts';
-import { podDirectory, podsDirectory, readyFile, volumeDirectory, volumesOf } from './paths.ts';
+import { type PersistentSource, podDirectory, podsDirectory, readyFile, volumeDirectory, volumesOf } from './paths.ts';
 import { payloadOf } from './payload.ts';
 
 export function createVolumeSetup(options: VolumeOptions): VolumeSetup {
@@ -42,6 +45,11 @@ export function createVolumeSetup(options: VolumeOptions): VolumeSetup {
     await mark(ready);
   };
 
+  const setUpPersistent = async (pod: Pod, podDir: string, source: PersistentSource): Promise<void> => {
+    if (source.kind === 'hostPath') await prepareHostPath(source.path, source.type ?? '');
+    else await mountLocalVolume(pod, podDir, source);
+  };
+
   return {
     setUp(pod) {
       const uid = pod.metadata?.uid ?? '';
@@ -49,12 +57,17 @@ export function createVolumeSetup(options: VolumeOptions): VolumeSetup {
         const podDir = podDirectory(rootDir, uid);
         await makePodDirectories(podDir);
         objects.track(pod);
+        const { sources, problems: unready } = await findSources(pod, podDir, options);
         const outcomes = await Promise.allSettled(
           volumesOf(pod).map(async (volume) => {
+            const source = sources[volume.name];
+            if (!source && claimNameOf(pod, volume)) return;
             try {
-              await setUpVolume(pod, podDir, volume);
+              if (source) await setUpPersistent(pod, podDir, source);
+              else await setUpVolume(pod, podDir, volume);
             } catch (error) {
-              const text = `MountVolume.SetUp failed for volume "${volume.name}" : ${(error as Error).message}`;
+              const name = source?.volumeName ?? volume.name;
+              const text = `MountVolume.SetUp failed for volume "${name}" : ${(error as Error).message}`;
               throw (await hasContent(podDir, volume)) ? new StaleVolume(text) : new Error(text);
             }
           }),
@@ -62,6 +75,7 @@ export function createVolumeSetup(options: VolumeOptions): VolumeSetup {
         const problems = outcomes.flatMap((outcome) =>
           outcome.status === 'rejected' ? [outcome.reason as Error] : [],
         );
+        if (unready.size > 0) problems.push(new Error(unmountedText(unready)));
         const blocking = problems.filter((problem) => !(problem instanceof StaleVolume));
         if (blocking.length > 0) throw new AggregateError(blocking, blocking[0]?.message);
         return problems.map(({ message }) => message);
@@ -79,6 +93,7 @@ export function createVolumeSetup(options: VolumeOptions): VolumeSetup {
         const podDir = podDirectory(rootDir, podUid);
         if (!podUid || !(await exists(podDir))) return;
         await unmountBelow(podDir);
+        await unmountLocalVolumes(podDir);
         await removeSubPaths(join(podDir, 'volume-subpaths'));
         await rm(podDir, { recursive: true, force: true });
       });
@@ -123,22 +138,6 @@ async function removeSubPaths(directory: string, depth = 0): Promise<void> {
     else await removeSubPaths(path, depth + 1);
   }
   await rmdir(directory);
-}
-
-async function mark(path: string): Promise<void> {
-  if (await exists(path)) return;
-  await mkdir(dirname(path), { recursive: true, mode: 0o750 });
-  await writeFile(path, '', { mode: 0o640 });
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
 }
 
 /** Work on one pod never overlaps. */
