@@ -8,6 +8,7 @@ import { deletionConditions } from '../../../src/components/controller-manager/c
 import { ttlStep } from '../../../src/components/controller-manager/cluster/nodes/ttl.ts';
 import { bestVolume } from '../../../src/components/controller-manager/cluster/volumes/matching.ts';
 import { protectedFinalizers } from '../../../src/components/controller-manager/cluster/volumes/protection.ts';
+import { reclaimProblem } from '../../../src/components/controller-manager/cluster/volumes/volume-sync.ts';
 import { formatResourceList } from '../../../src/machinery/api/quantity.ts';
 import { countedResources, inScope, sumUsage, usageOf } from '../../../src/machinery/api/quota.ts';
 import type {
@@ -154,12 +155,28 @@ describe('volumes', () => {
   const reference = (uid?: string) => ({ claimRef: { namespace: 'x', name: 'c', ...(uid ? { uid } : {}) } });
   test.each<[string, PersistentVolume[], string | undefined]>([
     ['the smallest', [volume('l', '9Gi'), volume('m', '3Gi'), volume('s', '1Gi')], 'm'],
+    [
+      'the one with the fewest modes',
+      [volume('m', '3Gi', { accessModes: ['ReadWriteOnce', 'ReadOnlyMany'] }), volume('l', '9Gi')],
+      'l',
+    ],
     ['the reserved', [volume('m', '3Gi'), volume('r', '9Gi', reference())], 'r'],
     ['none of another class', [volume('m', '3Gi', { storageClassName: 'gold' })], undefined],
     ['none with other modes', [volume('m', '3Gi', { accessModes: ['ReadOnlyMany'] })], undefined],
     ['none of an earlier claim of the name', [volume('m', '3Gi', reference('old'))], undefined],
   ])('%s is taken', (_case, volumes, expected) => {
     expect(bestVolume(claim, volumes, false)?.metadata?.name).toBe(expected);
+  });
+
+  test.each([
+    ['Retain', {}, undefined],
+    ['Delete', { 'pv.kubernetes.io/provisioned-by': 'kinit.local/local-path' }, undefined],
+    ['Delete', {}, 'VolumeFailedDelete'],
+    ['Delete', { 'pv.kubernetes.io/provisioned-by': 'kubernetes.io/aws-ebs' }, 'VolumeFailedDelete'],
+    ['Recycle', {}, 'VolumeFailedRecycle'],
+  ])('a released volume with policy %s and annotations %j: %s', (policy, annotations, reason) => {
+    const released = volume('v', '1Gi', { persistentVolumeReclaimPolicy: policy });
+    expect(reclaimProblem({ ...released, metadata: { name: 'v', annotations } })?.[0]).toBe(reason);
   });
 
   test('only reserved ones are taken before a pod was scheduled', () => {

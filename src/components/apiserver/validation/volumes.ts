@@ -52,6 +52,10 @@ export function claimUpdateErrors(object: UnknownObject, old: UnknownObject): Fi
   // Binding fills in the volume once, and a bound claim may grow.
   if (!before.volumeName) delete fixed.volumeName;
   const was = { ...before };
+  // A claim without a class may get the default one later; the empty class is none at all, and stays.
+  const classOf = (claim: UnknownObject) => claim.metadata?.annotations?.['volume.beta.kubernetes.io/storage-class'];
+  if ((before.storageClassName ?? undefined) === undefined && !classOf(old) && !classOf(object))
+    delete fixed.storageClassName;
   if (bound) {
     delete fixed.resources;
     delete was.resources;

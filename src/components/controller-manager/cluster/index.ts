@@ -16,6 +16,7 @@ import { serviceAccountTokens } from './service-account-tokens.ts';
 import { serviceAccountController } from './service-accounts.ts';
 import { ttlAfterFinished } from './ttl-after-finished.ts';
 import { volumeBinder } from './volumes/binder.ts';
+import { ephemeralVolumes } from './volumes/ephemeral.ts';
 import { claimProtection, volumeProtection } from './volumes/protection.ts';
 
 export const clusterControllers: Controller[] = [
@@ -37,5 +38,6 @@ export const clusterControllers: Controller[] = [
   volumeBinder,
   claimProtection,
   volumeProtection,
+  ephemeralVolumes,
   clusterRoleAggregation,
 ];

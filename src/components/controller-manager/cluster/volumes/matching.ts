@@ -1,12 +1,14 @@
 /** Which volume fits a claim: pure decisions. */
 import { compareQuantities, parseQuantity } from '../../../../machinery/api/quantity.ts';
 import { matchesLabelSelector } from '../../../../machinery/api/selectors.ts';
-import type { PersistentVolume, PersistentVolumeClaim } from '../../../../machinery/api/types.ts';
+import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '../../../../machinery/api/types.ts';
 
 const classOf = (object: PersistentVolume | PersistentVolumeClaim): string =>
   object.metadata?.annotations?.['volume.beta.kubernetes.io/storage-class'] ?? object.spec?.storageClassName ?? '';
 
 const sizeOf = ({ spec }: PersistentVolume) => parseQuantity(spec?.capacity?.['storage'] ?? '0');
+
+const modesOf = ({ spec }: PersistentVolume) => spec?.accessModes?.length ?? 0;
 
 /** Whether the volume's claimRef names the claim: by name, and by uid once it has one. */
 export function isReserved({ spec }: PersistentVolume, { metadata }: PersistentVolumeClaim): boolean {
@@ -27,7 +29,7 @@ export function mismatch(volume: PersistentVolume, claim: PersistentVolumeClaim)
   return undefined;
 }
 
-/** The smallest free volume that fits; one that is reserved for the claim goes before all others. */
+/** The free volume that can do the least beyond what is asked: fewest access modes, then the smallest; reserved ones go first. */
 export function bestVolume(
   claim: PersistentVolumeClaim,
   volumes: PersistentVolume[],
@@ -44,9 +46,24 @@ export function bestVolume(
         status?.phase === 'Available' &&
         (!selector || matchesLabelSelector(selector, metadata?.labels)),
     )
-    .sort((a, b) => compareQuantities(sizeOf(a), sizeOf(b)))
+    .sort((a, b) => modesOf(a) - modesOf(b) || compareQuantities(sizeOf(a), sizeOf(b)))
     .at(0);
 }
 
 export const storageClassOf = classOf;
 export const capacityOf = ({ spec }: PersistentVolume): string | undefined => spec?.capacity?.['storage'];
+
+const defaultAnnotations = [
+  'storageclass.kubernetes.io/is-default-class',
+  'storageclass.beta.kubernetes.io/is-default-class',
+];
+
+/** Of several default classes the newest, and of equally old ones the first by name. */
+export function defaultClassOf(classes: StorageClass[]): StorageClass | undefined {
+  const age = ({ metadata }: StorageClass) => metadata?.creationTimestamp ?? '';
+  const name = ({ metadata }: StorageClass) => metadata?.name ?? '';
+  return classes
+    .filter(({ metadata }) => defaultAnnotations.some((annotation) => metadata?.annotations?.[annotation] === 'true'))
+    .sort((a, b) => age(b).localeCompare(age(a)) || name(a).localeCompare(name(b)))
+    .at(0);
+}

@@ -17,6 +17,9 @@ export function claimsOf(pod: Pod): string[] {
   );
 }
 
+/** Keys of those claims: the values of the index `claim`. */
+export const claimKeysOf = (pod: Pod): string[] => claimsOf(pod).map((name) => `${pod.metadata?.namespace}/${name}`);
+
 /** A pod that never ran, or has ended, does not use its volumes. */
 const usesVolumes = ({ spec, status }: Pod) =>
   Boolean(spec?.nodeName) && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
@@ -39,14 +42,14 @@ export const claimProtection: Controller = {
   async run(context) {
     const claims = context.informers.informer(persistentVolumeClaims);
     const podInformer = context.informers.informer(pods);
-    podInformer.addIndex('claim', (pod) => claimsOf(pod).map((name) => `${pod.metadata?.namespace}/${name}`));
+    podInformer.addIndex('claim', claimKeysOf);
     const api = context.client.resource(persistentVolumeClaims);
     const queue = createWorkQueue<string>();
     const add = (claim: PersistentVolumeClaim) => {
       if (protectedFinalizers(claim, claimFinalizer, false)) queue.add(keyOf(claim));
     };
     const addClaimsOf = (pod: Pod) => {
-      for (const name of claimsOf(pod)) queue.add(`${pod.metadata?.namespace}/${name}`);
+      for (const key of claimKeysOf(pod)) queue.add(key);
     };
     claims.addHandler({ onAdd: add, onUpdate: (_old, claim) => add(claim) });
     podInformer.addHandler({
