@@ -6,9 +6,9 @@ import {
 } from '../../../src/components/controller-manager/cluster/disruption/budget.ts';
 import { deletionConditions } from '../../../src/components/controller-manager/cluster/namespace/conditions.ts';
 import { ttlStep } from '../../../src/components/controller-manager/cluster/nodes/ttl.ts';
-import { bestVolume } from '../../../src/components/controller-manager/cluster/volumes/matching.ts';
 import { protectedFinalizers } from '../../../src/components/controller-manager/cluster/volumes/protection.ts';
 import { reclaimProblem } from '../../../src/components/controller-manager/cluster/volumes/volume-sync.ts';
+import { bestVolume } from '../../../src/machinery/api/persistent-volumes.ts';
 import { formatResourceList } from '../../../src/machinery/api/quantity.ts';
 import { countedResources, inScope, sumUsage, usageOf } from '../../../src/machinery/api/quota.ts';
 import type {
@@ -165,7 +165,7 @@ describe('volumes', () => {
     ['none with other modes', [volume('m', '3Gi', { accessModes: ['ReadOnlyMany'] })], undefined],
     ['none of an earlier claim of the name', [volume('m', '3Gi', reference('old'))], undefined],
   ])('%s is taken', (_case, volumes, expected) => {
-    expect(bestVolume(claim, volumes, false)?.metadata?.name).toBe(expected);
+    expect(bestVolume(claim, volumes)?.metadata?.name).toBe(expected);
   });
 
   test.each([
@@ -180,8 +180,8 @@ describe('volumes', () => {
   });
 
   test('only reserved ones are taken before a pod was scheduled', () => {
-    expect(bestVolume(claim, [volume('m', '3Gi')], true)).toBeUndefined();
-    expect(bestVolume(claim, [volume('r', '3Gi', reference())], true)?.metadata?.name).toBe('r');
+    expect(bestVolume(claim, [volume('m', '3Gi')], { onlyReserved: true })).toBeUndefined();
+    expect(bestVolume(claim, [volume('r', '3Gi', reference())], { onlyReserved: true })?.metadata?.name).toBe('r');
   });
 
   test.each([

@@ -66,6 +66,7 @@ export function trial({ nodes, pods = [], stores = {}, args = {} }: World): Tria
   const context: PluginContext = {
     profileName: 'default-scheduler',
     client: {} as Client,
+    signal: new AbortController().signal,
     snapshot: () => cache,
     namespaceLabels: () => ({}),
     store: (type) => fixedStore(stores[type.resource] ?? []) as Store<never>,

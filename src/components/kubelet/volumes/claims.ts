@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { matchesNodeSelector } from '../../../machinery/api/node-affinity.ts';
+import { claimNameOf, isUsableOn } from '../../../machinery/api/persistent-volumes.ts';
 import type { Node, PersistentVolume, PersistentVolumeClaim, Pod, Volume } from '../../../machinery/api/types.ts';
 import { writeFileIfChanged } from '../../../machinery/atomic-file.ts';
 import type { ReferencedObjects } from '../types.ts';
@@ -31,10 +31,6 @@ export async function knownSources(podDir: string): Promise<PersistentSources> {
     throw error;
   }
 }
-
-/** The name of the claim that a volume of the pod stands for. */
-export const claimNameOf = (pod: Pod, volume: Volume): string | undefined =>
-  volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral ? `${pod.metadata?.name}-${volume.name}` : undefined);
 
 /** Looks up what is not known yet. Answers all sources, and what is wrong with each volume that has none. */
 export async function findSources(
@@ -96,9 +92,8 @@ async function sourceOf(pod: Pod, volume: Volume, { objects, node }: ClaimContex
     throw failed(
       `found PV object ${volumeName} but its pv.Spec.ClaimRef.UID ${reference.uid} does not point to claim.UID ${claim.metadata?.uid}`,
     );
-  const required = found.spec?.nodeAffinity?.required;
   const here = node();
-  if (required && here && !matchesNodeSelector(required, here))
+  if (here && !isUsableOn(found, here))
     throw new Error(`MountVolume.NodeAffinity check failed for volume "${volumeName}" : no matching NodeSelectorTerms`);
   const readOnly = volume.persistentVolumeClaim?.readOnly ?? false;
   const common = { volumeName, claimName, readOnly };

@@ -1,10 +1,11 @@
 /** Makes, renews and removes the volumes of pods. */
 import { chmod, mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { claimNameOf } from '../../../machinery/api/persistent-volumes.ts';
 import type { Pod, Volume } from '../../../machinery/api/types.ts';
 import type { VolumeOptions, VolumeSetup } from '../types.ts';
 import { writeAtomically } from './atomic-writer.ts';
-import { claimNameOf, findSources, unmountedText } from './claims.ts';
+import { findSources, unmountedText } from './claims.ts';
 import { containerMounts } from './container-mounts.ts';
 import { makeEmptyDir } from './empty-dir.ts';
 import { prepareHostPath } from './host-path.ts';

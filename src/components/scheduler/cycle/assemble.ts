@@ -8,6 +8,7 @@ import {
   persistentVolumeClaims,
   persistentVolumes,
   pods,
+  storageClasses,
 } from '../../../machinery/client/resources.ts';
 import type { Client } from '../../../machinery/client/types.ts';
 import { type EventRecorder, referenceTo } from '../../../machinery/events/recorder.ts';
@@ -35,6 +36,18 @@ function slim(object: KubeObject): KubeObject {
   const { managedFields: _fields, annotations: _annotations, ...metadata } = object.metadata;
   return { ...object, metadata };
 }
+
+/** Of volumes and claims the annotations matter, and they are written back whole. */
+function withoutManagedFields(object: KubeObject): KubeObject {
+  if (!object.metadata) return object;
+  const { managedFields: _fields, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}
+
+const transforms = new Map<string, typeof slim>([
+  [persistentVolumes.resource, withoutManagedFields],
+  [persistentVolumeClaims.resource, withoutManagedFields],
+]);
 
 export interface AssembledScheduler {
   readonly queue: SchedulingQueue;
@@ -64,12 +77,13 @@ export function assembleScheduler(options: AssemblyOptions): AssembledScheduler 
   const { client, settings, logger } = options;
   const factory = createInformerFactory(client, (message) => logger.warn(message));
   const store: PluginContext['store'] = (type, given = {}) =>
-    factory.informer(type, { transform: slim, ...given }).store;
+    factory.informer(type, { transform: transforms.get(type.resource) ?? slim, ...given }).store;
   const podInformer = factory.informer(pods, { fieldSelector: livePods, transform: slim });
   const nodeInformer = factory.informer(nodes, { transform: slim });
   const namespaceInformer = factory.informer(namespaces, { transform: slim });
 
   const cache = new SchedulerCache();
+  const stopping = new AbortController();
   const nominations = createNominations();
   const recorders = new Map<string, EventRecorder>();
   const podEvent: SchedulerParts['podEvent'] = (profile, pod, type, reason, action, message, related) => {
@@ -87,6 +101,7 @@ export function assembleScheduler(options: AssemblyOptions): AssembledScheduler 
     const context: PluginContext = {
       profileName: schedulerName,
       client,
+      signal: stopping.signal,
       snapshot: () => cache,
       namespaceLabels: (namespace) => namespaceInformer.store.get(namespace)?.metadata?.labels ?? undefined,
       store,
@@ -131,8 +146,10 @@ export function assembleScheduler(options: AssemblyOptions): AssembledScheduler 
   handleNodes(nodeInformer, handled);
   handlePods(podInformer, handled);
   handleOthers(namespaceInformer, 'Namespace', queue);
-  handleOthers(factory.informer(persistentVolumes, { transform: slim }), 'PersistentVolume', queue);
-  handleOthers(factory.informer(persistentVolumeClaims, { transform: slim }), 'PersistentVolumeClaim', queue);
+  const written = { transform: withoutManagedFields };
+  handleOthers(factory.informer(persistentVolumes, written), 'PersistentVolume', queue);
+  handleOthers(factory.informer(persistentVolumeClaims, written), 'PersistentVolumeClaim', queue);
+  handleOthers(factory.informer(storageClasses, { transform: slim }), 'StorageClass', queue);
 
   let synced = false;
   return {
@@ -141,6 +158,7 @@ export function assembleScheduler(options: AssemblyOptions): AssembledScheduler 
       return synced;
     },
     async run(signal) {
+      signal.addEventListener('abort', () => stopping.abort(), { once: true });
       factory.start(signal);
       await factory.synced(signal);
       synced = true;

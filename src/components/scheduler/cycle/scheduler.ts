@@ -57,6 +57,8 @@ const rejectionBy = (found: Status): Failure => ({
 export async function runScheduler(parts: SchedulerParts, signal: AbortSignal): Promise<void> {
   const { queue, cache } = parts;
   const bindings = new Set<Promise<void>>();
+  // Not counted against the limit: a provisioner that never answers must not hold up everybody else.
+  const waitingBindings = new Set<Promise<void>>();
   while (!signal.aborted) {
     const waiting = await queue.pop(signal);
     if (!waiting) break;
@@ -68,7 +70,10 @@ export async function runScheduler(parts: SchedulerParts, signal: AbortSignal): 
     }
     const began = performance.now();
     const started = await attempt(parts, profile, waiting, began);
-    if (started) {
+    if (started?.mayWait) {
+      const tracked: Promise<void> = started.binding.finally(() => waitingBindings.delete(tracked));
+      waitingBindings.add(tracked);
+    } else if (started) {
       const tracked: Promise<void> = started.binding.finally(() => bindings.delete(tracked));
       bindings.add(tracked);
       if (bindings.size >= bindingsAtOnce) await Promise.race(bindings);
@@ -76,7 +81,7 @@ export async function runScheduler(parts: SchedulerParts, signal: AbortSignal): 
     // Answers of the API server come in between two pods.
     await setImmediate();
   }
-  await Promise.all(bindings);
+  await Promise.all([...bindings, ...waitingBindings]);
 }
 
 /** Answers the binding, still under way, when a node was found. */
@@ -85,7 +90,7 @@ async function attempt(
   profile: Profile,
   waiting: WaitingPod,
   began: number,
-): Promise<{ binding: Promise<void> } | undefined> {
+): Promise<{ binding: Promise<void>; mayWait: boolean } | undefined> {
   const { cache } = parts;
   try {
     if (cache.nodes.length === 0) {
@@ -99,7 +104,11 @@ async function attempt(
     }
     cache.assume(waiting.info, choice.nodeName);
     const refused = profile.reserve(choice.state, waiting.info, choice.nodeName);
-    if (!refused) return { binding: bind(parts, profile, waiting, choice.state, choice.nodeName, began) };
+    if (!refused)
+      return {
+        binding: bind(parts, profile, waiting, choice.state, choice.nodeName, began),
+        mayWait: profile.mayWait(choice.state, waiting.info, choice.nodeName),
+      };
     takeBack(parts, profile, waiting, choice.state, choice.nodeName);
     await fail(parts, profile, waiting, rejectionBy(refused), began);
   } catch (error) {

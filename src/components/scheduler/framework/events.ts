@@ -9,6 +9,7 @@ export type EventResource =
   | 'Node'
   | 'PersistentVolume'
   | 'PersistentVolumeClaim'
+  | 'StorageClass'
   | 'Namespace';
 
 export type EventAction =

@@ -60,6 +60,8 @@ export interface SchedulerPlugin {
   normalize?(state: CycleState, info: PodInfo, nodes: readonly NodeInfo[], scores: number[]): void;
   reserve?(state: CycleState, info: PodInfo, nodeName: string): Status | undefined;
   unreserve?(state: CycleState, info: PodInfo, nodeName: string): void;
+  /** Skip: preBind has nothing to do, and will not wait. */
+  preBindPreFlight?(state: CycleState, info: PodInfo, nodeName: string): Status | undefined;
   preBind?(state: CycleState, info: PodInfo, nodeName: string): Promise<Status | undefined>;
   bind?(state: CycleState, info: PodInfo, nodeName: string): Promise<Status | undefined>;
 }
@@ -83,6 +85,8 @@ export interface Nominations {
 export interface PluginContext {
   profileName: string;
   client: Client;
+  /** Fires when the scheduler stops: what waits, ends. */
+  signal: AbortSignal;
   snapshot(): Snapshot;
   namespaceLabels: NamespaceLabels;
   store<T extends KubeObject>(type: ResourceType<T>, options?: InformerOptions): Store<T>;

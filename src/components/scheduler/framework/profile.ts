@@ -31,6 +31,8 @@ export interface Profile extends FilterRunner {
   reserve(state: CycleState, info: PodInfo, nodeName: string): Status | undefined;
   unreserve(state: CycleState, info: PodInfo, nodeName: string): void;
   bind(state: CycleState, info: PodInfo, nodeName: string): Promise<Status | undefined>;
+  /** Whether binding may wait for something outside, for as long as that takes. */
+  mayWait(state: CycleState, info: PodInfo, nodeName: string): boolean;
 }
 
 /** The status with its plugin's name; throws for `Error`. */
@@ -159,6 +161,9 @@ export function createProfile(name: string, weighted: readonly WeightedPlugin[],
     unreserve(state, info, nodeName) {
       for (const plugin of plugins.toReversed()) plugin.unreserve?.(state, info, nodeName);
     },
+
+    mayWait: (state, info, nodeName) =>
+      plugins.some((plugin) => plugin.preBind && plugin.preBindPreFlight?.(state, info, nodeName)?.code !== 'Skip'),
 
     async bind(state, info, nodeName) {
       for (const plugin of plugins) {

@@ -15,6 +15,8 @@ import { prioritySort } from './priority-sort/priority-sort.ts';
 import { schedulingGates } from './scheduling-gates/scheduling-gates.ts';
 import { taintToleration } from './taint-toleration/taint-toleration.ts';
 import { volumeBinding } from './volume-binding/volume-binding.ts';
+import { volumeRestrictions } from './volume-restrictions/volume-restrictions.ts';
+import { volumeZone } from './volume-zone/volume-zone.ts';
 
 export interface Registration {
   name: string;
@@ -31,7 +33,9 @@ export const registry: readonly Registration[] = [
   { name: 'NodeAffinity', factory: nodeAffinity, weight: 2 },
   { name: 'NodePorts', factory: nodePorts, weight: 1 },
   { name: 'NodeResourcesFit', factory: nodeResourcesFit, weight: 1 },
+  { name: 'VolumeRestrictions', factory: volumeRestrictions, weight: 1 },
   { name: 'VolumeBinding', factory: volumeBinding, weight: 1 },
+  { name: 'VolumeZone', factory: volumeZone, weight: 1 },
   { name: 'PodTopologySpread', factory: podTopologySpread, weight: 2 },
   { name: 'InterPodAffinity', factory: interPodAffinity, weight: 2 },
   { name: 'DefaultPreemption', factory: defaultPreemption, weight: 1 },

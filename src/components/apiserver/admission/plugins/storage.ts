@@ -1,25 +1,11 @@
 /** DefaultStorageClass, StorageObjectInUseProtection and PersistentVolumeClaimResize. */
+import { defaultClassOf } from '../../../../machinery/api/persistent-volumes.ts';
 import { compareQuantities, parseQuantity } from '../../../../machinery/api/quantity.ts';
 import type { PersistentVolumeClaim, StorageClass } from '../../../../machinery/api/types.ts';
-import type { CacheReader } from '../../types.ts';
 import { isFor, onOperations, type PluginFactory, refuse } from '../plugin.ts';
 
 const storageClasses = { group: 'storage.k8s.io', resource: 'storageclasses' };
-const defaultAnnotations = [
-  'storageclass.kubernetes.io/is-default-class',
-  'storageclass.beta.kubernetes.io/is-default-class',
-];
 const betaClassAnnotation = 'volume.beta.kubernetes.io/storage-class';
-
-/** Of several default classes the newest, and of equally old ones the first by name. */
-export function defaultStorageClassOf(cache: CacheReader): StorageClass | undefined {
-  const marked = (cache.list(storageClasses) as unknown as StorageClass[]).filter(({ metadata }) =>
-    defaultAnnotations.some((annotation) => metadata?.annotations?.[annotation] === 'true'),
-  );
-  const age = ({ metadata }: StorageClass) => metadata?.creationTimestamp ?? '';
-  const name = ({ metadata }: StorageClass) => metadata?.name ?? '';
-  return marked.sort((a, b) => age(b).localeCompare(age(a)) || name(a).localeCompare(name(b)))[0];
-}
 
 export const defaultStorageClass: PluginFactory = ({ cache }) => ({
   name: 'DefaultStorageClass',
@@ -30,7 +16,7 @@ export const defaultStorageClass: PluginFactory = ({ cache }) => ({
     const named = claim.spec?.storageClassName ?? claim.metadata?.annotations?.[betaClassAnnotation];
     // An empty name asks for no class at all.
     if (!claim.spec || (named !== undefined && named !== null)) return;
-    const chosen = defaultStorageClassOf(cache)?.metadata?.name;
+    const chosen = defaultClassOf(cache.list(storageClasses) as unknown as StorageClass[])?.metadata?.name;
     if (chosen) claim.spec.storageClassName = chosen;
   },
 });

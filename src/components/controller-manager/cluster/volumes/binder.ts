@@ -1,4 +1,5 @@
 /** Binds claims to volumes that exist, and keeps the phases of both. Volumes are made and removed by their provisioners. */
+import { storageClassOf } from '../../../../machinery/api/persistent-volumes.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../../machinery/api/types.ts';
 import {
   persistentVolumeClaims,
@@ -11,7 +12,6 @@ import { createWorkQueue } from '../../../../machinery/workqueue/queue.ts';
 import type { Controller } from '../../framework/controller.ts';
 import { runReconciler } from '../../framework/reconciler.ts';
 import { ClaimSync } from './claim-sync.ts';
-import { storageClassOf } from './matching.ts';
 import { claimKeysOf } from './protection.ts';
 import { VolumeSync } from './volume-sync.ts';
 

@@ -1,8 +1,14 @@
 /** One claim towards its volume: found, bound, lost; or pending, with an event that says what it waits for. */
+
+import {
+  bestVolume,
+  capacityOf,
+  defaultClassOf,
+  isReserved,
+  mismatch,
+  storageClassOf,
+} from '../../../../machinery/api/persistent-volumes.ts';
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '../../../../machinery/api/types.ts';
-import { persistentVolumeClaims, persistentVolumes } from '../../../../machinery/client/resources.ts';
-import type { Client } from '../../../../machinery/client/types.ts';
-import { type EventRecorder, referenceTo } from '../../../../machinery/events/recorder.ts';
 import {
   annotated,
   betaStorageClass,
@@ -11,8 +17,10 @@ import {
   boundByController,
   selectedNode,
   storageProvisioner,
-} from './annotations.ts';
-import { bestVolume, capacityOf, defaultClassOf, isReserved, mismatch, storageClassOf } from './matching.ts';
+} from '../../../../machinery/api/volume-annotations.ts';
+import { persistentVolumeClaims, persistentVolumes } from '../../../../machinery/client/resources.ts';
+import type { Client } from '../../../../machinery/client/types.ts';
+import { type EventRecorder, referenceTo } from '../../../../machinery/events/recorder.ts';
 
 /** What is known of the cluster, from caches. */
 export interface ClaimSurroundings {
@@ -47,7 +55,7 @@ export class ClaimSync {
     if (claim.metadata?.annotations?.[bindCompleted]) return this.#keep(claim);
     const { volumeName } = claim.spec ?? {};
     if (volumeName) return this.#toNamed(claim, volumeName);
-    const volume = bestVolume(claim, this.#known.volumes(), isWaiting(claim, storageClass));
+    const volume = bestVolume(claim, this.#known.volumes(), { onlyReserved: isWaiting(claim, storageClass) });
     if (volume) return this.#bind(claim, volume);
     if (await this.#giveDefaultClass(claim)) return;
     if (await this.#nameProvisioner(claim, storageClass)) return;

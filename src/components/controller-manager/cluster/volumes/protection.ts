@@ -1,4 +1,5 @@
 /** Claims that pods use and volumes that claims have are kept until they are no longer used, by finalizers. */
+import { claimNamesOf } from '../../../../machinery/api/persistent-volumes.ts';
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../../../../machinery/api/types.ts';
 import { isNotFound } from '../../../../machinery/client/errors.ts';
 import { persistentVolumeClaims, persistentVolumes, pods } from '../../../../machinery/client/resources.ts';
@@ -10,15 +11,9 @@ import { runReconciler } from '../../framework/reconciler.ts';
 const claimFinalizer = 'kubernetes.io/pvc-protection';
 const volumeFinalizer = 'kubernetes.io/pv-protection';
 
-/** Names of the claims that a pod uses, those of its ephemeral volumes included. */
-export function claimsOf(pod: Pod): string[] {
-  return (pod.spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) =>
-    persistentVolumeClaim ? [persistentVolumeClaim.claimName] : ephemeral ? [`${pod.metadata?.name}-${name}`] : [],
-  );
-}
-
-/** Keys of those claims: the values of the index `claim`. */
-export const claimKeysOf = (pod: Pod): string[] => claimsOf(pod).map((name) => `${pod.metadata?.namespace}/${name}`);
+/** Keys of the claims that a pod uses: the values of the index `claim`. */
+export const claimKeysOf = (pod: Pod): string[] =>
+  claimNamesOf(pod).map((name) => `${pod.metadata?.namespace}/${name}`);
 
 /** A pod that never ran, or has ended, does not use its volumes. */
 const usesVolumes = ({ spec, status }: Pod) =>
@@ -69,7 +64,7 @@ export const claimProtection: Controller = {
         // The cache may not know the newest pod; before the data goes, the live list is asked.
         if (!inUse && claim.metadata?.deletionTimestamp) {
           const { items } = await context.client.resource(pods).list({ namespace });
-          inUse = items.some((pod) => usesVolumes(pod) && claimsOf(pod).includes(claim.metadata?.name ?? ''));
+          inUse = items.some((pod) => usesVolumes(pod) && claimNamesOf(pod).includes(claim.metadata?.name ?? ''));
         }
         const finalizers = protectedFinalizers(claim, claimFinalizer, inUse);
         if (!finalizers) return;

@@ -1,10 +1,10 @@
 /** One volume: available, bound, released by its claim, and what becomes of it then. */
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../../machinery/api/types.ts';
+import { boundByController, provisionedBy, withoutAnnotation } from '../../../../machinery/api/volume-annotations.ts';
 import { isNotFound } from '../../../../machinery/client/errors.ts';
 import { persistentVolumeClaims, persistentVolumes } from '../../../../machinery/client/resources.ts';
 import type { Client } from '../../../../machinery/client/types.ts';
 import { type EventRecorder, referenceTo } from '../../../../machinery/events/recorder.ts';
-import { boundByController, provisionedBy, withoutAnnotation } from './annotations.ts';
 
 /** Why the binder itself cannot do what the reclaim policy says; undefined when it need not. */
 export function reclaimProblem({ metadata, spec }: PersistentVolume): [reason: string, message: string] | undefined {

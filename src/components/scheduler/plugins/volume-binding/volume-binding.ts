@@ -1,55 +1,106 @@
-/** VolumeBinding: a pod's claims must exist and be bound, and the node must be one that their volumes can be used on. */
-import { matchesNodeSelector } from '../../../../machinery/api/node-affinity.ts';
-import type { NodeSelector, PersistentVolumeClaim, Pod } from '../../../../machinery/api/types.ts';
-import { persistentVolumeClaims, persistentVolumes } from '../../../../machinery/client/resources.ts';
-import { FixedState } from '../../framework/cycle-state.ts';
+/**
+ * VolumeBinding: a pod's claims must exist and be bound, or be bindable on the node; the node must be one that their volumes can
+ * be used on. Claims of classes with WaitForFirstConsumer get their volume, or the name of the node to make it on, here.
+ */
+import { claimNamesOf } from '../../../../machinery/api/persistent-volumes.ts';
+import type { PersistentVolumeClaim } from '../../../../machinery/api/types.ts';
+import { persistentVolumeClaims, persistentVolumes, storageClasses } from '../../../../machinery/client/resources.ts';
+import type { CloneableState } from '../../framework/cycle-state.ts';
 import type { PluginFactory } from '../../framework/plugin.ts';
-import { type Status, skip, unresolvable } from '../../framework/status.ts';
+import { skip, status } from '../../framework/status.ts';
+import { type BindContext, waitUntilBound, writeDecisions } from './bind-volumes.ts';
+import { selectedNodeOf, type VolumeDecisions, type VolumeWorld, volumesOn } from './node-volumes.ts';
+import { claimKeyOf, type PodClaims, podClaims } from './pod-claims.ts';
 
 const name = 'VolumeBinding';
-const wrongNode = unresolvable("node(s) didn't match PersistentVolume's node affinity");
-const unbound = unresolvable('pod has unbound immediate PersistentVolumeClaims');
+const defaultTimeoutSeconds = 600;
 
-/** Names of the claims that a pod uses; ephemeral volumes have a claim named after pod and volume. */
-export const claimNamesOf = (pod: Pod): string[] =>
-  (pod.spec?.volumes ?? []).flatMap((volume) => {
-    if (volume.persistentVolumeClaim) return [volume.persistentVolumeClaim.claimName];
-    return volume.ephemeral ? [`${pod.metadata?.name ?? ''}-${volume.name}`] : [];
-  });
-
-/** What is wrong with a claim, whatever the node. */
-export function claimProblem(claimName: string, claim: PersistentVolumeClaim | undefined): Status | undefined {
-  if (!claim) return unresolvable(`persistentvolumeclaim "${claimName}" not found`);
-  if (claim.status?.phase === 'Lost')
-    return unresolvable(
-      `persistentvolumeclaim "${claimName}" bound to non-existent persistentvolume "${claim.spec?.volumeName ?? ''}"`,
-    );
-  if (claim.metadata?.deletionTimestamp) return unresolvable(`persistentvolumeclaim "${claimName}" is being deleted`);
-  return claim.spec?.volumeName ? undefined : unbound;
+class PodVolumes implements CloneableState {
+  readonly claims: PodClaims;
+  readonly byNode = new Map<string, VolumeDecisions>();
+  constructor(claims: PodClaims) {
+    this.claims = claims;
+  }
+  /** Decisions are of the last full look at a node; preemption's trials come to the same. */
+  clone(): this {
+    return this;
+  }
 }
 
-export const volumeBinding: PluginFactory = (context) => {
+const isEmpty = ({ bind, provision }: VolumeDecisions) => bind.length + provision.length === 0;
+
+export const volumeBinding: PluginFactory = (context, args) => {
   const claims = context.store(persistentVolumeClaims);
   const volumes = context.store(persistentVolumes);
+  const classes = context.store(storageClasses);
+  const timeoutMs = Number(args['bindTimeoutSeconds'] ?? defaultTimeoutSeconds) * 1000;
+  // Decisions whose writes the informers have not shown yet.
+  const promised = new Map<string, string>();
+  const nodes = new Map<string, string>();
+  const world: VolumeWorld = {
+    volume: (volumeName) => volumes.get(volumeName),
+    volumes: () => volumes.list(),
+    storageClass: (className) => classes.get(className),
+    promised,
+    nodeOf: (claim: PersistentVolumeClaim) => nodes.get(claimKeyOf(claim)) ?? selectedNodeOf(claim),
+  };
+  const sources = { claim: (key: string) => claims.get(key), storageClass: world.storageClass };
+  const forget = ({ bind, provision }: VolumeDecisions) => {
+    for (const { volume } of bind) promised.delete(volume.metadata?.name ?? '');
+    for (const claim of provision) nodes.delete(claimKeyOf(claim));
+  };
   return {
     name,
     preFilter: (state, { pod }) => {
-      const names = claimNamesOf(pod);
-      if (names.length === 0) return { status: skip };
-      const affinities: NodeSelector[] = [];
-      for (const claimName of names) {
-        const claim = claims.get(`${pod.metadata?.namespace ?? ''}/${claimName}`);
-        const problem = claimProblem(claimName, claim);
-        if (problem) return { status: problem };
-        const required = volumes.get(claim?.spec?.volumeName ?? '')?.spec?.nodeAffinity?.required;
-        if (required) affinities.push(required);
-      }
-      state.set(name, new FixedState(affinities));
+      if (claimNamesOf(pod).length === 0) return { status: skip };
+      const found = podClaims(pod, sources);
+      if ('status' in found) return found;
+      state.set(name, new PodVolumes(found));
       return undefined;
     },
-    filter: (state, _info, { node }) => {
-      const affinities = state.get<FixedState<NodeSelector[]>>(name)?.value ?? [];
-      return affinities.every((affinity) => node && matchesNodeSelector(affinity, node)) ? undefined : wrongNode;
+    filter: (state, _info, { node, name: nodeName }) => {
+      const found = state.get<PodVolumes>(name);
+      if (!found || !node) return undefined;
+      const decisions = volumesOn(node, found.claims, world);
+      if ('status' in decisions) return decisions.status;
+      found.byNode.set(nodeName, decisions);
+      return undefined;
+    },
+    reserve: (state, _info, nodeName) => {
+      const decisions = state.get<PodVolumes>(name)?.byNode.get(nodeName);
+      for (const { claim, volume } of decisions?.bind ?? [])
+        promised.set(volume.metadata?.name ?? '', claimKeyOf(claim));
+      for (const claim of decisions?.provision ?? []) nodes.set(claimKeyOf(claim), nodeName);
+      return undefined;
+    },
+    unreserve: (state, _info, nodeName) => {
+      const decisions = state.get<PodVolumes>(name)?.byNode.get(nodeName);
+      if (decisions) forget(decisions);
+    },
+    preBindPreFlight: (state, _info, nodeName) => {
+      const decisions = state.get<PodVolumes>(name)?.byNode.get(nodeName);
+      return decisions && !isEmpty(decisions) ? undefined : skip;
+    },
+    preBind: async (state, _info, nodeName) => {
+      const decisions = state.get<PodVolumes>(name)?.byNode.get(nodeName);
+      if (!decisions || isEmpty(decisions)) return undefined;
+      const binding: BindContext = {
+        client: context.client,
+        claim: sources.claim,
+        volume: world.volume,
+        node: () => context.snapshot().get(nodeName)?.node,
+        nodeName,
+        timeoutMs,
+        signal: context.signal,
+      };
+      try {
+        await writeDecisions(decisions, binding);
+        await waitUntilBound(decisions, binding);
+      } catch (error) {
+        return status('Error', `binding volumes: ${(error as Error).message}`);
+      }
+      forget(decisions);
+      return undefined;
     },
     events: [
       {
@@ -60,6 +111,7 @@ export const volumeBinding: PluginFactory = (context) => {
           claimNamesOf(pod).includes(newObject?.metadata?.name ?? ''),
       },
       { resource: 'PersistentVolume', actions: ['Add', 'Update'] },
+      { resource: 'StorageClass', actions: ['Add', 'Update'] },
       { resource: 'Node', actions: ['Add', 'UpdateNodeLabel'] },
     ],
   };

@@ -1,5 +1,5 @@
 /** Annotations that binder, scheduler and provisioners leave each other on claims and volumes. */
-import type { ObjectMeta } from '../../../../machinery/api/types.ts';
+import type { ObjectMeta } from './types.ts';
 
 /** On a claim: bound once and for all; a volume that is gone is lost. */
 export const bindCompleted = 'pv.kubernetes.io/bind-completed';
