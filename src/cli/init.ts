@@ -37,6 +37,10 @@ export function addInitCommand(program: Command): void {
     .option('--image-repository <name>', "repository of the components' images (default kinit.local)")
     .option('--kubernetes-version <version>', 'must be the one of this kinit')
     .option('--network-backend <vxlan|host-gw>', 'how pods of different hosts reach each other (default vxlan)')
+    .option(
+      '--storage <local-path|none>',
+      'what makes volumes for claims (default local-path: directories of the nodes)',
+    )
     .option('--pod-network-cidr <cidr>', 'addresses of pods (default 10.244.0.0/16)')
     .option('--service-cidr <cidr>', 'addresses of services (default 10.96.0.0/12)')
     .option('--service-dns-domain <domain>', 'DNS domain of services (default cluster.local)')

@@ -12,6 +12,13 @@ const kinds: Record<string, Kind> = {
   'v1/Secret': { group: '', version: 'v1', resource: 'secrets', namespaced: true },
   'v1/Service': { group: '', version: 'v1', resource: 'services', namespaced: true },
   'v1/ServiceAccount': { group: '', version: 'v1', resource: 'serviceaccounts', namespaced: true },
+  'v1/Namespace': { group: '', version: 'v1', resource: 'namespaces', namespaced: false },
+  'storage.k8s.io/v1/StorageClass': {
+    group: 'storage.k8s.io',
+    version: 'v1',
+    resource: 'storageclasses',
+    namespaced: false,
+  },
   'v1/Node': { group: '', version: 'v1', resource: 'nodes', namespaced: false },
   'apps/v1/Deployment': { group: 'apps', version: 'v1', resource: 'deployments', namespaced: true },
   'apps/v1/DaemonSet': { group: 'apps', version: 'v1', resource: 'daemonsets', namespaced: true },
@@ -63,6 +70,10 @@ const keptFields: Record<string, (found: UnknownObject, wanted: UnknownObject) =
     const replicas = (found['spec'] as { replicas?: number } | undefined)?.replicas;
     if (replicas !== undefined) (wanted['spec'] as { replicas?: number }).replicas = replicas;
   },
+  // Whether it is the default one is the user's choice.
+  StorageClass(found, wanted) {
+    if (wanted.metadata && found.metadata?.annotations) wanted.metadata.annotations = found.metadata.annotations;
+  },
 };
 
 export interface ApplyOptions {
@@ -103,6 +114,7 @@ export async function applyObjects(
   objects: UnknownObject[],
   options: ApplyOptions = {},
 ): Promise<boolean> {
+  for (const object of objects.filter(({ kind }) => kind === 'Namespace')) await applyObject(client, object, options);
   // Workloads last: their service accounts and configuration have to be there.
   const isWorkload = ({ kind }: UnknownObject) => kind === 'Deployment' || kind === 'DaemonSet';
   const first = await Promise.all(objects.filter((o) => !isWorkload(o)).map((o) => applyObject(client, o, options)));

@@ -1,4 +1,4 @@
-/** The objects of the add-ons: pod network, kube-proxy, cluster DNS. */
+/** The objects of the add-ons: pod network, kube-proxy, cluster DNS, storage. */
 import type { UnknownObject } from '../../machinery/api/types.ts';
 import { configuredReference } from '../bundle/image-names.ts';
 import { addressAt, parseCidr } from '../config/cidr.ts';
@@ -74,5 +74,12 @@ export function dnsObjects(config: InitConfiguration): UnknownObject[] {
     dnsAddress: services ? addressAt(services, 10) : '',
     dnsDomain: networking.dnsDomain,
     image: configuredReference('coredns/coredns', config.cluster),
+  });
+}
+
+export function localPathObjects(config: InitConfiguration): UnknownObject[] {
+  return renderObjects('addons/local-path.yaml', {
+    image: configuredReference('local-path-provisioner', config.cluster),
+    directory: config.host.storage.directory,
   });
 }

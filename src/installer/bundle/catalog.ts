@@ -48,6 +48,12 @@ export const programImages: ProgramImage[] = [
     nodeOptions: `${small}128`,
     tools: ['iptables', 'ip'],
   },
+  {
+    image: 'local-path-provisioner',
+    program: 'local-path',
+    command: 'local-path-provisioner',
+    nodeOptions: `${small}128`,
+  },
   { image: 'coredns/coredns', program: 'dns', command: 'coredns', nodeOptions: `${small}128` },
   { image: 'metrics-server', program: 'metrics-server', command: 'metrics-server', nodeOptions: `${small}128` },
 ];

@@ -9,6 +9,7 @@ export type ImageName =
   | 'kube-scheduler'
   | 'kube-proxy'
   | 'kinit-network'
+  | 'local-path-provisioner'
   | 'coredns/coredns'
   | 'metrics-server'
   | 'etcd'
@@ -21,6 +22,7 @@ export const imageTags: Record<ImageName, string> = {
   'kube-scheduler': kubernetesVersion,
   'kube-proxy': kubernetesVersion,
   'kinit-network': kubernetesVersion,
+  'local-path-provisioner': kubernetesVersion,
   'coredns/coredns': kubernetesVersion,
   'metrics-server': kubernetesVersion,
   etcd: '3.5.16-0',
@@ -56,7 +58,14 @@ export function configuredReference(name: ImageName, settings: ImageSettings): s
 }
 
 /** Images a node needs whatever its role. */
-export const nodeImages: ImageName[] = ['pause', 'kube-proxy', 'kinit-network', 'coredns/coredns', 'metrics-server'];
+export const nodeImages: ImageName[] = [
+  'pause',
+  'kube-proxy',
+  'kinit-network',
+  'coredns/coredns',
+  'local-path-provisioner',
+  'metrics-server',
+];
 /** Those of them that run before a node is Ready. */
 export const startImages: ImageName[] = ['pause', 'kinit-network', 'kube-proxy'];
 /** Images that only a control-plane host needs. */

@@ -55,4 +55,5 @@ export const defaultHost: HostConfiguration = {
   runtime: 'bundle',
   registries: [],
   network: { backend: 'vxlan' },
+  storage: { provisioner: 'local-path', directory: '/var/lib/kinit-storage' },
 };

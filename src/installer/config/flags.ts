@@ -8,6 +8,7 @@ export interface HostFlags {
   snapshotter?: string;
   runtime?: string;
   networkBackend?: string;
+  storage?: string;
   etcdSnapshotSchedule?: string;
   etcdSnapshotKeep?: string;
   etcdSnapshotDirectory?: string;

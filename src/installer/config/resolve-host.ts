@@ -53,6 +53,15 @@ export function resolveHost(flags: HostFlags, documents: Documents, criSocket: s
       ),
       ...(given?.network?.mtu ? { mtu: given.network.mtu } : {}),
     },
+    storage: {
+      provisioner: choose(
+        'storage',
+        flags.storage,
+        ['local-path', 'none'],
+        given?.storage?.provisioner ?? defaultHost.storage.provisioner,
+      ),
+      directory: given?.storage?.directory ?? defaultHost.storage.directory,
+    },
     ...resolveSnapshots(flags, given?.etcd?.snapshots),
   };
 }

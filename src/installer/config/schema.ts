@@ -195,6 +195,15 @@ export const hostDocument = z.strictObject({
   network: z
     .strictObject({ backend: z.enum(['vxlan', 'host-gw']).optional(), mtu: z.int().min(576).max(65535).optional() })
     .optional(),
+  storage: z
+    .strictObject({
+      provisioner: z.enum(['local-path', 'none']).optional(),
+      directory: z
+        .string()
+        .regex(/^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)+$/, 'is no absolute path without blanks and dots')
+        .optional(),
+    })
+    .optional(),
   etcd: z
     .strictObject({
       snapshots: z

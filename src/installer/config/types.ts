@@ -139,6 +139,8 @@ export interface HostConfiguration {
   runtime: RuntimeChoice;
   registries: RegistrySettings[];
   network: { backend: 'vxlan' | 'host-gw'; mtu?: number };
+  /** What makes volumes for claims of the default class, and in which directory of the nodes. */
+  storage: { provisioner: 'local-path' | 'none'; directory: string };
   /** Absent: what is scheduled on the host stays as it is. */
   etcd?: { snapshots: SnapshotSettings };
 }

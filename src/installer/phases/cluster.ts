@@ -1,6 +1,6 @@
 /** What init does through the API server once it answers: configuration, tokens, roles, add-ons. */
 import { applyObjects } from '../addons/apply.ts';
-import { dnsObjects, networkObjects, proxyObjects } from '../addons/objects.ts';
+import { dnsObjects, localPathObjects, networkObjects, proxyObjects } from '../addons/objects.ts';
 import { parseDuration } from '../config/duration.ts';
 import {
   bootstrapRbacObjects,
@@ -101,6 +101,14 @@ export const clusterPhases: Phase<InitContext>[] = [
       );
       return applyObjects(await admin(), objects, { signal });
     },
+  },
+  {
+    name: 'addon/local-path',
+    title: 'Install storage in directories of the nodes',
+    background: true,
+    after: imagesLoaded,
+    needed: (context) => live(context) && context.config.host.storage.provisioner === 'local-path',
+    run: async ({ admin, config, signal }) => applyObjects(await admin(), localPathObjects(config), { signal }),
   },
   {
     name: 'mark-control-plane',

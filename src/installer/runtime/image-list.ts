@@ -1,4 +1,4 @@
-/** The images of a cluster, in kubeadm's order; the pod network's comes last. */
+/** The images of a cluster, in kubeadm's order; those of kinit's own add-ons come last. */
 import { configuredReference, type ImageName } from '../bundle/image-names.ts';
 import type { InitConfiguration } from '../config/types.ts';
 
@@ -11,11 +11,17 @@ export const imageNames: readonly ImageName[] = [
   'pause',
   'etcd',
   'kinit-network',
+  'local-path-provisioner',
 ];
 
-export function referencesOf({ cluster }: InitConfiguration): string[] {
+export function referencesOf({ cluster, host }: InitConfiguration): string[] {
   const { dns, etcd, proxy } = cluster;
-  const unused = [dns.disabled && 'coredns/coredns', proxy.disabled && 'kube-proxy', etcd.external && 'etcd'];
+  const unused = [
+    dns.disabled && 'coredns/coredns',
+    proxy.disabled && 'kube-proxy',
+    etcd.external && 'etcd',
+    host.storage.provisioner === 'none' && 'local-path-provisioner',
+  ];
   return imageNames.filter((name) => !unused.includes(name)).map((name) => configuredReference(name, cluster));
 }
 
