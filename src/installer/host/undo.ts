@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { sysctlPath, unitState } from './changes.ts';
 import { exists, type Host, readText } from './host.ts';
 import type { JournalEntry, PreviousPath } from './journal.ts';
+import { mountsIn } from './mounts.ts';
 import { removePackages } from './packages.ts';
 import { activeSwap } from './swap.ts';
 
@@ -45,6 +46,10 @@ async function undo(host: Host, entry: JournalEntry, { problems, startLater }: U
       await host.remove(`${dirname(entry.path)}/.${basename(entry.path)}.kinit-draft`);
       return restorePath(host, entry.path, entry.previous);
     case 'folder': {
+      // Behind a mount there is what belongs to somebody else, such as the data of a volume.
+      const mounted = await mountsIn(host, [entry.path]);
+      if (mounted.length > 0)
+        throw new Error(`nothing is removed, as there is something mounted: ${mounted.join(', ')}`);
       const kept = new Set(entry.kept);
       for (const name of await host.list(entry.path)) if (!kept.has(name)) await host.remove(`${entry.path}/${name}`);
       // A folder that is a mount point cannot go away; it is empty then.

@@ -1,8 +1,8 @@
 /** What another cluster left on this host and kubeadm does not look for: containers, mounts, interfaces, packet filter rules, CNI. */
 import { cniPaths, kubeconfigPaths, kubeletDir, kubeletPaths } from '../config/paths.ts';
 import { exists, type Host, readText } from '../host/host.ts';
+import { mountsBelow } from '../host/mounts.ts';
 import { interfaceNames } from '../host/network-cleanup.ts';
-import { mountsBelow } from '../runtime/stop-containers.ts';
 import { type Check, error, type Finding, isOwnNode, warning } from './check.ts';
 
 const advice = 'run kinit reset, or kubeadm reset after a cluster of kubeadm';

@@ -1,6 +1,7 @@
 /** Ends every container of Kubernetes on a host, and what they leave: mounts, network namespaces, cgroups. */
 import { containerdPaths, kubeletDir } from '../config/paths.ts';
 import { exists, type Host, readText } from '../host/host.ts';
+import { mountsIn } from '../host/mounts.ts';
 import { pause } from '../host/wait.ts';
 import { ctr } from './containerd.ts';
 import { withCri } from './cri.ts';
@@ -90,17 +91,6 @@ export async function removePodCgroups(host: Host): Promise<void> {
   ]);
 }
 
-/** Mount points below any of the folders, deepest first. */
-export function mountsBelow(mountinfo: string, folders: readonly string[]): string[] {
-  return mountinfo
-    .split('\n')
-    .map((line) =>
-      line.split(' ')[4]?.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
-    )
-    .filter((path): path is string => path !== undefined && folders.some((folder) => path.startsWith(`${folder}/`)))
-    .reverse();
-}
-
 /** Network namespaces of pods that the runtime has left behind. */
 const isPodNamespace = (path: string) => /^\/(?:var\/)?run\/netns\/cni-/.test(path);
 
@@ -114,10 +104,9 @@ const unmountSwitches: Record<string, string> = { MNT_FORCE: '-f', MNT_DETACH: '
 export async function unmountAll(host: Host, ownRuntime: boolean, flags: readonly string[] = []): Promise<string[]> {
   const switches = new Set(['-l', ...flags.flatMap((flag) => unmountSwitches[flag] ?? [])]);
   const problems: string[] = [];
-  const mountinfo = (await readText(host, '/proc/self/mountinfo')) ?? '';
   const folders = [kubeletDir, ...(ownRuntime ? [containerdPaths.state, containerdPaths.root] : [])];
-  const namespaces = mountsBelow(mountinfo, ['/run/netns', '/var/run/netns']).filter(isPodNamespace);
-  for (const path of [...mountsBelow(mountinfo, folders), ...namespaces]) {
+  const namespaces = (await mountsIn(host, ['/run/netns', '/var/run/netns'])).filter(isPodNamespace);
+  for (const path of [...(await mountsIn(host, folders)), ...namespaces]) {
     const result = await host.run('umount', [...switches, path]);
     if (result.exitCode !== 0 && !/not mounted|no mount point/.test(result.stderr))
       problems.push(`${path}: ${result.stderr.trim()}`);

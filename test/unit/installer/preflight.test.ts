@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { KinitError } from '../../../src/installer/errors.ts';
 import { defaultInterface, hasCapability, parseOsRelease } from '../../../src/installer/host/facts.ts';
 import { openJournal } from '../../../src/installer/host/journal.ts';
+import { mountsBelow } from '../../../src/installer/host/mounts.ts';
 import { withoutOwnRules } from '../../../src/installer/host/network-cleanup.ts';
 import { permissiveConfig } from '../../../src/installer/host/selinux.ts';
 import { type CheckContext, runChecks } from '../../../src/installer/preflight/check.ts';
@@ -10,7 +11,6 @@ import { numCpu } from '../../../src/installer/preflight/cpu.ts';
 import { filesAvailable } from '../../../src/installer/preflight/files.ts';
 import { memory } from '../../../src/installer/preflight/memory.ts';
 import { ports } from '../../../src/installer/preflight/ports.ts';
-import { mountsBelow } from '../../../src/installer/runtime/stop-containers.ts';
 import { scratchHost, scratchRoot } from './scratch.ts';
 
 const roots: string[] = [];
