@@ -3,6 +3,7 @@ import { chmod, lstat, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const openToAll = 0o777;
+const ownersOnly = 0o700;
 
 function pathOf(root: string, name: string): string {
   if (!/^[a-z0-9][a-z0-9._-]*$/.test(name)) throw new Error(`"${name}" is no name of a volume's directory`);
@@ -12,6 +13,8 @@ function pathOf(root: string, name: string): string {
 /** Whatever user a pod runs as, it can write. Safe to repeat. */
 export async function makeFolder(root: string, name: string): Promise<void> {
   const path = pathOf(root, name);
+  // Users of the host do not get at what everybody in a pod may write.
+  await chmod(root, ownersOnly);
   await mkdir(path, { recursive: true });
   if (!(await lstat(path)).isDirectory()) throw new Error(`${name} is there and is no directory`);
   await chmod(path, openToAll);

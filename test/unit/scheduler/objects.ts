@@ -68,6 +68,7 @@ export function trial({ nodes, pods = [], stores = {}, args = {} }: World): Tria
     client: {} as Client,
     signal: new AbortController().signal,
     snapshot: () => cache,
+    current: (given) => given,
     namespaceLabels: () => ({}),
     store: (type) => fixedStore(stores[type.resource] ?? []) as Store<never>,
     runner: () => profile as Profile,

@@ -2,6 +2,7 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '../../../machinery/api/types.ts';
+import { knownSources } from '../volumes/claims.ts';
 import { podDirectory, volumeDirectory, volumesOf } from '../volumes/paths.ts';
 import { type FileSystem, fileSystem } from './machine.ts';
 
@@ -10,7 +11,7 @@ export interface DiskUsage {
   inodesUsed: number;
 }
 
-export type VolumeUsage = FileSystem & { name: string };
+export type VolumeUsage = FileSystem & { name: string; pvcRef?: { name: string; namespace: string } };
 
 const ageMs = 60_000;
 const blockBytes = 512;
@@ -23,8 +24,17 @@ export function createVolumeUsage(rootDir: string, now: () => number = Date.now)
       const before = known.get(uid);
       if (before && now() - before.at < ageMs) return before.volumes;
       const volumes: VolumeUsage[] = [];
+      const podDir = podDirectory(rootDir, uid);
+      const persistent = await knownSources(podDir);
       for (const volume of volumesOf(pod)) {
-        const directory = volumeDirectory(podDirectory(rootDir, uid), volume);
+        const source = persistent[volume.name];
+        if (source?.kind === 'local') {
+          // Of its file system as a whole: the data may be large, and is not the pod's alone.
+          const pvcRef = { name: source.claimName, namespace: pod.metadata?.namespace ?? '' };
+          volumes.push({ ...(await fileSystem(source.path)), name: volume.name, pvcRef });
+          continue;
+        }
+        const directory = volumeDirectory(podDir, volume);
         if (!directory) continue;
         try {
           const whole = await fileSystem(directory);

@@ -1,7 +1,7 @@
 /** Puts a scheduler together: informers, cache, queue, profiles and the loop. */
 
 import { objectKey } from '../../../machinery/api/owners.ts';
-import type { KubeObject } from '../../../machinery/api/types.ts';
+import type { KubeObject, Pod } from '../../../machinery/api/types.ts';
 import {
   namespaces,
   nodes,
@@ -85,6 +85,7 @@ export function assembleScheduler(options: AssemblyOptions): AssembledScheduler 
   const cache = new SchedulerCache();
   const stopping = new AbortController();
   const nominations = createNominations();
+  const current = (pod: Pod) => podInformer.store.get(objectKey(pod));
   const recorders = new Map<string, EventRecorder>();
   const podEvent: SchedulerParts['podEvent'] = (profile, pod, type, reason, action, message, related) => {
     const recorder = recorders.get(profile) ?? options.recorder(profile);
@@ -103,6 +104,7 @@ export function assembleScheduler(options: AssemblyOptions): AssembledScheduler 
       client,
       signal: stopping.signal,
       snapshot: () => cache,
+      current,
       namespaceLabels: (namespace) => namespaceInformer.store.get(namespace)?.metadata?.labels ?? undefined,
       store,
       runner: () => {
@@ -171,7 +173,7 @@ export function assembleScheduler(options: AssemblyOptions): AssembledScheduler 
           nominations,
           profiles,
           choose: (profile, info, snapshot) => (choosers.get(profile.name) ?? createChooser())(profile, info, snapshot),
-          current: (pod) => podInformer.store.get(objectKey(pod)),
+          current,
           podEvent,
           logError,
           observe: options.observe,

@@ -88,6 +88,8 @@ export interface PluginContext {
   /** Fires when the scheduler stops: what waits, ends. */
   signal: AbortSignal;
   snapshot(): Snapshot;
+  /** The pod as it is known now, when it has not ended. */
+  current(pod: Pod): Pod | undefined;
   namespaceLabels: NamespaceLabels;
   store<T extends KubeObject>(type: ResourceType<T>, options?: InformerOptions): Store<T>;
   runner(): FilterRunner;

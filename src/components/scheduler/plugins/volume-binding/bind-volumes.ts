@@ -15,16 +15,20 @@ export interface BindContext {
   claim(key: string): PersistentVolumeClaim | undefined;
   volume(name: string): PersistentVolume | undefined;
   node(): Node | undefined;
+  isPodGone(): boolean;
   nodeName: string;
   timeoutMs: number;
   signal: AbortSignal;
 }
 
-/** A conflict means that somebody was faster: the error ends this attempt, and the next one sees the new state. */
+/**
+ * Answers the versions, by keys, of the claims that have a node now. A conflict means that somebody was faster: the error ends
+ * this attempt, and the next one sees the new state.
+ */
 export async function writeDecisions(
   { bind, provision }: VolumeDecisions,
   { client, nodeName }: BindContext,
-): Promise<void> {
+): Promise<ReadonlyMap<string, string>> {
   for (const { claim, volume } of bind) {
     if (volume.spec?.claimRef?.uid && isReserved(volume, claim)) continue;
     const { namespace = '', name = '', uid = '', resourceVersion = '' } = claim.metadata ?? {};
@@ -36,31 +40,37 @@ export async function writeDecisions(
       .resource(persistentVolumes)
       .update({ ...volume, ...(metadata ? { metadata } : {}), spec: { ...volume.spec, claimRef } });
   }
+  const written = new Map<string, string>();
   for (const claim of provision) {
-    if (claim.metadata?.annotations?.[selectedNode] === nodeName) continue;
     const metadata = annotated(claim.metadata, { [selectedNode]: nodeName });
-    await client.resource(persistentVolumeClaims).update({ ...claim, metadata });
+    const isThere = claim.metadata?.annotations?.[selectedNode] === nodeName;
+    const now = isThere ? claim : await client.resource(persistentVolumeClaims).update({ ...claim, metadata });
+    written.set(claimKeyOf(claim), now.metadata?.resourceVersion ?? '');
   }
+  return written;
 }
 
 /** Throws with upstream's words when a claim will not get its volume here. */
-export async function waitUntilBound({ bind, provision }: VolumeDecisions, context: BindContext): Promise<void> {
+export async function waitUntilBound(
+  { bind, provision }: VolumeDecisions,
+  written: ReadonlyMap<string, string>,
+  context: BindContext,
+): Promise<void> {
   const { nodeName, signal } = context;
   const deadline = Date.now() + context.timeoutMs;
-  const provisioned = new Set(provision.map(claimKeyOf));
-  /** Claims whose annotation the informer has seen; before that its absence says nothing. */
-  const seen = new Set<string>();
-  const keys = [...bind.map(({ claim }) => claimKeyOf(claim)), ...provisioned];
+  const keys = [...bind, ...provision.map((claim) => ({ claim }))].map(({ claim }) => claimKeyOf(claim));
   const isBound = (key: string): boolean => {
     const claim = context.claim(key);
     if (!claim) throw new Error(`failed to get PVC "${key}": persistentvolumeclaim not found`);
     const name = claim.metadata?.name;
-    if (provisioned.has(key)) {
+    const version = written.get(key);
+    if (version !== undefined) {
+      // The informer has not come to our own writing yet.
+      if (BigInt(claim.metadata?.resourceVersion ?? 0) < BigInt(version)) return false;
       const node = claim.metadata?.annotations?.[selectedNode];
-      if (node === nodeName) seen.add(key);
       // A provisioner that cannot make a volume here takes the node away again.
-      else if (node) throw new Error(`provisioning failed for PVC "${name}"`);
-      else if (seen.has(key)) throw new Error(`selectedNode annotation reset for PVC "${name}"`);
+      if (!node) throw new Error(`selectedNode annotation reset for PVC "${name}"`);
+      if (node !== nodeName) throw new Error(`provisioning failed for PVC "${name}"`);
     }
     if (!isFullyBound(claim)) return false;
     const volume = context.volume(claim.spec?.volumeName ?? '');
@@ -73,6 +83,7 @@ export async function waitUntilBound({ bind, provision }: VolumeDecisions, conte
     return true;
   };
   while (!keys.every(isBound)) {
+    if (context.isPodGone()) throw new Error('pod does not exist any more');
     if (signal.aborted) throw new Error('the scheduler is stopping');
     if (Date.now() > deadline) throw new Error('context deadline exceeded');
     await pause(lookMs, signal);

@@ -81,7 +81,7 @@ export const volumeBinding: PluginFactory = (context, args) => {
       const decisions = state.get<PodVolumes>(name)?.byNode.get(nodeName);
       return decisions && !isEmpty(decisions) ? undefined : skip;
     },
-    preBind: async (state, _info, nodeName) => {
+    preBind: async (state, { pod }, nodeName) => {
       const decisions = state.get<PodVolumes>(name)?.byNode.get(nodeName);
       if (!decisions || isEmpty(decisions)) return undefined;
       const binding: BindContext = {
@@ -89,13 +89,14 @@ export const volumeBinding: PluginFactory = (context, args) => {
         claim: sources.claim,
         volume: world.volume,
         node: () => context.snapshot().get(nodeName)?.node,
+        isPodGone: () => context.current(pod)?.metadata?.uid !== pod.metadata?.uid,
         nodeName,
         timeoutMs,
         signal: context.signal,
       };
       try {
-        await writeDecisions(decisions, binding);
-        await waitUntilBound(decisions, binding);
+        const written = await writeDecisions(decisions, binding);
+        await waitUntilBound(decisions, written, binding);
       } catch (error) {
         return status('Error', `binding volumes: ${(error as Error).message}`);
       }
