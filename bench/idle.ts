@@ -27,6 +27,7 @@ const components = [
   'containerd',
   'kube-proxy',
   'kinit-network',
+  'local-path-provisioner',
   'coredns',
 ];
 

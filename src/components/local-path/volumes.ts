@@ -33,9 +33,9 @@ export function refusal({ spec, metadata }: PersistentVolumeClaim, storageClass:
 
 export const volumeNameOf = ({ metadata }: PersistentVolumeClaim): string => `pvc-${metadata?.uid}`;
 
-/** Says to people whose it is. */
+/** Says to people whose it is; file systems take 255 bytes at most. */
 const folderOf = (claim: PersistentVolumeClaim) =>
-  `${volumeNameOf(claim)}_${claim.metadata?.namespace}_${claim.metadata?.name}`;
+  `${volumeNameOf(claim)}_${claim.metadata?.namespace}_${claim.metadata?.name}`.slice(0, 200);
 
 export function volumeFor(
   claim: PersistentVolumeClaim,

@@ -184,6 +184,11 @@ describe('what is refused on create', () => {
       ],
     ],
     [
+      'a volume that climbs out of its path',
+      '{apiVersion: v1, kind: PersistentVolume, metadata: {name: v}, spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /a/../b}}}',
+      ['spec.hostPath.path: Invalid value: "/a/../b": must not contain \'..\''],
+    ],
+    [
       'a quota of an unknown resource',
       '{apiVersion: v1, kind: ResourceQuota, metadata: {name: q}, spec: {hard: {unicorns: 1}}}',
       ['spec.hard[unicorns]: Invalid value: "unicorns": must be a standard resource for quota'],
@@ -195,7 +200,14 @@ describe('what is refused on create', () => {
   });
 });
 
-describe('what is refused on update', () => {
+const claim = (more: string, status = '{}') =>
+  `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 9Gi}}, ${more}}, status: ${status}}`;
+const claimIsFixed =
+  'spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims';
+const grown = '{phase: Bound, capacity: {storage: 4Gi}}';
+const asks = (storage: string) => ({ resources: { requests: { storage } } });
+
+describe('what is refused or accepted on update', () => {
   const changed = (yaml: string, change: (object: UnknownObject & { spec: never }) => void): string[] => {
     const old = parse(yaml);
     const next = structuredClone(old);
@@ -263,6 +275,42 @@ describe('what is refused on update', () => {
       [
         'roleRef: Invalid value: {"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"b"}: cannot change roleRef',
       ],
+    ],
+    [
+      'the node of a volume',
+      '{apiVersion: v1, kind: PersistentVolume, metadata: {name: v}, spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], local: {path: /a}, nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: a, operator: Exists}]}]}}}}',
+      ({ spec }) =>
+        Object.assign(spec as object, {
+          nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [{ key: 'b', operator: 'Exists' }] }] } },
+        }),
+      [
+        'spec.nodeAffinity: Invalid value: {"required":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"b","operator":"Exists"}]}]}}: field is immutable, except for updating from beta label to GA',
+      ],
+    ],
+    [
+      'another class of a claim',
+      claim('storageClassName: a'),
+      ({ spec }) => Object.assign(spec as object, { storageClassName: 'b' }),
+      [claimIsFixed],
+    ],
+    [
+      'a class of a claim that has none yet',
+      claim(''),
+      ({ spec }) => Object.assign(spec as object, { storageClassName: 'b' }),
+      [],
+    ],
+    [
+      'a class of a claim that wants none',
+      claim('storageClassName: ""'),
+      ({ spec }) => Object.assign(spec as object, { storageClassName: 'b' }),
+      [claimIsFixed],
+    ],
+    ['a growth taken back', claim('', grown), ({ spec }) => Object.assign(spec as object, asks('5Gi')), []],
+    [
+      'a volume made smaller',
+      claim('', grown),
+      ({ spec }) => Object.assign(spec as object, asks('4Gi')),
+      ['spec.resources.requests.storage: Forbidden: field can not be less than status.capacity'],
     ],
     [
       'finalizers of what is going away',

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { compareQuantities, parseQuantity } from '../../../machinery/api/quantity.ts';
 import type { PersistentVolume, PersistentVolumeClaim, UnknownObject } from '../../../machinery/api/types.ts';
-import { optionalOneOf } from './checks.ts';
+import { noBackSteps, optionalOneOf } from './checks.ts';
 import {
   entry,
   type FieldError,
@@ -70,7 +70,9 @@ export function claimUpdateErrors(object: UnknownObject, old: UnknownObject): Fi
       ),
     );
   const size = ({ resources }: typeof next) => parseQuantity(resources?.requests?.['storage'] ?? '0');
-  if (bound && compareQuantities(size(next), size(before)) < 0)
+  const given = parseQuantity((old as PersistentVolumeClaim).status?.capacity?.['storage'] ?? '0');
+  // A growth that does not succeed may be taken back, but never below what is there.
+  if (bound && compareQuantities(size(next), size(before)) < 0 && compareQuantities(size(next), given) <= 0)
     errors.push(forbiddenField('spec.resources.requests.storage', 'field can not be less than status.capacity'));
   return errors;
 }
@@ -118,6 +120,14 @@ export function volumeErrors(object: UnknownObject): FieldError[] {
   if (spec.local && !spec.local.path) errors.push(required('spec.local.path'));
   if (spec.local && !required_) errors.push(required('spec.nodeAffinity', 'Local volume requires node affinity'));
   if (spec.hostPath && !spec.hostPath.path) errors.push(required('spec.hostPath.path'));
+  errors.push(
+    ...noBackSteps(spec.local?.path ?? '', 'spec.local.path'),
+    ...noBackSteps(spec.hostPath?.path ?? '', 'spec.hostPath.path'),
+  );
+  if (spec.hostPath?.path === '/' && spec.persistentVolumeReclaimPolicy === 'Recycle')
+    errors.push(
+      forbiddenField('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'"),
+    );
   return [...errors, ...optionalOneOf(spec.volumeMode, ['Block', 'Filesystem'], 'spec.volumeMode')];
 }
 
@@ -127,6 +137,14 @@ export function volumeUpdateErrors(object: UnknownObject, old: UnknownObject): F
   if (!isDeepStrictEqual(sourceOf(next), sourceOf(before)))
     errors.push(
       forbiddenField('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'),
+    );
+  if (before.nodeAffinity && !isDeepStrictEqual(next.nodeAffinity, before.nodeAffinity))
+    errors.push(
+      invalidValue(
+        'spec.nodeAffinity',
+        next.nodeAffinity ?? null,
+        'field is immutable, except for updating from beta label to GA',
+      ),
     );
   if (next.volumeMode !== before.volumeMode)
     errors.push(invalidValue('spec.volumeMode', next.volumeMode ?? null, fieldImmutable));
