@@ -144,6 +144,9 @@ export async function runController(
 
   const syncVolume = async (volume: PersistentVolume): Promise<void> => {
     if (!isToRemove(volume, settings.provisioner)) return;
+    // The cache may not have seen yet that the last helper's work was done.
+    const live = await api.volumes.find({ name: volume.metadata?.name ?? '' });
+    if (!live || !isToRemove(live, settings.provisioner)) return;
     let folder: string;
     try {
       folder = folderNameOf(volume, settings.directory);

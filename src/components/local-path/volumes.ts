@@ -81,7 +81,9 @@ const hostnameOf = ({ metadata }: Node): string => metadata?.labels?.[hostnameLa
 export function isToRemove({ metadata, spec, status }: PersistentVolume, provisioner: string): boolean {
   if (metadata?.annotations?.[provisionedBy] !== provisioner) return false;
   if (spec?.persistentVolumeReclaimPolicy !== 'Delete' || !spec.local) return false;
-  return status?.phase === 'Released' || (metadata.deletionTimestamp !== undefined && status?.phase !== 'Bound');
+  if (metadata.deletionTimestamp === undefined) return status?.phase === 'Released';
+  // Without our finalizer the directory is gone already; others may keep the object.
+  return status?.phase !== 'Bound' && (metadata.finalizers ?? []).includes(finalizer);
 }
 
 /** The node that has the directory; undefined when it has left the cluster. */

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeFolder, removeFolder } from '../../../src/components/local-path/folder.ts';
 import { helperPod, outcomeOf, taskOf, volumeOf } from '../../../src/components/local-path/helper-pods.ts';
 import {
+  finalizer,
   folderNameOf,
   isOurs,
   isToRemove,
@@ -104,7 +105,12 @@ describe('a volume', () => {
     ['in use', volume('Bound'), false],
     ['in use and being deleted', volume('Bound', {}, { deletionTimestamp: 'now' }), false],
     ['given back', volume('Released'), true],
-    ['never used and deleted', volume('Available', {}, { deletionTimestamp: 'now' }), true],
+    ['never used and deleted', volume('Available', {}, { deletionTimestamp: 'now', finalizers: [finalizer] }), true],
+    [
+      'removed already and kept by others',
+      volume('Released', {}, { deletionTimestamp: 'now', finalizers: ['a/b'] }),
+      false,
+    ],
     ['given back, to be kept', volume('Released', { persistentVolumeReclaimPolicy: 'Retain' }), false],
     ['of somebody else', volume('Released', {}, { annotations: {} }), false],
     ['that somebody made in our name, of another kind', volume('Released', { local: undefined }), false],
