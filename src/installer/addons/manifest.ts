@@ -4,11 +4,12 @@ import { formatYaml } from '../config/format-yaml.ts';
 import { initConfigurationOf } from '../config/from-cluster.ts';
 import { observeHost } from '../host/facts.ts';
 import { localHost } from '../host/host.ts';
-import { dnsObjects, proxyObjects } from './objects.ts';
+import { dnsObjects, localPathObjects, proxyObjects } from './objects.ts';
 
-/** @param phase `addon/coredns` or `addon/kube-proxy` */
+/** @param phase `addon/coredns`, `addon/kube-proxy` or `addon/local-path` */
 export async function addonManifest(phase: string, flags: InitFlags, configPath?: string): Promise<string> {
   const config = await initConfigurationOf(await observeHost(localHost()), configPath, flags);
-  const objects = phase === 'addon/coredns' ? dnsObjects(config) : proxyObjects(config);
+  const objectsOf = { 'addon/coredns': dnsObjects, 'addon/local-path': localPathObjects }[phase] ?? proxyObjects;
+  const objects = objectsOf(config);
   return objects.map((object) => formatYaml(object)).join('---\n');
 }
