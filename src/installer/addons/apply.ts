@@ -72,7 +72,7 @@ const keptFields: Record<string, (found: UnknownObject, wanted: UnknownObject) =
   },
   // Whether it is the default one is the user's choice.
   StorageClass(found, wanted) {
-    if (wanted.metadata && found.metadata?.annotations) wanted.metadata.annotations = found.metadata.annotations;
+    if (wanted.metadata) wanted.metadata.annotations = found.metadata?.annotations ?? {};
   },
 };
 

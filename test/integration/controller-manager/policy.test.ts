@@ -226,7 +226,9 @@ test('a claim is bound to the smallest volume that fits, and stays as long as a 
   });
   expect(bound.spec?.volumeName).toBe('medium');
   expect(bound.status?.capacity).toEqual({ storage: '3Gi' });
-  expect(await phase('medium')).toBe('Bound');
+  const volumeNow = await client.resource(persistentVolumes).get({ name: 'medium' });
+  expect(volumeNow.status?.phase).toBe('Bound');
+  expect(Date.parse(String(volumeNow.status?.lastPhaseTransitionTime))).toBeGreaterThan(Date.now() - 60_000);
   expect(await phase('large')).toBe('Available');
 
   const user: Pod = {

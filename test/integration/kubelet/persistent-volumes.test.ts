@@ -61,12 +61,12 @@ function start(name: string, args: string[]): void {
   processes.set(name, child);
 }
 
-async function end(name: string): Promise<void> {
+async function end(name: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
   const child = processes.get(name);
   processes.delete(name);
   if (!child || child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
+  child.kill(signal);
   await ended;
 }
 
@@ -93,6 +93,10 @@ async function loadHelperImage(): Promise<void> {
   await pipeline(await imageArchive(layout, [helperImage]), createWriteStream(tar));
   await runtime.ctr('images', 'import', tar);
 }
+
+let provisionerArguments: string[];
+const startProvisioner = () =>
+  start('provisioner', [join(root, 'src/components/local-path/main.ts'), ...provisionerArguments]);
 
 const startKubelet = () =>
   start('kubelet', [
@@ -141,13 +145,11 @@ beforeAll(async () => {
   deployment.spec.replicas = 0;
   await applyObjects(client, objects);
   const account = { namespace: 'local-path-storage', name: 'local-path-provisioner' };
-  const { status } = (await client
-    .resource(serviceAccounts)
-    .createSubresource(account, 'token', {
-      apiVersion: 'authentication.k8s.io/v1',
-      kind: 'TokenRequest',
-      spec: {},
-    })) as {
+  const { status } = (await client.resource(serviceAccounts).createSubresource(account, 'token', {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    spec: {},
+  })) as {
     status: { token: string };
   };
   await writeFile(
@@ -161,13 +163,13 @@ beforeAll(async () => {
       'current-context': 'c',
     }),
   );
-  start('provisioner', [
-    join(root, 'src/components/local-path/main.ts'),
+  provisionerArguments = [
     ...(deployment.spec.template.spec.containers[0]?.args ?? []),
     `--kubeconfig=${dir}/provisioner.kubeconfig`,
     `--namespace=${account.namespace}`,
     `--healthz-bind-address=127.0.0.1:${await freePort()}`,
-  ]);
+  ];
+  startProvisioner();
   await until('the node', () => client.resource(nodes).find({ name: 'n1' }));
   // Without a pod network a node is never ready; pods of the host's network run all the same.
 }, 120_000);
@@ -267,12 +269,17 @@ test('a claim without a class gets a directory of the node on which its first po
   await until('the reader', async () => (await phase()) === 'Running');
 });
 
-test('a kubelet that starts again leaves pods and their volumes alone', async () => {
+test('kubelet and provisioner may be killed at any time: pods and volumes are left alone, and work goes on', async () => {
   const before = (await podNow('reader'))?.status?.containerStatuses?.[0]?.containerID;
-  await end('kubelet');
-  startKubelet();
+  await end('kubelet', 'SIGKILL');
   await makeClaim('other');
   await makePod('after', 'other', 'touch /data/x');
+  await until('a helper', async () => {
+    return (await client.resource(pods).list({ namespace: 'local-path-storage' })).items.length === 1;
+  });
+  await end('provisioner', 'SIGKILL');
+  startKubelet();
+  startProvisioner();
   await succeeded('after');
   expect((await podNow('reader'))?.status).toMatchObject({
     phase: 'Running',

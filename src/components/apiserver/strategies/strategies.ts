@@ -5,6 +5,7 @@ import { definitionStrategy } from '../custom-resources/definition-strategy.ts';
 import { certificateSigningRequests } from './certificates.ts';
 import { jobs } from './jobs.ts';
 import { namespaces } from './namespaces.ts';
+import { persistentVolumes } from './persistent-volumes.ts';
 import { pods } from './pods.ts';
 import { type ServiceRanges, servicesStrategy } from './services.ts';
 import type { Strategy } from './strategy.ts';
@@ -39,12 +40,7 @@ const table: Record<string, Strategy> = {
   '/limitranges': onUpdate,
   '/podtemplates': { generation: true, createOnUpdate: true, returnDeleted: true },
   '/replicationcontrollers': { generation: true, defaultPropagation: 'Orphan' },
-  '/persistentvolumes': {
-    returnDeleted: true,
-    prepareForCreate: (object) => {
-      object['status'] = { phase: 'Pending' };
-    },
-  },
+  '/persistentvolumes': persistentVolumes,
   '/persistentvolumeclaims': {
     returnDeleted: true,
     prepareForCreate: (object) => {

@@ -28,16 +28,16 @@ export function createVolumeUsage(rootDir: string, now: () => number = Date.now)
       const persistent = await knownSources(podDir);
       for (const volume of volumesOf(pod)) {
         const source = persistent[volume.name];
-        if (source?.kind === 'local') {
-          // Of its file system as a whole: the data may be large, and is not the pod's alone.
-          const pvcRef = { name: source.claimName, namespace: pod.metadata?.namespace ?? '' };
-          volumes.push({ ...(await fileSystem(source.path)), name: volume.name, pvcRef });
-          continue;
-        }
-        const directory = volumeDirectory(podDir, volume);
+        const directory = source?.kind === 'local' ? source.path : volumeDirectory(podDir, volume);
         if (!directory) continue;
         try {
           const whole = await fileSystem(directory);
+          if (source) {
+            // Of its file system as a whole: the data may be large, and is not the pod's alone.
+            const pvcRef = { name: source.claimName, namespace: pod.metadata?.namespace ?? '' };
+            volumes.push({ ...whole, name: volume.name, pvcRef });
+            continue;
+          }
           const own = await diskUsage(directory);
           volumes.push({ ...whole, ...own, name: volume.name });
         } catch (error) {
