@@ -204,6 +204,19 @@ describe('volumes of claims', () => {
     expect(statSync(data).gid).not.toBe(4242);
   });
 
+  it('are mounted once for two volumes of a pod, one of them read-only', async () => {
+    objects.volumes['pv1'] = { spec: { claimRef: bound(), local: { path: data } } };
+    const reading = { name: 'reading', persistentVolumeClaim: { claimName: 'c1', readOnly: true } };
+    const volumeMounts = ['data', 'reading'].map((name) => ({ name, mountPath: `/${name}` }));
+    const pod = podWith([reading, claimed], { volumeMounts });
+    expect(await volumes.setUp(pod)).toEqual([]);
+    expect((await mountPoints()).filter((path) => path.startsWith(podDir()))).toHaveLength(1);
+    const [written, read] = await volumes.mounts(pod, pod.spec?.containers[0] as Container, []);
+    expect([written?.readonly, read?.readonly]).toEqual([false, true]);
+    expect(written?.hostPath).toBe(read?.hostPath);
+    writeFileSync(join(written?.hostPath ?? '', 'new'), 'x');
+  });
+
   it('of type hostPath are the path itself', async () => {
     objects.volumes['pv1'] = {
       spec: { claimRef: bound(), hostPath: { path: `${data}/made`, type: 'DirectoryOrCreate' } },

@@ -52,6 +52,9 @@ export async function findSources(
       }
     }),
   );
+  // Mounted once for all of the pod's volumes that stand for it: read-only when none of them is to be written.
+  const written = new Set(Object.values(sources).flatMap((source) => (source.readOnly ? [] : source.volumeName)));
+  for (const source of Object.values(sources)) source.mountReadOnly = !written.has(source.volumeName);
   if (missing.length > problems.size)
     await writeFileIfChanged(recordOf(podDir), `${JSON.stringify(sources, null, 2)}\n`, 0o600);
   return { sources, problems };

@@ -10,7 +10,7 @@ import { localVolumeDirectory, localVolumeReadyFile, localVolumesDirectory, type
 export async function mountLocalVolume(
   pod: Pod,
   podDir: string,
-  { path, volumeName, readOnly, mountOptions = [] }: PersistentSource,
+  { path, volumeName, mountReadOnly = false, mountOptions = [] }: PersistentSource,
 ): Promise<void> {
   const target = localVolumeDirectory(podDir, volumeName);
   const ready = localVolumeReadyFile(podDir, volumeName);
@@ -31,8 +31,8 @@ export async function mountLocalVolume(
   await bindMount(path, target);
   const { fsGroup, fsGroupChangePolicy } = pod.spec?.securityContext ?? {};
   const kept = fsGroupChangePolicy === 'OnRootMismatch' && (await belongsToGroup(target, fsGroup));
-  if (!readOnly && isFirst && !kept) await applyFsGroup(target, fsGroup, false);
-  const flags = [...mountOptions, ...(readOnly ? ['ro'] : [])];
+  if (!mountReadOnly && isFirst && !kept) await applyFsGroup(target, fsGroup, false);
+  const flags = [...mountOptions, ...(mountReadOnly ? ['ro'] : [])];
   if (flags.length > 0) await remountBind(target, flags);
   await mark(ready);
 }

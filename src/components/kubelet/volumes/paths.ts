@@ -19,7 +19,10 @@ export interface PersistentSource {
   path: string;
   /** Of a hostPath: the check to make. */
   type?: string;
+  /** For containers. */
   readOnly: boolean;
+  /** For the mount in the pod's directory. */
+  mountReadOnly?: boolean;
   /** Of a local volume. */
   mountOptions?: string[];
 }

@@ -59,12 +59,20 @@ export function createVolumeSetup(options: VolumeOptions): VolumeSetup {
         await makePodDirectories(podDir);
         objects.track(pod);
         const { sources, problems: unready } = await findSources(pod, podDir, options);
+        // Two volumes of the pod may stand for one claim.
+        const begun = new Map<string, Promise<void>>();
+        const once = (source: PersistentSource) => {
+          const { volumeName } = source;
+          const work = begun.get(volumeName) ?? setUpPersistent(pod, podDir, source);
+          begun.set(volumeName, work);
+          return work;
+        };
         const outcomes = await Promise.allSettled(
           volumesOf(pod).map(async (volume) => {
             const source = sources[volume.name];
             if (!source && claimNameOf(pod, volume)) return;
             try {
-              if (source) await setUpPersistent(pod, podDir, source);
+              if (source) await once(source);
               else await setUpVolume(pod, podDir, volume);
             } catch (error) {
               const name = source?.volumeName ?? volume.name;
