@@ -11,20 +11,21 @@ import { formatTable } from './table.ts';
 interface Flags {
   kubeconfig: string;
   output: string;
+  directory?: string;
 }
 
 const write = (text: string) => void process.stdout.write(text);
 
 export function addAddonsCommand(program: Command): void {
-  const addons = program.command('addons').description('what a cluster can have besides: kubectl top');
+  const addons = program.command('addons').description('what a cluster can have besides: kubectl top, storage');
   const common = (command: Command) =>
     command
       .option('--kubeconfig <file>', 'kubeconfig of an administrator', kubeconfigPaths.admin)
       .option('-o, --output <format>', 'text or json', 'text');
   common(addons.command('list').description('the add-ons, and which of them are on')).action(list);
-  common(addons.command('enable').argument('<name>', 'for example metrics-server').description('turn it on')).action(
-    (name: string, flags: Flags) => change(name, flags, true),
-  );
+  common(addons.command('enable').argument('<name>', 'for example metrics-server').description('turn it on'))
+    .option('--directory <path>', 'of local-path: directory of the volumes on every node')
+    .action((name: string, flags: Flags) => change(name, flags, true));
   common(addons.command('disable').argument('<name>', 'for example metrics-server').description('turn it off')).action(
     (name: string, flags: Flags) => change(name, flags, false),
   );
@@ -59,7 +60,9 @@ async function list(flags: Flags): Promise<void> {
 async function change(name: string, flags: Flags, enabled: boolean): Promise<void> {
   const { disableAddon, enableAddon } = await import('../installer/addons/optional.ts');
   const changed = await withCluster(flags, ({ client, images }) =>
-    (enabled ? enableAddon : disableAddon)(client, name, images, interruptSignal()),
+    enabled
+      ? enableAddon(client, name, images, interruptSignal(), flags.directory)
+      : disableAddon(client, name, images, interruptSignal()),
   );
   if (flags.output === 'json') write(`${JSON.stringify({ name, enabled, changed })}\n`);
   else write(`${name} ${changed ? 'is' : 'was'} ${enabled ? 'on' : 'off'}${changed ? '' : ' already'}\n`);

@@ -9,7 +9,11 @@ import { dnsObjects, localPathObjects, proxyObjects } from './objects.ts';
 /** @param phase `addon/coredns`, `addon/kube-proxy` or `addon/local-path` */
 export async function addonManifest(phase: string, flags: InitFlags, configPath?: string): Promise<string> {
   const config = await initConfigurationOf(await observeHost(localHost()), configPath, flags);
-  const objectsOf = { 'addon/coredns': dnsObjects, 'addon/local-path': localPathObjects }[phase] ?? proxyObjects;
-  const objects = objectsOf(config);
+  const objects =
+    phase === 'addon/coredns'
+      ? dnsObjects(config)
+      : phase === 'addon/local-path'
+        ? localPathObjects(config.cluster, config.host.storage.directory)
+        : proxyObjects(config);
   return objects.map((object) => formatYaml(object)).join('---\n');
 }

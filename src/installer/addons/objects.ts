@@ -1,6 +1,6 @@
 /** The objects of the add-ons: pod network, kube-proxy, cluster DNS, storage. */
 import type { UnknownObject } from '../../machinery/api/types.ts';
-import { configuredReference } from '../bundle/image-names.ts';
+import { configuredReference, type ImageSettings } from '../bundle/image-names.ts';
 import { addressAt, parseCidr } from '../config/cidr.ts';
 import { tokenGroups } from '../config/defaults.ts';
 import { formatYaml } from '../config/format-yaml.ts';
@@ -77,9 +77,9 @@ export function dnsObjects(config: InitConfiguration): UnknownObject[] {
   });
 }
 
-export function localPathObjects(config: InitConfiguration): UnknownObject[] {
+export function localPathObjects(images: ImageSettings, directory: string): UnknownObject[] {
   return renderObjects('addons/local-path.yaml', {
-    image: configuredReference('local-path-provisioner', config.cluster),
-    directory: config.host.storage.directory,
+    image: configuredReference('local-path-provisioner', images),
+    directory,
   });
 }

@@ -183,6 +183,9 @@ const registry = z.strictObject({
   ...registryAccess,
 });
 
+/** Of a folder on hosts, below the root. */
+export const directoryPattern = /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)+$/;
+
 export const hostDocument = z.strictObject({
   ...typeMeta,
   swap: z.enum(['off', 'keep']).optional(),
@@ -198,10 +201,7 @@ export const hostDocument = z.strictObject({
   storage: z
     .strictObject({
       provisioner: z.enum(['local-path', 'none']).optional(),
-      directory: z
-        .string()
-        .regex(/^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)+$/, 'is no absolute path without blanks and dots')
-        .optional(),
+      directory: z.string().regex(directoryPattern, 'is no absolute path without blanks and dots').optional(),
     })
     .optional(),
   etcd: z

@@ -108,7 +108,8 @@ export const clusterPhases: Phase<InitContext>[] = [
     background: true,
     after: imagesLoaded,
     needed: (context) => live(context) && context.config.host.storage.provisioner === 'local-path',
-    run: async ({ admin, config, signal }) => applyObjects(await admin(), localPathObjects(config), { signal }),
+    run: async ({ admin, config, signal }) =>
+      applyObjects(await admin(), localPathObjects(config.cluster, config.host.storage.directory), { signal }),
   },
   {
     name: 'mark-control-plane',
