@@ -16,7 +16,7 @@ export function mountsBelow(mountinfo: string, folders: readonly string[]): stri
 export async function mountsIn(host: Host, folders: readonly string[]): Promise<string[]> {
   const real: string[] = [];
   for (const folder of folders) {
-    const { exitCode, stdout } = await host.run('readlink', ['-f', folder]);
+    const { exitCode, stdout } = await host.run('readlink', ['-f', folder], { observe: true });
     real.push(exitCode === 0 && stdout.trim() ? stdout.trim() : folder);
   }
   return mountsBelow((await readText(host, '/proc/self/mountinfo')) ?? '', real);

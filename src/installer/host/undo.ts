@@ -47,7 +47,7 @@ async function undo(host: Host, entry: JournalEntry, { problems, startLater }: U
       return restorePath(host, entry.path, entry.previous);
     case 'folder': {
       // Behind a mount there is what belongs to somebody else, such as the data of a volume.
-      const mounted = await mountsIn(host, [entry.path]);
+      const mounted = host.dryRun ? [] : await mountsIn(host, [entry.path]);
       if (mounted.length > 0)
         throw new Error(`nothing is removed, as there is something mounted: ${mounted.join(', ')}`);
       const kept = new Set(entry.kept);

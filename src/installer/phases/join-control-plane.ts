@@ -125,6 +125,7 @@ const kubeletStart: Phase<JoinContext> = {
         }),
         facts,
         patches,
+        storageDirectory: hostSettings.storage.directory,
       });
     } finally {
       client.close();

@@ -188,6 +188,7 @@ const kubeletStart: Phase<JoinContext> = {
         flags: kubeletFlags({ node, facts, nodeAddress: context.localAddress, registerTaints: true }),
         facts,
         patches,
+        storageDirectory: hostSettings.storage.directory,
       });
       return started || changed;
     } finally {

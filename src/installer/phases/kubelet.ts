@@ -24,6 +24,7 @@ export const kubeletStart: Phase<InitContext> = {
       }),
       facts,
       patches,
+      storageDirectory: hostSettings.storage.directory,
     });
   },
 };

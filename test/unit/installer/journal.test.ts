@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createChanges } from '../../../src/installer/host/changes.ts';
@@ -105,6 +105,24 @@ describe('the journal', () => {
     expect(snapshot(root)['/proc/sys/net/ipv4/ip_forward']).toContain('1');
     expect(await undoEverything(host)).toEqual([]);
     expect(snapshot(root)).toEqual(before);
+  });
+
+  it('removes nothing from a folder in which something is mounted, also behind a link', async () => {
+    const root = scratchRoot({ '/data/kubelet/config.yaml': 'x', '/proc/self/mountinfo': '' });
+    roots.push(root);
+    mkdirSync(join(root, 'var/lib'), { recursive: true });
+    symlinkSync('../../data/kubelet', join(root, 'var/lib/kubelet'));
+    const host = scratchHost(root, (command) => (command === 'readlink' ? { stdout: '/data/kubelet\n' } : {}));
+    const folder = { kind: 'folder' as const, path: '/var/lib/kubelet', existed: true, kept: [] };
+    const at = '/data/kubelet/pods/u/volumes/kubernetes.io~local-volume/v';
+    writeFileSync(join(root, '/proc/self/mountinfo'), `1 2 8:1 /srv ${at} rw - ext4 /dev/sda rw\n`);
+    expect(await undoAll(host, [folder])).toEqual({
+      problems: [`/var/lib/kubelet: nothing is removed, as there is something mounted: ${at}`],
+    });
+    expect(await host.list('/data/kubelet')).toEqual(['config.yaml']);
+    writeFileSync(join(root, '/proc/self/mountinfo'), '');
+    expect((await undoAll(host, [folder])).problems).toEqual([]);
+    expect(await host.list('/data/kubelet')).toEqual([]);
   });
 
   it.each([false, true])('undoes a run that was killed at any step (torn line: %s)', async (torn) => {
