@@ -14,7 +14,7 @@ import { openDebianRoot } from '../../../src/installer/bundle/debian-root.ts';
 import { file } from '../../../src/installer/bundle/layer.ts';
 import { addImage, addLayer, createLayout, imageArchive } from '../../../src/installer/bundle/oci-layout.ts';
 import { renderObjects } from '../../../src/installer/config/templates.ts';
-import type { Pod, UnknownObject } from '../../../src/machinery/api/types.ts';
+import type { Deployment, Pod, UnknownObject } from '../../../src/machinery/api/types.ts';
 import { createClient } from '../../../src/machinery/client/client.ts';
 import { loadKubeconfig } from '../../../src/machinery/client/kubeconfig.ts';
 import {
@@ -23,7 +23,6 @@ import {
   persistentVolumeClaims,
   persistentVolumes,
   pods,
-  serviceAccounts,
 } from '../../../src/machinery/client/resources.ts';
 import type { Client } from '../../../src/machinery/client/types.ts';
 import { busyboxImage } from '../../images/build.ts';
@@ -94,9 +93,13 @@ async function loadHelperImage(): Promise<void> {
   await runtime.ctr('images', 'import', tar);
 }
 
-let provisionerArguments: string[];
-const startProvisioner = () =>
-  start('provisioner', [join(root, 'src/components/local-path/main.ts'), ...provisionerArguments]);
+const storageNamespace = 'local-path-storage';
+const isReady = ({ type, status }: { type: string; status: string }) => type === 'Ready' && status === 'True';
+const provisioner = async (): Promise<Pod | undefined> =>
+  (await client.resource(pods).list({ namespace: storageNamespace, labelSelector: 'app=local-path-provisioner' }))
+    .items[0];
+const helpers = async (): Promise<Pod[]> =>
+  (await client.resource(pods).list({ namespace: storageNamespace, labelSelector: 'app=local-path-helper' })).items;
 
 const startKubelet = () =>
   start('kubelet', [
@@ -138,44 +141,29 @@ beforeAll(async () => {
   await writeFile(join(dir, 'node.kubeconfig'), await readFile(await plane.issue('system:node:n1', ['system:nodes'])));
   startKubelet();
   const objects = renderObjects('addons/local-path.yaml', { image: helperImage, directory: `${dir}/storage` });
-  // There is no pod network here: the provisioner runs beside, as its service account.
-  const deployment = objects.find(({ kind }) => kind === 'Deployment') as UnknownObject & {
-    spec: { replicas: number; template: { spec: { containers: { args: string[] }[] } } };
-  };
-  deployment.spec.replicas = 0;
-  await applyObjects(client, objects);
-  const account = { namespace: 'local-path-storage', name: 'local-path-provisioner' };
-  const { status } = (await client.resource(serviceAccounts).createSubresource(account, 'token', {
-    apiVersion: 'authentication.k8s.io/v1',
-    kind: 'TokenRequest',
-    spec: {},
-  })) as {
-    status: { token: string };
-  };
-  await writeFile(
-    join(dir, 'provisioner.kubeconfig'),
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [{ name: 'k', cluster: { server: plane.server, 'certificate-authority': `${plane.dir}/ca.crt` } }],
-      users: [{ name: 'u', user: { token: status.token } }],
-      contexts: [{ name: 'c', context: { cluster: 'k', user: 'u' } }],
-      'current-context': 'c',
-    }),
+  // There is no pod network here: the provisioner's pod is in the host's.
+  const deployment = objects.find(({ kind }) => kind === 'Deployment') as UnknownObject & Deployment;
+  const spec = deployment.spec?.template.spec;
+  const [container] = spec?.containers ?? [];
+  if (!spec || !container) throw new Error('the add-on has no Deployment');
+  const port = await freePort();
+  spec.hostNetwork = true;
+  spec.tolerations = [{ operator: 'Exists' }];
+  container.args?.push(`--healthz-bind-address=127.0.0.1:${port}`);
+  container.env?.push(
+    { name: 'KUBERNETES_SERVICE_HOST', value: '127.0.0.1' },
+    { name: 'KUBERNETES_SERVICE_PORT', value: String(plane.port) },
   );
-  provisionerArguments = [
-    ...(deployment.spec.template.spec.containers[0]?.args ?? []),
-    `--kubeconfig=${dir}/provisioner.kubeconfig`,
-    `--namespace=${account.namespace}`,
-    `--healthz-bind-address=127.0.0.1:${await freePort()}`,
-  ];
-  startProvisioner();
+  for (const probe of [container.livenessProbe, container.readinessProbe])
+    if (probe?.httpGet) Object.assign(probe.httpGet, { host: '127.0.0.1', port });
+  if (container.readinessProbe) container.readinessProbe.periodSeconds = 1;
+  await applyObjects(client, objects);
   await until('the node', () => client.resource(nodes).find({ name: 'n1' }));
   // Without a pod network a node is never ready; pods of the host's network run all the same.
+  await until('the provisioner', async () => (await provisioner())?.status?.conditions?.some(isReady));
 }, 120_000);
 
 afterAll(async () => {
-  await end('provisioner');
   await end('kubelet');
   await runtime?.stop();
   client?.close();
@@ -259,9 +247,7 @@ test('a claim without a class gets a directory of the node on which its first po
   expect(volume?.spec?.local?.path).toBe(join(dir, 'storage', folder));
   expect(await readFile(join(dir, 'storage', folder, 'file'), 'utf8')).toBe('dear\n');
   expect(await hasEvent('data', 'ProvisioningSucceeded', 'Successfully provisioned volume')).toBe(true);
-  await until('the helper to go', async () => {
-    return (await client.resource(pods).list({ namespace: 'local-path-storage' })).items.length === 0;
-  });
+  await until('the helper to go', async () => (await helpers()).length === 0);
   await removePod('writer');
 
   await makePod('reader', 'data', `grep -q dear /data/file && ${sleeper}`);
@@ -274,12 +260,10 @@ test('kubelet and provisioner may be killed at any time: pods and volumes are le
   await end('kubelet', 'SIGKILL');
   await makeClaim('other');
   await makePod('after', 'other', 'touch /data/x');
-  await until('a helper', async () => {
-    return (await client.resource(pods).list({ namespace: 'local-path-storage' })).items.length === 1;
-  });
-  await end('provisioner', 'SIGKILL');
+  await until('a helper', async () => (await helpers()).length === 1);
+  const id = (await provisioner())?.status?.containerStatuses?.[0]?.containerID?.replace('containerd://', '') ?? '';
+  await runtime.ctr('tasks', 'kill', '--signal', 'SIGKILL', id);
   startKubelet();
-  startProvisioner();
   await succeeded('after');
   expect((await podNow('reader'))?.status).toMatchObject({
     phase: 'Running',
