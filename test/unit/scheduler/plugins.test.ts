@@ -308,3 +308,9 @@ describe('the choice of a node', () => {
     expect(choose(other).fits).toBe(true);
   });
 });
+
+it.each([-1, 'soon'])('a time limit of %j for binding volumes is refused', (bindTimeoutSeconds) => {
+  expect(() => trial({ nodes: [], args: { VolumeBinding: { bindTimeoutSeconds } } })).toThrow(
+    'invalid BindTimeoutSeconds, should not be a negative value',
+  );
+});

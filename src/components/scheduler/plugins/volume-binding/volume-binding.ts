@@ -29,11 +29,18 @@ class PodVolumes implements CloneableState {
 
 const isEmpty = ({ bind, provision }: VolumeDecisions) => bind.length + provision.length === 0;
 
+function bindTimeoutSeconds({ bindTimeoutSeconds: given = defaultTimeoutSeconds }: Record<string, unknown>): number {
+  if (typeof given === 'number' && given >= 0) return given;
+  throw new Error(
+    `VolumeBindingArgs: bindTimeoutSeconds: Invalid value: ${JSON.stringify(given)}: invalid BindTimeoutSeconds, should not be a negative value`,
+  );
+}
+
 export const volumeBinding: PluginFactory = (context, args) => {
   const claims = context.store(persistentVolumeClaims);
   const volumes = context.store(persistentVolumes);
   const classes = context.store(storageClasses);
-  const timeoutMs = Number(args['bindTimeoutSeconds'] ?? defaultTimeoutSeconds) * 1000;
+  const timeoutMs = bindTimeoutSeconds(args) * 1000;
   // Decisions whose writes the informers have not shown yet.
   const promised = new Map<string, string>();
   const nodes = new Map<string, string>();
