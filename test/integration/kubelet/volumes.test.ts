@@ -40,6 +40,7 @@ beforeEach(() => {
 afterEach(async () => {
   for (const uid of await volumes.podUids()) await volumes.tearDown(uid);
   expect((await mountPoints()).filter((path) => path.startsWith(rootDir))).toEqual([]);
+  rmSync(rootDir, { recursive: true });
 });
 
 const podWith = (given: Volume[], container: Partial<Container> = {}, fsGroup?: number): Pod => ({
