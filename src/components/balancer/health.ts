@@ -1,0 +1,118 @@
+/** What answers of `/readyz` say of an API server, and asking for them. */
+import { pause } from '../../machinery/process/pause.ts';
+
+/** `suspect`: new connections go elsewhere; `down`: also those that are there are better off elsewhere. */
+export type State = 'unknown' | 'healthy' | 'suspect' | 'down';
+
+export interface Health {
+  state: State;
+  /** Since the last good answer. */
+  failures: number;
+}
+
+/** `refused`: nobody listens there; `failed`: no good answer, or none in time. */
+export type Outcome = 'ready' | 'refused' | 'failed';
+
+/** One late answer may be the load of this host or that one; a port where nobody listens leaves no doubt. */
+const failuresThatCount = 3;
+
+export function judge({ state, failures }: Health, outcome: Outcome): Health {
+  if (outcome === 'ready') return { state: 'healthy', failures: 0 };
+  const counted = failures + 1;
+  const isDown = state === 'down' || outcome === 'refused' || counted >= failuresThatCount;
+  return { state: isDown ? 'down' : 'suspect', failures: counted };
+}
+
+const healthyMs = 5_000;
+const usedMs = 1_000;
+const suspectMs = 200;
+
+/** How long until the next question: a server that carries connections is asked more often. */
+export function delayFor(state: State, used: boolean): number {
+  if (state === 'suspect' || state === 'unknown') return suspectMs;
+  return state === 'down' || used ? usedMs : healthyMs;
+}
+
+export interface Watched {
+  probe(server: string, signal: AbortSignal): Promise<{ outcome: Outcome; seen: string }>;
+  /** Whether connections go through it. */
+  isUsed(server: string): boolean;
+  changed(server: string, state: State, seen: string): void;
+}
+
+interface Entry {
+  health: Health;
+  stop: AbortController;
+  /** Ends the pause between two questions. */
+  wake(): void;
+}
+
+/** Asks each server over and over, and says when what is known of it changes. */
+export class Watch {
+  readonly #watched: Watched;
+  readonly #servers = new Map<string, Entry>();
+
+  constructor(watched: Watched) {
+    this.#watched = watched;
+  }
+
+  stateOf(server: string): State {
+    return this.#servers.get(server)?.health.state ?? 'unknown';
+  }
+
+  /** From now on exactly these are asked. */
+  follow(servers: readonly string[], signal: AbortSignal): void {
+    for (const [server, { stop }] of this.#servers) {
+      if (servers.includes(server)) continue;
+      stop.abort();
+      this.#servers.delete(server);
+    }
+    for (const server of servers) if (!this.#servers.has(server)) void this.#ask(server, signal);
+  }
+
+  /** A connection could not be made: better ask now. */
+  doubt(server: string): void {
+    const entry = this.#servers.get(server);
+    if (!entry || entry.health.state === 'down') return;
+    if (entry.health.state === 'healthy') this.#judged(server, 'failed', 'no connection');
+    entry.wake();
+  }
+
+  #judged(server: string, outcome: Outcome, seen: string): void {
+    const entry = this.#servers.get(server);
+    if (!entry) return;
+    const before = entry.health.state;
+    entry.health = judge(entry.health, outcome);
+    if (entry.health.state !== before) this.#watched.changed(server, entry.health.state, seen);
+  }
+
+  async #ask(server: string, outer: AbortSignal): Promise<void> {
+    const stop = new AbortController();
+    const signal = AbortSignal.any([outer, stop.signal]);
+    const entry: Entry = {
+      health: { state: 'unknown', failures: 0 },
+      stop,
+      wake: () => undefined,
+    };
+    this.#servers.set(server, entry);
+    while (!signal.aborted) {
+      const { outcome, seen } = await this.#watched.probe(server, signal);
+      if (signal.aborted) return;
+      this.#judged(server, outcome, seen);
+      await this.#pause(server, entry, signal);
+    }
+  }
+
+  /** Looked at every second: a connection that has come since makes it shorter. */
+  async #pause(server: string, entry: Entry, signal: AbortSignal): Promise<void> {
+    const waking = new AbortController();
+    const either = AbortSignal.any([signal, waking.signal]);
+    entry.wake = () => waking.abort();
+    const from = Date.now();
+    // Not all nodes at the same moment.
+    const share = 0.8 + Math.random() * 0.4;
+    const left = () => from + share * delayFor(entry.health.state, this.#watched.isUsed(server)) - Date.now();
+    while (!either.aborted && left() > 0) await pause(Math.min(left(), usedMs), either);
+    entry.wake = () => undefined;
+  }
+}
