@@ -33,6 +33,10 @@ export function addInitCommand(program: Command): void {
       '--control-plane-endpoint <host:port>',
       'stable address of the control plane: a DNS name or a load balancer',
     )
+    .option(
+      '--endpoint-mode <local|shared>',
+      'how nodes reach the control plane: a port of their own loopback that leads to any API server, or its endpoint (default shared)',
+    )
     .option('--feature-gates <list>', 'feature gates of the control plane: name=true,…')
     .option('--image-repository <name>', "repository of the components' images (default kinit.local)")
     .option('--kubernetes-version <version>', 'must be the one of this kinit')

@@ -8,7 +8,7 @@ import { overlay } from '../config/overlay.ts';
 import { renderObjects } from '../config/templates.ts';
 import type { InitConfiguration } from '../config/types.ts';
 import { withConfigHash } from '../control-plane/component-config-hash.ts';
-import { controlPlaneServer } from '../kubeconfig/kubeconfig.ts';
+import { nodeServer } from '../kubeconfig/kubeconfig.ts';
 
 export const bootstrapGroup = tokenGroups[0]!;
 
@@ -17,7 +17,7 @@ export function networkObjects(config: InitConfiguration): UnknownObject[] {
   const network = config.cluster.networking.podSubnet;
   return renderObjects('addons/network.yaml', {
     image: configuredReference('kinit-network', config.cluster),
-    server: controlPlaneServer(config),
+    server: nodeServer(config),
     networkConfiguration: JSON.stringify({ network, backend, ...(mtu ? { mtu } : {}) }, null, 2),
   });
 }
@@ -61,7 +61,7 @@ export function proxyObjects(config: InitConfiguration): UnknownObject[] {
   const objects = renderObjects('addons/kube-proxy.yaml', {
     bootstrapGroup,
     image: configuredReference('kube-proxy', config.cluster),
-    server: controlPlaneServer(config),
+    server: nodeServer(config),
     proxyConfiguration: formatYaml(proxyConfiguration(config)),
   });
   return withConfigHash(objects, 'kube-proxy', Object.keys(config.proxy).length > 0);

@@ -37,6 +37,7 @@ export const hostBinaries: Record<string, string> = {
 /** Programs of ours that run on hosts: name on PATH → folder in dist/ and V8 flags. */
 export const hostPrograms: Record<string, { program: string; flags: string }> = {
   kinit: { program: 'kinit', flags: '' },
+  'kinit-balancer': { program: 'balancer', flags: '--max-semi-space-size=1 --optimize-for-size ' },
   kubelet: { program: 'kubelet', flags: '--max-semi-space-size=1 --optimize-for-size ' },
 };
 

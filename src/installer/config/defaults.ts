@@ -46,6 +46,9 @@ export const defaultSnapshots: SnapshotSettings = {
   directory: defaultSnapshotFolder,
 };
 
+/** Of the balancer on loopback. */
+export const defaultEndpointPort = 7443;
+
 export const defaultHost: HostConfiguration = {
   swap: 'off',
   selinux: 'permissive',

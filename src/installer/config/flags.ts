@@ -30,6 +30,8 @@ export interface InitFlags extends HostFlags {
   /** 64 hexadecimal digits; made when it is absent. */
   certificateKey?: string;
   controlPlaneEndpoint?: string;
+  /** `local` or `shared`. */
+  endpointMode?: string;
   criSocket?: string;
   featureGates?: string;
   ignorePreflightErrors?: string[];

@@ -33,6 +33,12 @@ export const kubeletPaths = {
   dropIn: '/etc/systemd/system/kubelet.service.d/10-kubeadm.conf',
 } as const;
 
+export const balancerPaths = {
+  unit: '/etc/systemd/system/kinit-balancer.service',
+  folder: '/var/lib/kinit-balancer',
+  members: '/var/lib/kinit-balancer/members.json',
+} as const;
+
 export const containerdPaths = {
   config: '/etc/containerd/config.toml',
   unit: '/etc/systemd/system/containerd.service',

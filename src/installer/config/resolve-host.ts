@@ -1,13 +1,17 @@
 /** kinit's own HostConfiguration: flags over file over defaults. */
 import { KinitError } from '../errors.ts';
 import { scheduleMistake } from '../etcd/calendar.ts';
-import { defaultHost, defaultSnapshots } from './defaults.ts';
-import type { HostFlags } from './flags.ts';
+import { defaultEndpointPort, defaultHost, defaultSnapshots } from './defaults.ts';
+import type { HostFlags, InitFlags } from './flags.ts';
 import type { Documents } from './schema.ts';
 import type { HostConfiguration, SnapshotSettings } from './types.ts';
 
 /** @throws KinitError Usage */
-export function resolveHost(flags: HostFlags, documents: Documents, criSocket: string | undefined): HostConfiguration {
+export function resolveHost(
+  flags: HostFlags & Pick<InitFlags, 'endpointMode'>,
+  documents: Documents,
+  criSocket: string | undefined,
+): HostConfiguration {
   const given = documents.HostConfiguration;
   const choose = <T extends string>(
     flag: string,
@@ -62,6 +66,15 @@ export function resolveHost(flags: HostFlags, documents: Documents, criSocket: s
       ),
       directory: given?.storage?.directory ?? defaultHost.storage.directory,
     },
+
+    ...(flags.endpointMode === undefined && !given?.endpoint
+      ? {}
+      : {
+          endpoint: {
+            mode: choose('endpoint-mode', flags.endpointMode, ['local', 'shared'], given?.endpoint?.mode ?? 'shared'),
+            port: given?.endpoint?.port ?? defaultEndpointPort,
+          },
+        }),
     ...resolveSnapshots(flags, given?.etcd?.snapshots),
   };
 }

@@ -186,6 +186,11 @@ const registry = z.strictObject({
 /** Of a folder on hosts, below the root. */
 export const directoryPattern = /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)+$/;
 
+export const endpointSettings = z.strictObject({
+  mode: z.enum(['local', 'shared']),
+  port: z.int().min(1).max(65535).optional(),
+});
+
 export const hostDocument = z.strictObject({
   ...typeMeta,
   swap: z.enum(['off', 'keep']).optional(),
@@ -204,6 +209,8 @@ export const hostDocument = z.strictObject({
       directory: z.string().regex(directoryPattern, 'is no absolute path without blanks and dots').optional(),
     })
     .optional(),
+
+  endpoint: endpointSettings.optional(),
   etcd: z
     .strictObject({
       snapshots: z

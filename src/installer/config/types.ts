@@ -141,8 +141,17 @@ export interface HostConfiguration {
   network: { backend: 'vxlan' | 'host-gw'; mtu?: number };
   /** What makes volumes for claims of the default class, and in which directory of the nodes. */
   storage: { provisioner: 'local-path' | 'none'; directory: string };
+
+  /** Absent: as the cluster has it, and in a new one `shared`. */
+  endpoint?: EndpointSettings;
   /** Absent: what is scheduled on the host stays as it is. */
   etcd?: { snapshots: SnapshotSettings };
+}
+
+/** `local`: nodes use a port of their own loopback that leads to any API server; `shared`: all use controlPlaneEndpoint, as kubeadm's. */
+export interface EndpointSettings {
+  mode: 'local' | 'shared';
+  port: number;
 }
 
 /** Snapshots of etcd that a control plane takes by itself. */

@@ -44,6 +44,10 @@ export function validateInit(config: InitConfiguration, complain: Complain, phas
   if (config.certificateKey && !isCertificateKey(config.certificateKey)) {
     complain(['InitConfiguration', 'certificateKey'], badCertificateKey);
   }
+  const { endpoint } = config.host;
+  if (endpoint?.mode === 'local' && endpoint.port === localAPIEndpoint.bindPort) {
+    complain(['HostConfiguration', 'endpoint', 'port'], `port ${endpoint.port} is the API server's own`);
+  }
   const { controlPlaneEndpoint } = cluster;
   if (controlPlaneEndpoint) {
     const parsed = splitHostPort(controlPlaneEndpoint);

@@ -2,6 +2,7 @@
 import type { UnknownObject } from '../../machinery/api/types.ts';
 import { bootstrapGroup } from '../addons/objects.ts';
 import { formatYaml } from '../config/format-yaml.ts';
+import { localEndpoint } from '../config/local-endpoint.ts';
 import { kubeadmVersion } from '../config/schema.ts';
 import { renderObjects } from '../config/templates.ts';
 import type { ClusterConfiguration, InitConfiguration, OpenDocument } from '../config/types.ts';
@@ -31,11 +32,22 @@ export function clusterConfigurationYaml(cluster: ClusterConfiguration): string 
   });
 }
 
+/** Of the ConfigMap kubeadm-config: where each node finds the API servers by itself. kubeadm has no field for it. */
+export const nodeEndpointAnnotation = 'kinit.local/node-endpoint';
+
 export function kubeadmConfigObjects(config: InitConfiguration): UnknownObject[] {
-  return renderObjects('cluster/config-maps.yaml', {
+  const endpoint = localEndpoint(config.host);
+  const objects = renderObjects('cluster/config-maps.yaml', {
     bootstrapGroup,
     clusterConfiguration: clusterConfigurationYaml(config.cluster),
   });
+  if (!endpoint) return objects;
+  const told = objects.map((object) =>
+    object.kind === 'ConfigMap'
+      ? { ...object, metadata: { ...object.metadata, annotations: { [nodeEndpointAnnotation]: endpoint } } }
+      : object,
+  );
+  return [...told, ...renderObjects('cluster/local-endpoint.yaml', {})];
 }
 
 /** @param given whether the user has written any of the configuration */

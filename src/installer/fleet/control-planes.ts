@@ -19,14 +19,22 @@ export function founderOf(fleet: Fleet, plan: Plan): Member {
 }
 
 /**
- * Control planes need an address that all of them share. When neither inventory nor configuration names one, it is the
- * address of the inventory's first control plane; the plan has it from then on.
+ * Control planes need a way that outlives each of them. When neither inventory nor configuration names one, each node of a new
+ * cluster finds the API servers by itself. A cluster that was made without that goes on with the address of the inventory's
+ * first control plane; the plan has it from then on.
  */
 export function ensureEndpoint(fleet: Fleet, plan: Plan): void {
   const { inventory, given } = plan;
   const [first, second] = controlPlanesOf(plan);
   if (!first || !second) return;
+  const { mode } = inventory.endpoint ?? given.HostConfiguration?.endpoint ?? {};
+  if (mode === 'local') return;
   if (inventory.cluster.controlPlaneEndpoint ?? given.ClusterConfiguration?.controlPlaneEndpoint) return;
+  const there = fleet.members.filter(({ facts }) => facts.isControlPlane);
+  if (mode === undefined && there.every(({ facts }) => facts.hasLocalEndpoint)) {
+    plan.inventory = { ...inventory, endpoint: { mode: 'local' } };
+    return;
+  }
   const { facts } = fleet.member(first.name);
   const { advertiseAddress, bindPort = defaultBindPort } = given.InitConfiguration?.localAPIEndpoint ?? {};
   const endpoint = joinHostPort(advertiseAddress ?? ownAddress(first, facts) ?? first.address, bindPort);

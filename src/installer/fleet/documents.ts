@@ -76,7 +76,7 @@ const passedOn = ({ KubeletConfiguration, KubeProxyConfiguration }: GivenDocumen
 
 /** For `kinit init` on the host; the first control plane's address becomes one of the API server's names. */
 export function initDocuments(
-  { cluster }: Inventory,
+  { cluster, endpoint }: Inventory,
   host: InventoryHost,
   facts: HostFacts,
   given: GivenDocuments,
@@ -93,7 +93,7 @@ export function initDocuments(
         : {}),
     },
     ClusterConfiguration: { ...merged, apiServer: { ...merged.apiServer, certSANs: [...names] } },
-    HostConfiguration: { ...given.HostConfiguration, ...host.settings },
+    HostConfiguration: { ...given.HostConfiguration, ...(endpoint ? { endpoint } : {}), ...host.settings },
     ...passedOn(given),
   });
 }

@@ -53,7 +53,8 @@ export function parseInventory(
   const hosts = placed.hosts.map((host) => resolveHost(host, dirname(path), ssh));
   if (hosts.length) mistakes.push(...hostMistakes(parsed.data, placed.hosts, hosts, place));
   if (mistakes.length) throw invalidConfig(mistakes);
-  return { path, bundleFrom: parsed.data.bundle?.from ?? 'auto', cluster: parsed.data.cluster ?? {}, hosts };
+  const { bundle, cluster = {}, endpoint } = parsed.data;
+  return { path, bundleFrom: bundle?.from ?? 'auto', cluster, ...(endpoint ? { endpoint } : {}), hosts };
 }
 
 /** `${NAME}` and `${NAME:-otherwise}` in any text. */

@@ -1,6 +1,6 @@
 /** The inventory file (`kinit.local/v1alpha1`, kind Inventory) as a zod schema. */
 import { z } from 'zod';
-import { clusterDocument, hostDocument } from '../config/schema.ts';
+import { clusterDocument, endpointSettings, hostDocument } from '../config/schema.ts';
 import { bundleSources } from './types.ts';
 
 const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is not the name of an environment variable');
@@ -43,7 +43,8 @@ const shared = {
   bastion: bastion.optional(),
   labels: z.record(z.string(), z.string()).optional(),
   taints: z.array(taint).optional(),
-  settings: hostDocument.omit({ apiVersion: true, kind: true }).optional(),
+  /** Not of one host: the inventory's own `endpoint`. */
+  settings: hostDocument.omit({ apiVersion: true, kind: true, endpoint: true }).optional(),
 };
 
 const sharedDocument = z.strictObject(shared);
@@ -75,6 +76,7 @@ export const inventoryDocument = z.strictObject({
   apiVersion: z.literal('kinit.local/v1alpha1'),
   kind: z.literal('Inventory'),
   cluster: clusterDocument.omit({ apiVersion: true, kind: true }).optional(),
+  endpoint: endpointSettings.optional(),
   bundle: z.strictObject({ from: z.enum(bundleSources).optional() }).optional(),
   defaults: sharedDocument.optional(),
   groups: z.record(z.string().regex(/^[A-Za-z0-9_.-]+$/, 'is not the name of a group'), group).optional(),

@@ -106,5 +106,7 @@ export interface Inventory {
   path: string;
   bundleFrom: BundleSource;
   cluster: ClusterSettings;
+  /** Absent: local in a new cluster with several control planes and no controlPlaneEndpoint. */
+  endpoint?: HostSettings['endpoint'];
   hosts: InventoryHost[];
 }

@@ -1,9 +1,11 @@
 /** kubeconfig files: the shape, reading and writing, and those that a control plane and a kubelet use. */
 import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { dump } from 'js-yaml';
 import { z } from 'zod';
 import type { RestConfig } from '../../machinery/client/types.ts';
-import { joinHostPort } from '../config/cidr.ts';
+import { joinHostPort, splitHostPort } from '../config/cidr.ts';
+import { localEndpoint } from '../config/local-endpoint.ts';
 import { kubeconfigPaths } from '../config/paths.ts';
 import { describeIssues, formatPlace } from '../config/read-config.ts';
 import type { InitConfiguration } from '../config/types.ts';
@@ -166,9 +168,23 @@ export function controlPlaneServer({ cluster, localAPIEndpoint }: InitConfigurat
   return `https://${cluster.controlPlaneEndpoint || localServerAddress(localAPIEndpoint)}`;
 }
 
-/** The server of one of the kubeconfigs of a host. */
+/** The API server as programs on a node reach it, whichever node it is. */
+export function nodeServer(config: InitConfiguration): string {
+  const endpoint = localEndpoint(config.host);
+  return endpoint ? `https://${endpoint}` : controlPlaneServer(config);
+}
+
+/** With local endpoints, an address that is shared is that of one control plane; a name may lead to any. */
+const outlivesControlPlanes = ({ cluster, host }: InitConfiguration) =>
+  !localEndpoint(host) || isIP(splitHostPort(cluster.controlPlaneEndpoint)?.host ?? '') === 0;
+
+/**
+ * The server of one of the kubeconfigs of a host. Where nothing is shared that outlives any control plane, the
+ * administrator's lead to their own host, too: they work there, and where they are copied to.
+ */
 export function serverOf(identity: KubeconfigIdentity, config: InitConfiguration): string {
-  return identity.local ? `https://${localServerAddress(config.localAPIEndpoint)}` : controlPlaneServer(config);
+  const own = identity.local || !outlivesControlPlanes(config);
+  return own ? `https://${localServerAddress(config.localAPIEndpoint)}` : controlPlaneServer(config);
 }
 
 function localServerAddress({ advertiseAddress, bindPort }: InitConfiguration['localAPIEndpoint']): string {

@@ -8,6 +8,7 @@ import type {
   NodeRegistration,
   OpenDocument,
 } from '../config/types.ts';
+import type { KinitError } from '../errors.ts';
 import type { CgroupDriver } from '../host/cgroups.ts';
 import type { PatchFile } from '../patches/patches.ts';
 import type { ExistingRuntime, RuntimeProblem } from '../runtime/existing.ts';
@@ -57,6 +58,10 @@ export interface JoinContext extends NodeContext {
   cluster?: DiscoveredCluster;
   /** Filled by preflight when this host becomes a control plane: the cluster's configuration with this host's part. */
   controlPlane?: InitConfiguration;
+  /** Filled by preflight: where nodes of this cluster find the API servers, `127.0.0.1:7443`; absent: by its endpoint. */
+  nodeEndpoint?: string;
+  /** Filled by preflight when the cluster answered, but not where it says that it is. */
+  unreachable?: KinitError;
   /** This host's address on the way to the API server. */
   localAddress?: string;
   /** `v1.36.2`, as the API server says. */

@@ -9,6 +9,7 @@ import { etcdSnapshots } from './etcd-snapshots.ts';
 import { hostPhases } from './host.ts';
 import { kubeconfigPhases } from './kubeconfig.ts';
 import { kubeletFinalize, kubeletStart } from './kubelet.ts';
+import { initLocalEndpoint } from './local-endpoint.ts';
 import { checkSettings, preflight } from './preflight.ts';
 import { controlPlaneImagePhases, runtimePhases } from './runtime.ts';
 import { uploadCerts } from './upload-certs.ts';
@@ -44,6 +45,7 @@ export const initPhases: readonly Phase<InitContext>[] = [
   ...controlPlaneImagePhases,
   ...certificatePhases,
   ...kubeconfigPhases,
+  initLocalEndpoint,
   kubeletStart,
   ...controlPlanePhases,
   etcdSnapshots,

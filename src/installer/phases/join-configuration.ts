@@ -2,10 +2,12 @@
 import type { ConfigMap } from '../../machinery/api/types.ts';
 import { createClient } from '../../machinery/client/client.ts';
 import type { Client } from '../../machinery/client/types.ts';
+import { splitHostPort } from '../config/cidr.ts';
 import { kubeconfigPaths } from '../config/paths.ts';
 import { parseConfig } from '../config/read-config.ts';
 import { resolveInit } from '../config/resolve.ts';
 import type { InitConfiguration } from '../config/types.ts';
+import { nodeEndpointAnnotation } from '../control-plane/cluster-objects.ts';
 import { placeOf, sharedPlaces } from '../control-plane/shared-certificates.ts';
 import { KinitError } from '../errors.ts';
 import { exists, readText } from '../host/host.ts';
@@ -23,18 +25,28 @@ export async function adminClient({ host }: JoinContext): Promise<Client> {
   return createClient(restConfigOf(parseKubeconfig((await readText(host, path)) ?? '', path), path));
 }
 
-export async function readKubeadmConfig(client: Client, signal: AbortSignal): Promise<string> {
-  const map = await client
+export interface StoredConfiguration {
+  /** The ClusterConfiguration. */
+  text: string;
+  /** `127.0.0.1:7443`, when each node finds the API servers by itself. */
+  nodeEndpoint?: string;
+}
+
+export async function readKubeadmConfig(client: Client, signal: AbortSignal): Promise<StoredConfiguration> {
+  const { data, metadata } = await client
     .resource<ConfigMap>(configMaps)
     .get({ name: 'kubeadm-config', namespace: 'kube-system' }, { signal });
-  return map.data?.['ClusterConfiguration'] ?? '';
+  const nodeEndpoint = metadata?.annotations?.[nodeEndpointAnnotation];
+  return { text: data?.['ClusterConfiguration'] ?? '', ...(nodeEndpoint ? { nodeEndpoint } : {}) };
 }
 
 /** @throws KinitError Validation when this cluster or this host cannot have one more control plane */
 export async function controlPlaneConfiguration(context: JoinContext, client: Client): Promise<InitConfiguration> {
   const { config, facts, signal } = context;
   const { localAPIEndpoint, certificateKey } = config.controlPlane!;
-  const stored = parseConfig(await readKubeadmConfig(client, signal), 'configmap kubeadm-config');
+  const { text, nodeEndpoint } = await readKubeadmConfig(client, signal);
+  const stored = parseConfig(text, 'configmap kubeadm-config');
+  const port = nodeEndpoint && splitHostPort(nodeEndpoint)?.port;
   const address = localAPIEndpoint.advertiseAddress ?? context.localAddress ?? facts.address ?? '';
   const cluster = resolveInit(
     { nodeName: config.nodeRegistration.name, apiserverAdvertiseAddress: address },
@@ -47,7 +59,7 @@ export async function controlPlaneConfiguration(context: JoinContext, client: Cl
     nodeRegistration: config.nodeRegistration,
     localAPIEndpoint: { advertiseAddress: address, bindPort: localAPIEndpoint.bindPort },
     timeouts: config.timeouts,
-    host: config.host,
+    host: { ...config.host, endpoint: port ? { mode: 'local', port } : undefined },
     certificateKey,
   };
   await assertCanHost(context, made);

@@ -26,6 +26,7 @@ import { hostPhases } from './host.ts';
 import { bootstrapClient, downloadKubeletConfig, preflightPhase, waitNode } from './join.ts';
 import { adminClient, downloadsCertificates } from './join-configuration.ts';
 import { kubeletFinalize } from './kubelet.ts';
+import { joinLocalEndpoint } from './local-endpoint.ts';
 import { controlPlaneImagePhases, runtimePhases } from './runtime.ts';
 
 const live = ({ host }: JoinContext) => !host.dryRun;
@@ -186,6 +187,7 @@ export const joinControlPlanePhases: readonly Phase<JoinContext>[] = [
   downloadCertificates,
   certificates,
   kubeconfigs,
+  joinLocalEndpoint,
   kubeletStart,
   etcdJoin,
   ofInit(controlPlanePhases, 'control-plane/apiserver', 'control-plane-prepare/apiserver', ['images/control-plane']),

@@ -5,12 +5,14 @@ import { createClient } from '../../machinery/client/client.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import { defaultCluster } from '../config/defaults.ts';
 import { parseDuration } from '../config/duration.ts';
+import { localEndpoint } from '../config/local-endpoint.ts';
 import { overlay } from '../config/overlay.ts';
 import { kubeconfigPaths, kubernetesDir, manifestsDir } from '../config/paths.ts';
 import { parseConfig } from '../config/read-config.ts';
 import { waitForNode, waitForReady } from '../control-plane/node.ts';
 import { fetchSharedCertificates, sharedPlaces } from '../control-plane/shared-certificates.ts';
-import { KinitError } from '../errors.ts';
+import { knownBalancer, knownServers } from '../endpoint/balancer.ts';
+import { asKinitError, KinitError } from '../errors.ts';
 import { exists, readText } from '../host/host.ts';
 import { waitUntil } from '../host/wait.ts';
 import { buildKubeconfig, formatKubeconfig, parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
@@ -26,6 +28,7 @@ import {
   downloadsCertificates,
   readKubeadmConfig,
 } from './join-configuration.ts';
+import { joinLocalEndpoint } from './local-endpoint.ts';
 import { checkSettings, preflight, preflightWithCluster } from './preflight.ts';
 import { runtimePhases, workerImages } from './runtime.ts';
 
@@ -55,17 +58,24 @@ export const preflightPhase: Phase<JoinContext> = {
 /** Fills `cluster`, `localAddress` and `serverVersion`. */
 export async function findCluster(context: JoinContext): Promise<void> {
   await discover(context);
-  await observeLocalAddress(context);
+  await observeServer(context);
 }
 
 /** What a host has to know of its cluster before the first change. */
 export async function readCluster(context: JoinContext): Promise<void> {
-  if (!context.config.controlPlane) return readImageNames(context);
+  if (context.config.controlPlane) await readOfControlPlane(context);
+  else await readOfWorker(context);
+  // Nodes that share an endpoint need it.
+  if (context.unreachable && !context.nodeEndpoint) throw context.unreachable;
+}
+
+async function readOfControlPlane(context: JoinContext): Promise<void> {
   const joined = await exists(context.host, kubeconfigPaths.admin);
   const client = joined ? await adminClient(context) : bootstrapClient(context);
   try {
     const config = await controlPlaneConfiguration(context, client);
     context.controlPlane = config;
+    context.nodeEndpoint = localEndpoint(config.host);
     context.images = config.cluster;
     context.podCidr = config.cluster.networking.podSubnet;
     // A wrong key, or certificates that are gone, are found before anything changes.
@@ -78,15 +88,14 @@ export async function readCluster(context: JoinContext): Promise<void> {
   }
 }
 
-/** A worker loads its images under the names that the cluster's add-ons use. */
-async function readImageNames(context: JoinContext): Promise<void> {
+/** A worker loads its images under the names that the cluster's add-ons use, and has their way to the API servers. */
+async function readOfWorker(context: JoinContext): Promise<void> {
   const { host, signal } = context;
   const client = (await exists(host, kubeconfigPaths.kubelet)) ? await nodeClient(context) : bootstrapClient(context);
   try {
-    const { ClusterConfiguration: cluster } = parseConfig(
-      await readKubeadmConfig(client, signal),
-      'configmap kubeadm-config',
-    ).documents;
+    const { text, nodeEndpoint } = await readKubeadmConfig(client, signal);
+    const { ClusterConfiguration: cluster } = parseConfig(text, 'configmap kubeadm-config').documents;
+    if (nodeEndpoint) context.nodeEndpoint = nodeEndpoint;
     const { imageRepository = defaultCluster.imageRepository, dns, etcd } = cluster ?? {};
     context.images = { imageRepository, dns, etcd };
   } catch (error) {
@@ -99,11 +108,37 @@ async function readImageNames(context: JoinContext): Promise<void> {
 }
 
 /** The API server's version, and which of this host's addresses leads to it: the node's address, on hosts with several. */
-async function observeLocalAddress(context: JoinContext): Promise<void> {
-  const { server, caPem } = context.cluster!;
-  const answer = await fetchOverTls(`${server}/version`, { caPem, signal: context.signal, timeoutMs: 10_000 });
-  context.localAddress = answer.localAddress?.replace(/^::ffff:/, '');
-  context.serverVersion = /"gitVersion":\s*"([^"]+)"/.exec(answer.body)?.[1];
+async function observeServer(context: JoinContext): Promise<void> {
+  const { signal } = context;
+  const { caPem } = context.cluster!;
+  let failure: KinitError | undefined;
+  for (const server of await waysTo(context)) {
+    try {
+      const answer = await fetchOverTls(`${server}/version`, { caPem, signal, timeoutMs: 10_000 });
+      context.cluster!.server = server;
+      context.localAddress = answer.localAddress?.replace(/^::ffff:/, '');
+      context.serverVersion = /"gitVersion":\s*"([^"]+)"/.exec(answer.body)?.[1];
+      context.unreachable = failure;
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      failure ??= asKinitError(error);
+    }
+  }
+  throw failure;
+}
+
+/**
+ * Where API servers of the cluster may be reached. A node that has a balancer looks for them itself: its address on the way
+ * to loopback is none that others can use. Where control planes share no address that outlives each of them, the one that
+ * cluster-info names may be lost, and the one that was given has just answered.
+ */
+async function waysTo({ host, config, cluster, nodeEndpoint }: JoinContext): Promise<string[]> {
+  const { server } = cluster!;
+  if (nodeEndpoint && server === `https://${nodeEndpoint}`)
+    return (await knownServers(host)).map((known) => `https://${known}`);
+  const given = config.discovery.bootstrapToken?.apiServerEndpoint;
+  return [...new Set([server, ...(given ? [`https://${given}`] : [])])];
 }
 
 async function discover(context: JoinContext): Promise<void> {
@@ -112,12 +147,14 @@ async function discover(context: JoinContext): Promise<void> {
   context.cluster = bootstrapToken
     ? await discoverByToken(bootstrapToken, timeoutOf(timeouts.discovery), context.signal)
     : await discoverByFile(file!.kubeConfigPath);
+  const known = await knownBalancer(context.host);
+  if (known) context.nodeEndpoint = localEndpoint(known);
   const existing = await readText(context.host, kubeconfigPaths.kubelet);
   if (existing === undefined) return;
   const { server, caData } = restConfigOf(parseKubeconfig(existing, kubeconfigPaths.kubelet), kubeconfigPaths.kubelet);
   if (server === context.cluster.server) return;
-  // The kubelet of a control plane talks to its own API server: the CA tells whether it is the same cluster.
-  if (context.config.controlPlane && caData?.trim() === context.cluster.caPem.trim()) return;
+  // The kubelet of a control plane talks to its own API server, or to the balancer: the CA tells whether it is the same cluster.
+  if ((context.config.controlPlane || known) && caData?.trim() === context.cluster.caPem.trim()) return;
   throw new KinitError('Preflight', `this host has already joined the cluster at ${server}`, {
     advice: 'run kinit reset first',
   });
@@ -163,14 +200,15 @@ const kubeletStart: Phase<JoinContext> = {
   title: 'Start the kubelet',
   after: ['images/node'],
   async run(context) {
-    const { changes, cluster, config, node, facts, cgroupDriver, hostSettings, signal, host, patches } = context;
+    const { changes, cluster, config, node, facts, cgroupDriver, hostSettings, signal, host, patches, nodeEndpoint } =
+      context;
     const joined = await exists(host, kubeconfigPaths.kubelet);
     await changes.folder(kubernetesDir);
     let changed = await changes.folder(manifestsDir);
     if (await changes.file(config.caCertPath, cluster!.caPem)) changed = true;
     if (!joined) {
       const bootstrap = buildKubeconfig({
-        server: cluster!.server,
+        server: nodeEndpoint ? `https://${nodeEndpoint}` : cluster!.server,
         caPem: cluster!.caPem,
         clusterName: 'kubernetes',
         userName: 'tls-bootstrap-token-user',
@@ -255,6 +293,7 @@ export const joinPhases: readonly Phase<JoinContext>[] = [
   ...hostPhases,
   ...runtimePhases,
   ...workerImages,
+  joinLocalEndpoint,
   kubeletStart,
   kubeletWaitBootstrap,
   waitNode,

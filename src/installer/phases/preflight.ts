@@ -5,6 +5,7 @@ import { splitHostPort } from '../config/cidr.ts';
 import { defaultBindPort } from '../config/defaults.ts';
 import { type Check, type CheckContext, type Finding, runChecks, withoutIgnored } from '../preflight/check.ts';
 import { allChecks, clusterChecks, rootCheck } from '../preflight/checks.ts';
+import { balancerPort } from '../preflight/ports.ts';
 import { kubeletSkew } from '../preflight/versions.ts';
 import type { InitContext, JoinContext } from './context.ts';
 import type { PhaseContext } from './engine.ts';
@@ -25,6 +26,11 @@ export async function preflight(
 export async function preflightWithCluster(context: JoinContext): Promise<void> {
   const { node, controlPlane, serverVersion = '' } = context;
   warn(context, withoutIgnored(kubeletSkew(kubernetesVersion, serverVersion), node.ignorePreflightErrors));
+  const listen = splitHostPort(context.nodeEndpoint ?? '')?.port;
+  if (listen) {
+    const settings = { ...checkSettings(context), balancerPort: listen };
+    await runAndWarn([balancerPort], context, settings, node.ignorePreflightErrors);
+  }
   if (!controlPlane) return;
   const { serviceSubnet, podSubnet } = controlPlane.cluster.networking;
   const { external, local } = controlPlane.cluster.etcd;
@@ -77,6 +83,7 @@ export function checkSettings(context: InitContext | JoinContext): CheckSettings
       ...common,
       command: 'init',
       bindPort,
+      ...(hostSettings.endpoint?.mode === 'local' ? { balancerPort: hostSettings.endpoint.port } : {}),
       etcdDataDir: cluster.etcd.external ? '' : cluster.etcd.local.dataDir,
       ...(cluster.etcd.external ? { externalEtcd: cluster.etcd.external } : {}),
       endpoint: cluster.controlPlaneEndpoint

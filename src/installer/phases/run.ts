@@ -30,6 +30,7 @@ import { withRestore } from './etcd-restore.ts';
 import { initPhases } from './init.ts';
 import { findCluster, joinPhases, readCluster } from './join.ts';
 import { joinControlPlanePhases } from './join-control-plane.ts';
+import { withKnownEndpoint } from './local-endpoint.ts';
 import { type ResetContext, resetPhases } from './reset.ts';
 import { type RestoreIntoInit, restoredConfig } from './run-etcd-restore.ts';
 import { phasesOf, selectableNames, selectPhases } from './select.ts';
@@ -141,7 +142,8 @@ export async function runInit(
     async (base) => {
       const { facts, host } = base;
       const file = await reading;
-      const config = resolveInit(flags, file, facts, selectableNames('init', initPhases));
+      const given = resolveInit(flags, file, facts, selectableNames('init', initPhases));
+      const config = await withKnownEndpoint(host, given);
       const runtime = await settleRuntime(host, config, facts);
       const { cgroupDriver } = runtime;
       const { open, close } = clientCache(host);

@@ -50,5 +50,8 @@ export const ports: Check = async (context) => {
   return inUse(host, isControlPlane(context) ? [bindPort, 10259, 10257, 10250] : [10250]);
 };
 
+export const balancerPort: Check = async (context) =>
+  context.balancerPort && !isOwnNode(context) ? inUse(context.host, [context.balancerPort]) : [];
+
 export const etcdPorts: Check = async (context) =>
   context.etcdDataDir && !isOwnNode(context) ? inUse(context.host, [2379, 2380]) : [];
