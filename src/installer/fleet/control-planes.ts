@@ -32,7 +32,8 @@ export function ensureEndpoint(fleet: Fleet, plan: Plan): void {
   if (inventory.cluster.controlPlaneEndpoint ?? given.ClusterConfiguration?.controlPlaneEndpoint) return;
   const there = fleet.members.filter(({ facts }) => facts.isControlPlane);
   if (mode === undefined && there.every(({ facts }) => facts.hasLocalEndpoint)) {
-    plan.inventory = { ...inventory, endpoint: { mode: 'local' } };
+    // Hosts that have it know it.
+    if (there.length === 0) plan.inventory = { ...inventory, endpoint: { mode: 'local' } };
     return;
   }
   const { facts } = fleet.member(first.name);

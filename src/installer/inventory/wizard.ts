@@ -143,7 +143,7 @@ export const wizardQuestions: readonly WizardQuestion[] = [
     name: 'endpoint',
     message: 'Stable address of the control plane (host:port):',
     explanation:
-      'With several control planes, nodes and kubectl need one address for all: a DNS name, a load balancer or a virtual IP.\nEmpty: that of the first control plane; the cluster does not outlive its loss then.',
+      'A DNS name, a load balancer or a virtual IP, when there is one that leads to all control planes.\nEmpty: each node finds those that live by itself, and kubectl uses the address of one of them.',
     otherwise: () => '',
     asked: (answers) => isFleet(answers) && controlPlanesIn(answers).length > 1,
     mistake: (answer) => {

@@ -18,7 +18,7 @@ export async function makeAuthority(): Promise<Authority> {
   const valid = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) };
   const [caKey, key] = [await makeKey('ECDSA-P256'), await makeKey('ECDSA-P256')];
   const certificate = issueCertificate({ commonName: 'kubernetes', isCa: true, ...valid }, caKey);
-  const altNames = ['kubernetes', '127.0.0.1'];
+  const altNames = ['kubernetes', ...[1, 2, 3, 4].map((i) => `127.0.0.${i}`)];
   const leaf = issueCertificate({ commonName: 'kube-apiserver', altNames, usages: ['serverAuth'], ...valid }, key, {
     certificate,
     key: caKey,

@@ -38,6 +38,7 @@ const facts = (more: Partial<HostFacts> = {}): HostFacts => ({
   isNode: false,
   isControlPlane: false,
   isFounder: false,
+  hasLocalEndpoint: false,
   hasJournal: false,
   ...more,
 });
@@ -172,16 +173,56 @@ describe('several control planes', () => {
     return { fleet, warnings };
   };
 
+  const local = { mode: 'local' };
+  const [made, withLocal] = [{ isControlPlane: true }, { isControlPlane: true, hasLocalEndpoint: true }];
   it.each([
-    ['one has no endpoint', '{}', ['a'], undefined, 0],
-    ['two use the first one, with a warning', '{}', ['a', 'b'], '10.0.0.1:6443', 1],
-    ['a named endpoint stays', '{ controlPlaneEndpoint: api.test }', ['a', 'b'], 'api.test', 0],
-  ])('%s', (_, cluster, names, endpoint, warned) => {
+    ['one has no endpoint', '{}', ['a'], {}, undefined, undefined, 0],
+    ['of a new cluster make nodes find them by themselves', '{}', ['a', 'b'], {}, local, undefined, 0],
+    ['that find themselves already go on so', '{}', ['a', 'b'], { a: withLocal }, undefined, undefined, 0],
+    [
+      'made with the first one as endpoint keep it, warned',
+      '{}',
+      ['a', 'b'],
+      { a: made },
+      undefined,
+      '10.0.0.1:6443',
+      1,
+    ],
+    [
+      'use it when that is asked for',
+      '{}\nendpoint: { mode: shared }',
+      ['a', 'b'],
+      {},
+      { mode: 'shared' },
+      '10.0.0.1:6443',
+      1,
+    ],
+    [
+      'may have both',
+      '{ controlPlaneEndpoint: a.test }\nendpoint: { mode: local }',
+      ['a', 'b'],
+      {},
+      local,
+      'a.test',
+      0,
+    ],
+    ['keep a named endpoint', '{ controlPlaneEndpoint: a.test }', ['a', 'b'], {}, undefined, 'a.test', 0],
+  ])('%s', (_, cluster, names, known, endpoint, controlPlaneEndpoint, warned) => {
     const plan = planOf(cluster, names);
-    const { fleet, warnings } = fleetOf(plan);
+    const { fleet, warnings } = fleetOf(plan, known);
     ensureEndpoint(fleet, plan);
-    expect(plan.inventory.cluster.controlPlaneEndpoint).toBe(endpoint);
+    expect(plan.inventory.endpoint).toEqual(endpoint);
+    expect(plan.inventory.cluster.controlPlaneEndpoint).toBe(controlPlaneEndpoint);
     expect(warnings).toHaveLength(warned);
+  });
+
+  it('are made with what the inventory says of the endpoint', () => {
+    const plan = planOf('{}\nendpoint: { mode: local, port: 8443 }', ['a']);
+    const text = initDocuments(plan.inventory, plan.hosts[0]!, facts(), {
+      HostConfiguration: { swap: 'keep' } as never,
+    });
+    const documents = parseConfig(text, 'c').documents;
+    expect(documents.HostConfiguration).toMatchObject({ endpoint: { mode: 'local', port: 8443 }, swap: 'keep' });
   });
 
   it.each([

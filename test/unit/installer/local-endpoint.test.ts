@@ -1,0 +1,215 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { networkObjects, proxyObjects } from '../../../src/installer/addons/objects.ts';
+import { noConfig, parseConfig } from '../../../src/installer/config/read-config.ts';
+import { resolveInit, resolveJoin } from '../../../src/installer/config/resolve.ts';
+import { kubeadmConfigObjects } from '../../../src/installer/control-plane/cluster-objects.ts';
+import { balancerUnit, ensureBalancer, knownBalancer, knownServers } from '../../../src/installer/endpoint/balancer.ts';
+import { createChanges } from '../../../src/installer/host/changes.ts';
+import { openJournal } from '../../../src/installer/host/journal.ts';
+import { kubeconfigIdentities, nodeServer, serverOf } from '../../../src/installer/kubeconfig/kubeconfig.ts';
+import type { JoinContext } from '../../../src/installer/phases/context.ts';
+import { findCluster } from '../../../src/installer/phases/join.ts';
+import { withKnownEndpoint } from '../../../src/installer/phases/local-endpoint.ts';
+import { apiServerAltNames } from '../../../src/installer/pki/catalog.ts';
+import { buildKubeconfig } from '../../../src/machinery/client/kubeconfig.ts';
+import { freePort } from '../../parts/free-port.ts';
+import { ApiServer, makeAuthority } from '../balancer/api-servers.ts';
+import { scratchHost, scratchRoot, snapshot } from './scratch.ts';
+
+const identity = { hostname: 'cp1', address: '10.0.0.11' };
+const local = { endpointMode: 'local' };
+const init = (flags: object, file = noConfig) => resolveInit(flags, file, identity, []);
+const document = (fields: string) =>
+  parseConfig(`apiVersion: kinit.local/v1alpha1\nkind: HostConfiguration\n${fields}\n`, 'c');
+
+describe('a cluster whose nodes find the API servers by themselves', () => {
+  it('has certificates that are valid for loopback, and the first control plane as its address', () => {
+    const { cluster } = init(local);
+    expect(cluster.apiServer.certSANs).toEqual(['127.0.0.1']);
+    expect(cluster.controlPlaneEndpoint).toBe('10.0.0.11:6443');
+    expect(apiServerAltNames(init(local))).toContain('127.0.0.1');
+    expect(init({ ...local, apiserverCertExtraSans: ['127.0.0.1'] }).cluster.apiServer.certSANs).toEqual(['127.0.0.1']);
+  });
+
+  it('tells kube-proxy and the pod network, and the nodes that join', () => {
+    const config = init(local);
+    expect(nodeServer(config)).toBe('https://127.0.0.1:7443');
+    const maps = [...proxyObjects(config), ...networkObjects(config)].filter(({ kind }) => kind === 'ConfigMap');
+    expect(maps).toHaveLength(2);
+    for (const map of maps)
+      expect((map['data'] as Record<string, string>)['kubeconfig.conf']).toContain('server: https://127.0.0.1:7443');
+    const objects = kubeadmConfigObjects(config);
+    expect(objects[0]?.metadata?.annotations).toEqual({ 'kinit.local/node-endpoint': '127.0.0.1:7443' });
+    expect(objects.map(({ kind, metadata }) => `${kind} ${metadata?.namespace}/${metadata?.name}`)).toEqual([
+      'ConfigMap kube-system/kubeadm-config',
+      'Role kube-system/kubeadm:nodes-kubeadm-config',
+      'RoleBinding kube-system/kubeadm:nodes-kubeadm-config',
+      'Role default/kinit:api-servers',
+      'RoleBinding default/kinit:api-servers',
+    ]);
+  });
+
+  it.each([
+    ['no address but its own', {}, '10.0.0.11:6443'],
+    ['the address of another control plane', { controlPlaneEndpoint: '10.0.0.10:6443' }, '10.0.0.11:6443'],
+    ['a name', { controlPlaneEndpoint: 'api.example.test:6443' }, 'api.example.test:6443'],
+  ])('has kubeconfigs that lead to their own host, but for a name: %s', (_, flags, admin) => {
+    const config = init({ ...local, ...flags });
+    expect(serverOf(kubeconfigIdentities.admin, config)).toBe(`https://${admin}`);
+    for (const name of ['kubelet', 'controllerManager', 'scheduler'] as const)
+      expect(serverOf(kubeconfigIdentities[name], config)).toBe('https://10.0.0.11:6443');
+  });
+
+  it('is made by a file, too', () => {
+    const config = init({}, document('endpoint: {mode: local, port: 8443}'));
+    expect(nodeServer(config)).toBe('https://127.0.0.1:8443');
+    expect(nodeServer(init({ endpointMode: 'shared' }, document('endpoint: {mode: local}')))).toBe(
+      'https://10.0.0.11:6443',
+    );
+  });
+
+  it.each([
+    ['another mode', { endpointMode: 'global' }, noConfig, /--endpoint-mode is "global"; it takes local or shared/],
+    [
+      'the port of the API server',
+      {},
+      () => document('endpoint: {mode: local, port: 6443}'),
+      /c:3:.*the API server's own/,
+    ],
+  ])('is not made with %s', (_, flags, file, message) =>
+    expect(() => init(flags, typeof file === 'function' ? file() : file)).toThrow(message),
+  );
+
+  it('is not made unless it is asked for', () => {
+    const config = init({});
+    expect(config.host.endpoint).toBeUndefined();
+    expect(config.cluster.apiServer.certSANs).toEqual([]);
+    expect(kubeadmConfigObjects(config)).toHaveLength(3);
+    expect(kubeadmConfigObjects(config)[0]?.metadata?.annotations).toBeUndefined();
+  });
+});
+
+describe('the balancer on a host', () => {
+  let root: string;
+  let port: number;
+  let listener: Server;
+  let commands: string[];
+  let active: boolean;
+
+  beforeAll(async () => {
+    port = await freePort();
+    listener = createServer().listen(port, '127.0.0.1');
+  });
+  afterAll(() => listener.close());
+  beforeEach(() => {
+    root = scratchRoot();
+    commands = [];
+    active = false;
+    return () => rmSync(root, { recursive: true });
+  });
+
+  const host = () =>
+    scratchHost(root, (_, args) => {
+      if (args[0] === 'show')
+        return { stdout: `UnitFileState=${active ? 'enabled' : 'disabled'}\nActiveState=${active ? '' : 'in'}active` };
+      commands.push(args.join(' '));
+      if (args[0] === 'enable') active = true;
+      return {};
+    });
+  const ensure = async (servers: string[], nodeName = 'n1') => {
+    const changes = createChanges(host(), await openJournal(host()));
+    const settings = {
+      listen: `127.0.0.1:${port}`,
+      servers,
+      nodeName,
+      certificateAuthority: '/etc/kubernetes/pki/ca.crt',
+    };
+    return ensureBalancer(changes, settings, AbortSignal.timeout(5_000));
+  };
+
+  it('is a unit that begins with what it was told, and is known again', async () => {
+    expect(await knownBalancer(host())).toBeUndefined();
+    expect(await ensure(['10.0.0.11:6443', '10.0.0.12:6443'])).toBe(true);
+    expect(commands).toEqual(['daemon-reload', `enable --now ${balancerUnit}`]);
+    expect(await knownBalancer(host())).toEqual({
+      endpoint: { mode: 'local', port },
+      servers: ['10.0.0.11:6443', '10.0.0.12:6443'],
+    });
+    const { '/etc/systemd/system/kinit-balancer.service': unit = '' } = snapshot(root);
+    expect(unit).toContain('Before=kubelet.service');
+    expect(unit).toContain('--kubeconfig=/etc/kubernetes/kubelet.conf');
+  });
+
+  it('changes nothing the second time, whatever server the node finds then', async () => {
+    await ensure(['10.0.0.11:6443']);
+    commands = [];
+    expect(await ensure(['10.0.0.12:6443'])).toBe(false);
+    expect(commands).toEqual([]);
+    expect((await knownBalancer(host()))?.servers).toEqual(['10.0.0.11:6443']);
+  });
+
+  it('is started again when its unit changes, and leaves with all that it had', async () => {
+    await ensure(['10.0.0.11:6443']);
+    commands = [];
+    expect(await ensure(['10.0.0.11:6443'], 'n2')).toBe(true);
+    expect(commands).toEqual(['daemon-reload', `restart ${balancerUnit}`]);
+    const entries = (await openJournal(host())).entries.filter(({ kind }) => kind !== 'parent');
+    expect(entries.map((entry) => ('path' in entry ? entry.path : 'unit' in entry ? entry.unit : ''))).toEqual([
+      '/var/lib/kinit-balancer',
+      '/etc/systemd/system/kinit-balancer.service',
+      balancerUnit,
+    ]);
+  });
+
+  it('never leads to itself', async () => {
+    await ensure([`127.0.0.1:${port}`, '10.0.0.11:6443']);
+    expect((await knownBalancer(host()))?.servers).toEqual(['10.0.0.11:6443']);
+  });
+
+  it('tells which servers it has learnt', async () => {
+    await ensure(['10.0.0.11:6443']);
+    const members = [{ server: '10.0.0.12:6443' }, { server: '10.0.0.11:6443', goneSince: 5 }];
+    writeFileSync(join(root, 'var/lib/kinit-balancer/members.json'), JSON.stringify(members));
+    expect(await knownServers(host())).toEqual(['10.0.0.12:6443', '10.0.0.11:6443']);
+  });
+
+  it('decides for the host when init runs again', async () => {
+    const again = init({});
+    expect(await withKnownEndpoint(host(), again)).toBe(again);
+    await ensure(['10.0.0.11:6443']);
+    const known = await withKnownEndpoint(host(), again);
+    expect(nodeServer(known)).toBe(`https://127.0.0.1:${port}`);
+    expect(known.cluster.apiServer.certSANs).toEqual(['127.0.0.1']);
+    for (const flags of [local, { endpointMode: 'shared' }])
+      await expect(withKnownEndpoint(host(), init(flags))).rejects.toThrow(`made with local endpoints on port ${port}`);
+  });
+
+  it('is no way by which a node learns its own address when it joins again', async () => {
+    const authority = await makeAuthority();
+    const api = await new ApiServer('b', '127.0.0.3', authority).start();
+    try {
+      await ensure([`127.0.0.2:${api.port}`, api.address]);
+      const kubeconfig = buildKubeconfig({
+        clusterName: 'c',
+        userName: 'u',
+        server: `https://127.0.0.1:${port}`,
+        ca: authority.caPem,
+        token: 't',
+      });
+      mkdirSync(join(root, 'etc/kubernetes'), { recursive: true });
+      const path = join(root, 'etc/kubernetes/kubelet.conf');
+      writeFileSync(path, kubeconfig);
+      const file = `apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ndiscovery: {file: {kubeConfigPath: ${path}}}\n`;
+      const config = resolveJoin({}, parseConfig(file, 'c'), identity, []);
+      const context = { host: host(), config, signal: AbortSignal.timeout(5_000) } as unknown as JoinContext;
+      await findCluster(context);
+      expect(context.cluster?.server).toBe(`https://${api.address}`);
+      expect(context.nodeEndpoint).toBe(`127.0.0.1:${port}`);
+    } finally {
+      await api.kill();
+    }
+  });
+});
