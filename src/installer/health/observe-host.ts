@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { load, YAMLException } from 'js-yaml';
 import { kinitVersion } from '../../machinery/version.ts';
 import {
+  balancerPaths,
   cniPaths,
   containerdPaths,
   defaultCertificatesDir,
@@ -12,6 +13,7 @@ import {
   kubeletPaths,
   manifestsDir,
 } from '../config/paths.ts';
+import { balancerUnit } from '../endpoint/balancer.ts';
 import { sysctlPath } from '../host/changes.ts';
 import { observeHost } from '../host/facts.ts';
 import { closedPorts, controlPlanePorts, workerPorts } from '../host/firewall.ts';
@@ -117,12 +119,14 @@ export async function observeHealth(host: Host): Promise<HostObservation> {
   const isNode = await exists(host, kubeconfigPaths.kubelet);
   const isControlPlane = await exists(host, `${manifestsDir}/kube-apiserver.yaml`);
   const nodeName = await nodeNameOf(host, facts.hostname);
+  const units = ['containerd.service', 'kubelet.service'];
+  if (await exists(host, balancerPaths.unit)) units.push(balancerUnit);
   const meminfo = (await readText(host, '/proc/meminfo')) ?? '';
   const memory = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(meminfo)?.[1] ?? 0);
   const kubelet = await kubeletDocument(host);
   const [services, components, runtime, driver, swap, disks, certificates, configs, keeper, closed, fileModes] =
     await Promise.all([
-      Promise.all(['containerd.service', 'kubelet.service'].map((unit) => observeService(host, unit))),
+      Promise.all(units.map((unit) => observeService(host, unit))),
       isNode ? observeComponents(host, nodeName) : [],
       ctr(host, ['version']),
       runtimeDriver(host),

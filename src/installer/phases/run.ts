@@ -10,6 +10,7 @@ import { noConfig, type ReadConfig, readConfigFile } from '../config/read-config
 import type { ResetSettings } from '../config/reset.ts';
 import { resolveInit, resolveJoin } from '../config/resolve.ts';
 import type { InitConfiguration, JoinConfiguration } from '../config/types.ts';
+import { withKnownEndpoint } from '../endpoint/known-endpoint.ts';
 import { KinitError } from '../errors.ts';
 import { chooseCgroupDriver } from '../host/cgroups.ts';
 import { createChanges } from '../host/changes.ts';
@@ -30,7 +31,6 @@ import { withRestore } from './etcd-restore.ts';
 import { initPhases } from './init.ts';
 import { findCluster, joinPhases, readCluster } from './join.ts';
 import { joinControlPlanePhases } from './join-control-plane.ts';
-import { withKnownEndpoint } from './local-endpoint.ts';
 import { type ResetContext, resetPhases } from './reset.ts';
 import { type RestoreIntoInit, restoredConfig } from './run-etcd-restore.ts';
 import { phasesOf, selectableNames, selectPhases } from './select.ts';

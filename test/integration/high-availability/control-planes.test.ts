@@ -96,9 +96,8 @@ describe.runIf(wanted).sequential(`three control planes${reason}`, () => {
     if (folder) await rm(folder, { recursive: true, force: true });
   }, 120_000);
 
-  it('are brought up in one go, with a warning about the endpoint', async () => {
-    const output = await up();
-    expect(output).toContain(`all nodes use ${address(0)}:6443`);
+  it('are brought up in one go, and need no endpoint', async () => {
+    expect(await up()).not.toContain('controlPlaneEndpoint');
     const roles = await kubectl('m1', 'get nodes --no-headers');
     expect(roles.match(/^m\d +Ready +control-plane /gm)).toHaveLength(3);
     expect(roles).toMatch(/^n1 +Ready +<none> /m);
@@ -147,6 +146,35 @@ describe.runIf(wanted).sequential(`three control planes${reason}`, () => {
       await kubectl('m3', 'get configmap written-without-m3', address(2));
     }, 180_000);
   }, 400_000);
+
+  it('leave the nodes a way to the API when the first of them is lost', async () => {
+    const worker = hosts.host('n1');
+    const asNode = '/opt/kinit/current/bin/kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=3s';
+    const renewed = async () =>
+      Date.parse(await kubectl('m2', `-n kube-node-lease get lease n1 -o jsonpath='{.spec.renewTime}'`));
+    expect(await worker.must('cat /etc/kubernetes/kubelet.conf')).toContain('server: https://127.0.0.1:7443');
+    await eventually(async () => {
+      const known = await worker.must('cat /var/lib/kinit-balancer/members.json');
+      for (const position of [0, 1, 2]) expect(known).toContain(`${address(position)}:6443`);
+    }, 30_000);
+    await hosts.host('m1').kill();
+    const lost = Date.now();
+    await eventually(async () => {
+      expect(await worker.must(`${asNode} get node n1 -o name`)).toContain('node/n1');
+    }, 5_000);
+    // The kubelet reports every ten seconds over the connection that it has.
+    await eventually(async () => expect(await renewed()).toBeGreaterThan(lost + 5_000), 30_000);
+    expect(await kubectl('m2', 'get node n1 --no-headers')).toMatch(/^n1 +Ready/);
+    // What it has learnt it knows after a reboot.
+    await worker.kill();
+    await worker.start();
+    const started = Date.now();
+    await eventually(async () => expect(await renewed()).toBeGreaterThan(started), 120_000);
+    await hosts.host('m1').start();
+    await eventually(async () => {
+      expect(await kubectl('m1', 'get node m1 --no-headers')).toMatch(/^m1 +Ready/);
+    }, 180_000);
+  }, 500_000);
 
   it('lose a member of etcd when one is reset, and up adds it again', async () => {
     await kinit('reset', '--force', '-i', 'inventory.yaml', '--limit', 'm2');

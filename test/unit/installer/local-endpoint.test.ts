@@ -7,12 +7,12 @@ import { noConfig, parseConfig } from '../../../src/installer/config/read-config
 import { resolveInit, resolveJoin } from '../../../src/installer/config/resolve.ts';
 import { kubeadmConfigObjects } from '../../../src/installer/control-plane/cluster-objects.ts';
 import { balancerUnit, ensureBalancer, knownBalancer, knownServers } from '../../../src/installer/endpoint/balancer.ts';
+import { withKnownEndpoint } from '../../../src/installer/endpoint/known-endpoint.ts';
 import { createChanges } from '../../../src/installer/host/changes.ts';
 import { openJournal } from '../../../src/installer/host/journal.ts';
 import { kubeconfigIdentities, nodeServer, serverOf } from '../../../src/installer/kubeconfig/kubeconfig.ts';
 import type { JoinContext } from '../../../src/installer/phases/context.ts';
 import { findCluster } from '../../../src/installer/phases/join.ts';
-import { withKnownEndpoint } from '../../../src/installer/phases/local-endpoint.ts';
 import { apiServerAltNames } from '../../../src/installer/pki/catalog.ts';
 import { buildKubeconfig } from '../../../src/machinery/client/kubeconfig.ts';
 import { freePort } from '../../parts/free-port.ts';
