@@ -7,6 +7,7 @@ import { renderTemplate } from '../config/templates.ts';
 import type { EndpointSettings } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
+import type { HostFacts } from '../host/facts.ts';
 import { type Host, readText, runOrFail } from '../host/host.ts';
 import { waitUntil } from '../host/wait.ts';
 
@@ -18,6 +19,7 @@ export interface BalancerSettings {
   /** API servers to begin with, `host:port`. */
   servers: readonly string[];
   nodeName: string;
+  facts: Pick<HostFacts, 'canLowerOomScore'>;
   certificateAuthority: string;
 }
 
@@ -51,7 +53,7 @@ export async function ensureBalancer(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { host } = changes;
-  const { listen, nodeName, certificateAuthority } = settings;
+  const { listen, nodeName, certificateAuthority, facts } = settings;
   const before = await knownBalancer(host);
   // It never leads to itself.
   const servers = (before?.servers.length ? before.servers : settings.servers).filter((server) => server !== listen);
@@ -68,6 +70,7 @@ export async function ensureBalancer(
       certificateAuthority,
       state: balancerPaths.members,
       folder: balancerPaths.folder,
+      lowOomScore: facts.canLowerOomScore,
     }),
   );
   if (unit) await runOrFail(host, 'systemctl', ['daemon-reload']);

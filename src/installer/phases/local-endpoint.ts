@@ -17,12 +17,13 @@ export const initLocalEndpoint: Phase<InitContext> = {
   name,
   title,
   needed: ({ config }) => localEndpoint(config.host) !== undefined,
-  run({ changes, config, node, signal }) {
+  run({ changes, config, node, facts, signal }) {
     const { advertiseAddress, bindPort } = config.localAPIEndpoint;
     const settings = {
       listen: localEndpoint(config.host)!,
       servers: [joinHostPort(advertiseAddress, bindPort)],
       nodeName: node.name,
+      facts,
       certificateAuthority: certificateFile(config.cluster.certificatesDir, 'ca'),
     };
     return ensureBalancer(changes, settings, signal);
@@ -34,7 +35,7 @@ export const joinLocalEndpoint: Phase<JoinContext> = {
   name,
   title,
   needed: ({ nodeEndpoint }) => nodeEndpoint !== undefined,
-  async run({ changes, cluster, config, controlPlane, nodeEndpoint, node, signal }) {
+  async run({ changes, cluster, config, controlPlane, nodeEndpoint, node, facts, signal }) {
     const own = controlPlane?.localAPIEndpoint;
     const servers = [...(own ? [joinHostPort(own.advertiseAddress, own.bindPort)] : []), serverOfUrl(cluster!.server)];
     await changes.folder(kubernetesDir);
@@ -42,7 +43,7 @@ export const joinLocalEndpoint: Phase<JoinContext> = {
     const certificateAuthority = controlPlane
       ? certificateFile(controlPlane.cluster.certificatesDir, 'ca')
       : config.caCertPath;
-    const settings = { listen: nodeEndpoint!, servers, nodeName: node.name, certificateAuthority };
+    const settings = { listen: nodeEndpoint!, servers, nodeName: node.name, facts, certificateAuthority };
     return (await ensureBalancer(changes, settings, signal)) || wrote;
   },
 };

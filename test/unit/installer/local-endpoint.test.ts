@@ -125,6 +125,7 @@ describe('the balancer on a host', () => {
       listen: `127.0.0.1:${port}`,
       servers,
       nodeName,
+      facts: { canLowerOomScore: true },
       certificateAuthority: '/etc/kubernetes/pki/ca.crt',
     };
     return ensureBalancer(changes, settings, AbortSignal.timeout(5_000));
