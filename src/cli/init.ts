@@ -53,6 +53,7 @@ export function addInitCommand(program: Command): void {
     .option('--token <token>', 'bootstrap token with which nodes join (default: a new one)')
     .option('--token-ttl <duration>', 'how long the token is valid; 0 for ever (default 24h)')
     .option('--upload-certs', 'upload the certificates that other control planes need, for two hours')
+    .option('--virtual-ip <address>', 'an address that one of the control planes has at a time, as their endpoint')
     .option('-y, --yes', 'on a terminal: take the defaults instead of asking')
     .action(runInitCommand);
 }

@@ -38,6 +38,7 @@ export const hostBinaries: Record<string, string> = {
 export const hostPrograms: Record<string, { program: string; flags: string }> = {
   kinit: { program: 'kinit', flags: '' },
   'kinit-balancer': { program: 'balancer', flags: '--max-semi-space-size=1 --optimize-for-size ' },
+  'kinit-virtual-ip': { program: 'virtual-ip', flags: '--max-semi-space-size=1 --optimize-for-size ' },
   kubelet: { program: 'kubelet', flags: '--max-semi-space-size=1 --optimize-for-size ' },
 };
 

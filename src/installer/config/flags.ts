@@ -32,6 +32,7 @@ export interface InitFlags extends HostFlags {
   controlPlaneEndpoint?: string;
   /** `local` or `shared`. */
   endpointMode?: string;
+  virtualIp?: string;
   criSocket?: string;
   featureGates?: string;
   ignorePreflightErrors?: string[];

@@ -9,22 +9,26 @@ export const localEndpoint = ({ endpoint }: Pick<HostConfiguration, 'endpoint'>)
   endpoint?.mode === 'local' ? joinHostPort(loopback, endpoint.port) : undefined;
 
 /**
- * With a local endpoint the certificates of API servers are valid for loopback, and what is not a node finds the cluster
- * by the first control plane. Both stand in the ClusterConfiguration, where other control planes and kubeadm read them.
+ * What the endpoint means for the ClusterConfiguration, where other control planes and kubeadm read it. Certificates of API
+ * servers are valid for the addresses that clients use; the cluster is found by the virtual address, and without one by the
+ * first control plane.
  */
-export function withLocalEndpoint(config: InitConfiguration): InitConfiguration {
-  if (!localEndpoint(config.host)) return config;
-  const { cluster, localAPIEndpoint } = config;
+export function withEndpoint(config: InitConfiguration): InitConfiguration {
+  const { cluster, localAPIEndpoint, host } = config;
+  const virtualIP = host.endpoint?.virtualIP;
+  const isLocal = localEndpoint(host) !== undefined;
+  if (!isLocal && !virtualIP) return config;
   const { certSANs } = cluster.apiServer;
+  const address = virtualIP ?? localAPIEndpoint.advertiseAddress;
+  const names = [...(isLocal ? [loopback] : []), ...(virtualIP ? [virtualIP] : [])];
   return {
     ...config,
     cluster: {
       ...cluster,
-      controlPlaneEndpoint:
-        cluster.controlPlaneEndpoint || joinHostPort(localAPIEndpoint.advertiseAddress, localAPIEndpoint.bindPort),
+      controlPlaneEndpoint: cluster.controlPlaneEndpoint || joinHostPort(address, localAPIEndpoint.bindPort),
       apiServer: {
         ...cluster.apiServer,
-        certSANs: certSANs.includes(loopback) ? certSANs : [...certSANs, loopback],
+        certSANs: [...certSANs, ...names.filter((name) => !certSANs.includes(name))],
       },
     },
   };

@@ -39,6 +39,8 @@ export const balancerPaths = {
   members: '/var/lib/kinit-balancer/members.json',
 } as const;
 
+export const virtualIpUnitPath = '/etc/systemd/system/kinit-virtual-ip.service';
+
 export const containerdPaths = {
   config: '/etc/containerd/config.toml',
   unit: '/etc/systemd/system/containerd.service',

@@ -1,14 +1,18 @@
 /** kinit's own HostConfiguration: flags over file over defaults. */
+import { isIPv4 } from 'node:net';
 import { KinitError } from '../errors.ts';
 import { scheduleMistake } from '../etcd/calendar.ts';
 import { defaultEndpointPort, defaultHost, defaultSnapshots } from './defaults.ts';
 import type { HostFlags, InitFlags } from './flags.ts';
 import type { Documents } from './schema.ts';
-import type { HostConfiguration, SnapshotSettings } from './types.ts';
+import type { EndpointSettings, HostConfiguration, SnapshotSettings } from './types.ts';
+
+type EndpointFlags = Pick<InitFlags, 'endpointMode' | 'virtualIp'>;
+type Choose = <T extends string>(flag: string, value: string | undefined, allowed: readonly T[], otherwise: T) => T;
 
 /** @throws KinitError Usage */
 export function resolveHost(
-  flags: HostFlags & Pick<InitFlags, 'endpointMode'>,
+  flags: HostFlags & EndpointFlags,
   documents: Documents,
   criSocket: string | undefined,
 ): HostConfiguration {
@@ -66,16 +70,28 @@ export function resolveHost(
       ),
       directory: given?.storage?.directory ?? defaultHost.storage.directory,
     },
-
-    ...(flags.endpointMode === undefined && !given?.endpoint
-      ? {}
-      : {
-          endpoint: {
-            mode: choose('endpoint-mode', flags.endpointMode, ['local', 'shared'], given?.endpoint?.mode ?? 'shared'),
-            port: given?.endpoint?.port ?? defaultEndpointPort,
-          },
-        }),
+    ...resolveEndpoint(flags, given?.endpoint, choose),
     ...resolveSnapshots(flags, given?.etcd?.snapshots),
+  };
+}
+
+/** Nothing is said of the endpoint when nobody has said anything. */
+function resolveEndpoint(
+  { endpointMode, virtualIp }: EndpointFlags,
+  given: Partial<EndpointSettings> | undefined,
+  choose: Choose,
+): Pick<HostConfiguration, 'endpoint'> {
+  if (!given && endpointMode === undefined && virtualIp === undefined) return {};
+  if (virtualIp !== undefined && !isIPv4(virtualIp))
+    throw new KinitError('Usage', `--virtual-ip is "${virtualIp}"; it takes an IPv4 address`);
+  const virtualIP = virtualIp ?? given?.virtualIP;
+  return {
+    endpoint: {
+      mode: choose('endpoint-mode', endpointMode, ['local', 'shared'], given?.mode ?? 'shared'),
+      port: given?.port ?? defaultEndpointPort,
+      ...(virtualIP ? { virtualIP } : {}),
+      ...(given?.interface ? { interface: given.interface } : {}),
+    },
   };
 }
 

@@ -16,7 +16,7 @@ import {
   tokenUsages,
 } from './defaults.ts';
 import type { HostIdentity, InitFlags, JoinFlags } from './flags.ts';
-import { withLocalEndpoint } from './local-endpoint.ts';
+import { withEndpoint } from './local-endpoint.ts';
 import { invalidConfig, type ReadConfig } from './read-config.ts';
 import { resolveHost } from './resolve-host.ts';
 import type { DocumentKind, Documents } from './schema.ts';
@@ -48,7 +48,7 @@ export function resolveInit(
     throw invalidConfig([`${file.place('JoinConfiguration', [])}: JoinConfiguration is for kinit join`]);
   const features = gatesOf(flags.featureGates) ?? cluster?.featureGates ?? {};
   const version = flags.kubernetesVersion ?? cluster?.kubernetesVersion ?? kubernetesVersion;
-  const config = withLocalEndpoint({
+  const config = withEndpoint({
     tokenGiven: flags.token !== undefined || (init?.bootstrapTokens?.length ?? 0) > 0,
     bootstrapTokens: resolveTokens(flags, init?.bootstrapTokens),
     nodeRegistration: resolveNode(flags, init?.nodeRegistration, identity, true, host),

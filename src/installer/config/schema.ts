@@ -186,10 +186,19 @@ const registry = z.strictObject({
 /** Of a folder on hosts, below the root. */
 export const directoryPattern = /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)+$/;
 
-export const endpointSettings = z.strictObject({
-  mode: z.enum(['local', 'shared']),
-  port: z.int().min(1).max(65535).optional(),
-});
+export const endpointSettings = z
+  .strictObject({
+    mode: z.enum(['local', 'shared']).optional(),
+    port: z.int().min(1).max(65535).optional(),
+    virtualIP: z.ipv4('is not an IPv4 address').optional(),
+    interface: z
+      .string()
+      .regex(/^[A-Za-z0-9_.-]{1,15}$/, 'is not the name of an interface')
+      .optional(),
+  })
+  .refine(({ mode, virtualIP }) => mode !== undefined || virtualIP !== undefined, {
+    error: 'names neither a mode nor a virtualIP',
+  });
 
 export const hostDocument = z.strictObject({
   ...typeMeta,

@@ -151,7 +151,12 @@ export interface HostConfiguration {
 /** `local`: nodes use a port of their own loopback that leads to any API server; `shared`: all use controlPlaneEndpoint, as kubeadm's. */
 export interface EndpointSettings {
   mode: 'local' | 'shared';
+  /** Of loopback, with `local`. */
   port: number;
+  /** IPv4; one of the control planes has it at a time. */
+  virtualIP?: string;
+  /** That gets it; absent: the one whose network it is of. */
+  interface?: string;
 }
 
 /** Snapshots of etcd that a control plane takes by itself. */

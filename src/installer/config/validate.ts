@@ -48,6 +48,9 @@ export function validateInit(config: InitConfiguration, complain: Complain, phas
   if (endpoint?.mode === 'local' && endpoint.port === localAPIEndpoint.bindPort) {
     complain(['HostConfiguration', 'endpoint', 'port'], `port ${endpoint.port} is the API server's own`);
   }
+  if (endpoint?.virtualIP && endpoint.virtualIP === localAPIEndpoint.advertiseAddress) {
+    complain(['HostConfiguration', 'endpoint', 'virtualIP'], `${endpoint.virtualIP} is this host's own address`);
+  }
   const { controlPlaneEndpoint } = cluster;
   if (controlPlaneEndpoint) {
     const parsed = splitHostPort(controlPlaneEndpoint);

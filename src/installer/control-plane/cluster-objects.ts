@@ -32,22 +32,31 @@ export function clusterConfigurationYaml(cluster: ClusterConfiguration): string 
   });
 }
 
-/** Of the ConfigMap kubeadm-config: where each node finds the API servers by itself. kubeadm has no field for it. */
-export const nodeEndpointAnnotation = 'kinit.local/node-endpoint';
+/** Of the ConfigMap kubeadm-config; kubeadm has no fields for them. */
+export const endpointAnnotations = {
+  /** Where each node finds the API servers by itself: `127.0.0.1:7443`. */
+  node: 'kinit.local/node-endpoint',
+  /** Which address one of the control planes has at a time, and on which interface when that is said: `10.0.0.100 eth0`. */
+  virtualIP: 'kinit.local/virtual-ip',
+} as const;
 
 export function kubeadmConfigObjects(config: InitConfiguration): UnknownObject[] {
   const endpoint = localEndpoint(config.host);
+  const { virtualIP, interface: device = '' } = config.host.endpoint ?? {};
+  const annotations = {
+    ...(endpoint ? { [endpointAnnotations.node]: endpoint } : {}),
+    ...(virtualIP ? { [endpointAnnotations.virtualIP]: `${virtualIP} ${device}`.trim() } : {}),
+  };
   const objects = renderObjects('cluster/config-maps.yaml', {
     bootstrapGroup,
     clusterConfiguration: clusterConfigurationYaml(config.cluster),
   });
-  if (!endpoint) return objects;
   const told = objects.map((object) =>
-    object.kind === 'ConfigMap'
-      ? { ...object, metadata: { ...object.metadata, annotations: { [nodeEndpointAnnotation]: endpoint } } }
+    object.kind === 'ConfigMap' && Object.keys(annotations).length > 0
+      ? { ...object, metadata: { ...object.metadata, annotations } }
       : object,
   );
-  return [...told, ...renderObjects('cluster/local-endpoint.yaml', {})];
+  return [...told, ...(endpoint ? renderObjects('cluster/local-endpoint.yaml', {}) : [])];
 }
 
 /** @param given whether the user has written any of the configuration */

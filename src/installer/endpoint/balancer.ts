@@ -1,5 +1,4 @@
 /** kinit-balancer on a host: its unit and its state. It runs beside the kubelet, since the kubelet needs it to begin. */
-import { connect } from 'node:net';
 import { splitHostPort } from '../config/cidr.ts';
 import { loopback } from '../config/local-endpoint.ts';
 import { balancerPaths, bundlePaths, kubeconfigPaths } from '../config/paths.ts';
@@ -10,6 +9,7 @@ import type { Changes } from '../host/changes.ts';
 import type { HostFacts } from '../host/facts.ts';
 import { type Host, readText, runOrFail } from '../host/host.ts';
 import { waitUntil } from '../host/wait.ts';
+import { tryPort } from '../preflight/endpoint.ts';
 
 export const balancerUnit = 'kinit-balancer.service';
 
@@ -82,7 +82,7 @@ export async function ensureBalancer(
 
 async function waitForListener(listen: string, signal: AbortSignal): Promise<void> {
   const { port = 0 } = splitHostPort(listen) ?? {};
-  await waitUntil(() => listens(port), {
+  await waitUntil(async () => (await tryPort(loopback, port)).answer === 'open', {
     timeoutMs: 30_000,
     intervalMs: 20,
     signal,
@@ -90,17 +90,5 @@ async function waitForListener(listen: string, signal: AbortSignal): Promise<voi
       new KinitError('Timeout', `the balancer does not listen on ${listen} after 30 s`, {
         advice: `look at: journalctl -u ${balancerUnit} -n 50`,
       }),
-  });
-}
-
-function listens(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: loopback, port });
-    const end = (found: boolean) => {
-      socket.destroy();
-      resolve(found);
-    };
-    socket.once('connect', () => end(true));
-    socket.once('error', () => end(false));
   });
 }

@@ -1,22 +1,34 @@
 /** The configuration of a control plane with the endpoint that its host has already. */
-import { withLocalEndpoint } from '../config/local-endpoint.ts';
-import type { InitConfiguration } from '../config/types.ts';
+import { defaultEndpointPort } from '../config/defaults.ts';
+import { withEndpoint } from '../config/local-endpoint.ts';
+import type { EndpointSettings, InitConfiguration } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { knownBalancer } from './balancer.ts';
+import { knownVirtualIp } from './virtual-ip.ts';
 
-/** How nodes reach the API servers is decided when a cluster is made; a host that has it keeps it. */
+/** How the API servers are reached is decided when a cluster is made; a host that knows it keeps it. */
 export async function withKnownEndpoint(host: Host, config: InitConfiguration): Promise<InitConfiguration> {
-  const known = await knownBalancer(host);
-  if (!known) return config;
+  const balancer = await knownBalancer(host);
+  const virtualIp = await knownVirtualIp(host);
+  if (!balancer && !virtualIp) return config;
+  const known: EndpointSettings = {
+    ...(balancer?.endpoint ?? { mode: 'shared', port: defaultEndpointPort }),
+    ...virtualIp,
+  };
   const { endpoint: given } = config.host;
-  if (given && (given.mode !== 'local' || given.port !== known.endpoint.port)) {
-    const wanted = given.mode === 'local' ? `port ${given.port}` : `mode ${given.mode}`;
+  const differs =
+    given &&
+    (['mode', 'virtualIP', ...(balancer ? ['port' as const] : [])] as const).find(
+      (field) => given[field] !== known[field],
+    );
+  if (differs) {
+    const settings = Object.entries(known).map(([name, value]) => `${name}: ${value}`);
     throw new KinitError(
       'Validation',
-      `endpoint: ${wanted} is asked for, but this cluster was made with local endpoints on port ${known.endpoint.port}`,
-      { advice: `give endpoint: {mode: local, port: ${known.endpoint.port}}, or leave it out` },
+      `endpoint.${differs} is ${given[differs] ?? 'not given'}, but this cluster was made with ${known[differs] ?? 'none'}`,
+      { advice: `give endpoint: {${settings.join(', ')}}, or leave it out` },
     );
   }
-  return withLocalEndpoint({ ...config, host: { ...config.host, endpoint: known.endpoint } });
+  return withEndpoint({ ...config, host: { ...config.host, endpoint: known } });
 }

@@ -27,11 +27,11 @@ export function ensureEndpoint(fleet: Fleet, plan: Plan): void {
   const { inventory, given } = plan;
   const [first, second] = controlPlanesOf(plan);
   if (!first || !second) return;
-  const { mode } = inventory.endpoint ?? given.HostConfiguration?.endpoint ?? {};
-  if (mode === 'local') return;
+  const { mode, virtualIP } = inventory.endpoint ?? given.HostConfiguration?.endpoint ?? {};
+  if (mode === 'local' || virtualIP) return;
   if (inventory.cluster.controlPlaneEndpoint ?? given.ClusterConfiguration?.controlPlaneEndpoint) return;
   const there = fleet.members.filter(({ facts }) => facts.isControlPlane);
-  if (mode === undefined && there.every(({ facts }) => facts.hasLocalEndpoint)) {
+  if (mode === undefined && there.every(({ facts }) => facts.knowsEndpoint)) {
     // Hosts that have it know it.
     if (there.length === 0) plan.inventory = { ...inventory, endpoint: { mode: 'local' } };
     return;

@@ -1,6 +1,6 @@
 /** What is known of a host after one round trip. */
 import { bundlePrefix, partsFolder } from '../bundle/run-file.ts';
-import { balancerPaths, kubeconfigPaths, manifestsDir } from '../config/paths.ts';
+import { balancerPaths, kubeconfigPaths, manifestsDir, virtualIpUnitPath } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { stateFolder } from '../host/journal.ts';
 import type { InventoryHost } from '../inventory/types.ts';
@@ -27,8 +27,8 @@ export interface HostFacts {
   isControlPlane: boolean;
   /** `kinit init` ran there. */
   isFounder: boolean;
-  /** Its node finds the API servers by itself. */
-  hasLocalEndpoint: boolean;
+  /** A unit of its own says how the API servers are reached. */
+  knowsEndpoint: boolean;
   /** kinit has changed this host. */
   hasJournal: boolean;
   /** By how many milliseconds its clock is ahead of the workstation's: the truth lies between the two. */
@@ -63,7 +63,7 @@ echo "linkAddress=$(ip -o addr show dev "$d" scope global 2>/dev/null | head -n 
 [ -e ${kubeconfigPaths.kubelet} ] && echo isNode=1
 [ -e ${manifestsDir}/kube-apiserver.yaml ] && echo isControlPlane=1
 [ -e ${kubeconfigPaths.superAdmin} ] && echo isFounder=1
-[ -e ${balancerPaths.unit} ] && echo hasLocalEndpoint=1
+[ -e ${balancerPaths.unit} ] || [ -e ${virtualIpUnitPath} ] && echo knowsEndpoint=1
 [ -e ${stateFolder} ] && echo hasJournal=1
 echo end=1
 `;
@@ -114,7 +114,7 @@ export async function gatherFacts(
     isNode: values.has('isNode'),
     isControlPlane: values.has('isControlPlane'),
     isFounder: values.has('isFounder'),
-    hasLocalEndpoint: values.has('hasLocalEndpoint'),
+    knowsEndpoint: values.has('knowsEndpoint'),
     hasJournal: values.has('hasJournal'),
     ...identityOf((name) => values.get(name) ?? '', { sent, received }),
   };

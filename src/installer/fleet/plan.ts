@@ -84,6 +84,7 @@ export function controlPlaneOf(plan: Plan): InventoryHost {
 export function serverFor({ host, facts }: Member, { inventory, given }: Plan): string | undefined {
   if (host.connection === 'local' || ownAddress(host, facts)) return undefined;
   if (inventory.cluster.controlPlaneEndpoint ?? given.ClusterConfiguration?.controlPlaneEndpoint) return undefined;
+  if ((inventory.endpoint ?? given.HostConfiguration?.endpoint)?.virtualIP) return undefined;
   const port = given.InitConfiguration?.localAPIEndpoint?.bindPort ?? defaultBindPort;
   return `https://${isIP(host.address) === 6 ? `[${host.address}]` : host.address}:${port}`;
 }

@@ -12,8 +12,10 @@ import {
   kubeletDir,
   kubeletPaths,
   manifestsDir,
+  virtualIpUnitPath,
 } from '../config/paths.ts';
 import { balancerUnit } from '../endpoint/balancer.ts';
+import { virtualIpUnit } from '../endpoint/virtual-ip.ts';
 import { sysctlPath } from '../host/changes.ts';
 import { observeHost } from '../host/facts.ts';
 import { closedPorts, controlPlanePorts, workerPorts } from '../host/firewall.ts';
@@ -121,6 +123,7 @@ export async function observeHealth(host: Host): Promise<HostObservation> {
   const nodeName = await nodeNameOf(host, facts.hostname);
   const units = ['containerd.service', 'kubelet.service'];
   if (await exists(host, balancerPaths.unit)) units.push(balancerUnit);
+  if (await exists(host, virtualIpUnitPath)) units.push(virtualIpUnit);
   const meminfo = (await readText(host, '/proc/meminfo')) ?? '';
   const memory = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(meminfo)?.[1] ?? 0);
   const kubelet = await kubeletDocument(host);

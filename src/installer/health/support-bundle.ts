@@ -44,6 +44,7 @@ const commands: Record<string, string[]> = {
   'runtime/images.txt': ['/opt/kinit/current/bin/ctr', '-n', 'k8s.io', 'images', 'ls'],
   'logs/kubelet.txt': ['journalctl', '-u', 'kubelet', '-n', '5000', '--no-pager', '-o', 'short-iso'],
   'logs/kinit-balancer.txt': ['journalctl', '-u', 'kinit-balancer', '-n', '5000', '--no-pager', '-o', 'cat'],
+  'logs/kinit-virtual-ip.txt': ['journalctl', '-u', 'kinit-virtual-ip', '-n', '5000', '--no-pager', '-o', 'cat'],
   'logs/containerd.txt': ['journalctl', '-u', 'containerd', '-n', '5000', '--no-pager', '-o', 'short-iso'],
 };
 

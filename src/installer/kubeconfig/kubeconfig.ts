@@ -174,9 +174,11 @@ export function nodeServer(config: InitConfiguration): string {
   return endpoint ? `https://${endpoint}` : controlPlaneServer(config);
 }
 
-/** With local endpoints, an address that is shared is that of one control plane; a name may lead to any. */
-const outlivesControlPlanes = ({ cluster, host }: InitConfiguration) =>
-  !localEndpoint(host) || isIP(splitHostPort(cluster.controlPlaneEndpoint)?.host ?? '') === 0;
+/** With local endpoints, an address that is shared is that of one control plane, but for the virtual one; a name may lead to any. */
+function outlivesControlPlanes({ cluster, host }: InitConfiguration): boolean {
+  const shared = splitHostPort(cluster.controlPlaneEndpoint)?.host ?? '';
+  return !localEndpoint(host) || isIP(shared) === 0 || shared === host.endpoint?.virtualIP;
+}
 
 /**
  * The server of one of the kubeconfigs of a host. Where nothing is shared that outlives any control plane, the

@@ -9,7 +9,7 @@ import { etcdSnapshots } from './etcd-snapshots.ts';
 import { hostPhases } from './host.ts';
 import { kubeconfigPhases } from './kubeconfig.ts';
 import { kubeletFinalize, kubeletStart } from './kubelet.ts';
-import { initLocalEndpoint } from './local-endpoint.ts';
+import { initLocalEndpoint, virtualIp } from './local-endpoint.ts';
 import { checkSettings, preflight } from './preflight.ts';
 import { controlPlaneImagePhases, runtimePhases } from './runtime.ts';
 import { uploadCerts } from './upload-certs.ts';
@@ -48,6 +48,7 @@ export const initPhases: readonly Phase<InitContext>[] = [
   initLocalEndpoint,
   kubeletStart,
   ...controlPlanePhases,
+  virtualIp,
   etcdSnapshots,
   ...clusterPhases,
   uploadCerts,

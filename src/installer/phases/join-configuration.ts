@@ -3,12 +3,14 @@ import type { ConfigMap } from '../../machinery/api/types.ts';
 import { createClient } from '../../machinery/client/client.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import { splitHostPort } from '../config/cidr.ts';
+import { defaultEndpointPort } from '../config/defaults.ts';
 import { kubeconfigPaths } from '../config/paths.ts';
 import { parseConfig } from '../config/read-config.ts';
 import { resolveInit } from '../config/resolve.ts';
-import type { InitConfiguration } from '../config/types.ts';
-import { nodeEndpointAnnotation } from '../control-plane/cluster-objects.ts';
+import type { EndpointSettings, InitConfiguration } from '../config/types.ts';
+import { endpointAnnotations } from '../control-plane/cluster-objects.ts';
 import { placeOf, sharedPlaces } from '../control-plane/shared-certificates.ts';
+import type { VirtualIp } from '../endpoint/virtual-ip.ts';
 import { KinitError } from '../errors.ts';
 import { exists, readText } from '../host/host.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
@@ -30,23 +32,34 @@ export interface StoredConfiguration {
   text: string;
   /** `127.0.0.1:7443`, when each node finds the API servers by itself. */
   nodeEndpoint?: string;
+  virtualIp?: VirtualIp;
 }
 
 export async function readKubeadmConfig(client: Client, signal: AbortSignal): Promise<StoredConfiguration> {
   const { data, metadata } = await client
     .resource<ConfigMap>(configMaps)
     .get({ name: 'kubeadm-config', namespace: 'kube-system' }, { signal });
-  const nodeEndpoint = metadata?.annotations?.[nodeEndpointAnnotation];
-  return { text: data?.['ClusterConfiguration'] ?? '', ...(nodeEndpoint ? { nodeEndpoint } : {}) };
+  const nodeEndpoint = metadata?.annotations?.[endpointAnnotations.node];
+  const [virtualIP, device] = metadata?.annotations?.[endpointAnnotations.virtualIP]?.split(' ') ?? [];
+  return {
+    text: data?.['ClusterConfiguration'] ?? '',
+    ...(nodeEndpoint ? { nodeEndpoint } : {}),
+    ...(virtualIP ? { virtualIp: { virtualIP, ...(device ? { interface: device } : {}) } } : {}),
+  };
 }
 
 /** @throws KinitError Validation when this cluster or this host cannot have one more control plane */
 export async function controlPlaneConfiguration(context: JoinContext, client: Client): Promise<InitConfiguration> {
   const { config, facts, signal } = context;
   const { localAPIEndpoint, certificateKey } = config.controlPlane!;
-  const { text, nodeEndpoint } = await readKubeadmConfig(client, signal);
+  const { text, nodeEndpoint, virtualIp } = await readKubeadmConfig(client, signal);
   const stored = parseConfig(text, 'configmap kubeadm-config');
-  const port = nodeEndpoint && splitHostPort(nodeEndpoint)?.port;
+  const port = splitHostPort(nodeEndpoint ?? '')?.port;
+  const endpoint: EndpointSettings = {
+    mode: port ? 'local' : 'shared',
+    port: port ?? defaultEndpointPort,
+    ...virtualIp,
+  };
   const address = localAPIEndpoint.advertiseAddress ?? context.localAddress ?? facts.address ?? '';
   const cluster = resolveInit(
     { nodeName: config.nodeRegistration.name, apiserverAdvertiseAddress: address },
@@ -59,7 +72,7 @@ export async function controlPlaneConfiguration(context: JoinContext, client: Cl
     nodeRegistration: config.nodeRegistration,
     localAPIEndpoint: { advertiseAddress: address, bindPort: localAPIEndpoint.bindPort },
     timeouts: config.timeouts,
-    host: { ...config.host, endpoint: port ? { mode: 'local', port } : undefined },
+    host: { ...config.host, endpoint },
     certificateKey,
   };
   await assertCanHost(context, made);

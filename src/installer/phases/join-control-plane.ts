@@ -26,7 +26,7 @@ import { hostPhases } from './host.ts';
 import { bootstrapClient, downloadKubeletConfig, preflightPhase, waitNode } from './join.ts';
 import { adminClient, downloadsCertificates } from './join-configuration.ts';
 import { kubeletFinalize } from './kubelet.ts';
-import { joinLocalEndpoint } from './local-endpoint.ts';
+import { joinLocalEndpoint, virtualIp } from './local-endpoint.ts';
 import { controlPlaneImagePhases, runtimePhases } from './runtime.ts';
 
 const live = ({ host }: JoinContext) => !host.dryRun;
@@ -194,6 +194,7 @@ export const joinControlPlanePhases: readonly Phase<JoinContext>[] = [
   ofInit(controlPlanePhases, 'control-plane/controller-manager', 'control-plane-prepare/controller-manager'),
   ofInit(controlPlanePhases, 'control-plane/scheduler', 'control-plane-prepare/scheduler'),
   ofInit(controlPlanePhases, 'wait-control-plane', 'wait-control-plane'),
+  ofInit([virtualIp], 'virtual-ip', 'virtual-ip'),
   etcdSnapshots,
   ofInit(clusterPhases, 'mark-control-plane', 'control-plane-join/mark-control-plane'),
   waitNode,

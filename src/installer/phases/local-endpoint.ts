@@ -1,9 +1,13 @@
-/** local-endpoint: the balancer of a node. It is there before the kubelet, whose way to the cluster it is. */
+/** local-endpoint: the balancer of a node, there before the kubelet whose way to the cluster it is; virtual-ip: the address that control planes share. */
 import { joinHostPort } from '../config/cidr.ts';
 import { localEndpoint } from '../config/local-endpoint.ts';
 import { kubernetesDir } from '../config/paths.ts';
 import { ensureBalancer } from '../endpoint/balancer.ts';
+import { ensureVirtualIp, virtualIpUnit } from '../endpoint/virtual-ip.ts';
+import { KinitError } from '../errors.ts';
+import { waitUntil } from '../host/wait.ts';
 import { certificateFile } from '../pki/ensure.ts';
+import { tryPort } from '../preflight/endpoint.ts';
 import type { InitContext, JoinContext } from './context.ts';
 import type { Phase } from './engine.ts';
 
@@ -45,5 +49,33 @@ export const joinLocalEndpoint: Phase<JoinContext> = {
       : config.caCertPath;
     const settings = { listen: nodeEndpoint!, servers, nodeName: node.name, facts, certificateAuthority };
     return (await ensureBalancer(changes, settings, signal)) || wrote;
+  },
+};
+
+/** Of every control plane. Whoever makes the first one has to wait: what follows uses the address. */
+export const virtualIp: Phase<InitContext> = {
+  name: 'virtual-ip',
+  title: 'Share the virtual address',
+  needed: ({ config }) => config.host.endpoint?.virtualIP !== undefined,
+  async run({ changes, config, node, facts, host, signal }) {
+    const { virtualIP: address = '', interface: device } = config.host.endpoint ?? {};
+    const { advertiseAddress, bindPort } = config.localAPIEndpoint;
+    const changed = await ensureVirtualIp(changes, {
+      address,
+      ...(device ? { interface: device } : {}),
+      server: joinHostPort(advertiseAddress, bindPort),
+      nodeName: node.name,
+      facts,
+    });
+    if (host.dryRun) return changed;
+    await waitUntil(async () => (await tryPort(address, bindPort, 1_000)).answer === 'open', {
+      timeoutMs: 60_000,
+      signal,
+      failure: () =>
+        new KinitError('Timeout', `no control plane answers at ${joinHostPort(address, bindPort)} after 60 s`, {
+          advice: `look at: journalctl -u ${virtualIpUnit} -n 50; kubectl -n kube-system get lease kinit-virtual-ip`,
+        }),
+    });
+    return changed;
   },
 };

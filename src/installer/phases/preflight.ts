@@ -86,6 +86,7 @@ export function checkSettings(context: InitContext | JoinContext): CheckSettings
       ...(hostSettings.endpoint?.mode === 'local' ? { balancerPort: hostSettings.endpoint.port } : {}),
       etcdDataDir: cluster.etcd.external ? '' : cluster.etcd.local.dataDir,
       ...(cluster.etcd.external ? { externalEtcd: cluster.etcd.external } : {}),
+      ...(hostSettings.endpoint?.virtualIP ? { virtualIP: hostSettings.endpoint.virtualIP } : {}),
       endpoint: cluster.controlPlaneEndpoint
         ? endpointOf(cluster.controlPlaneEndpoint)
         : { host: advertiseAddress, port: bindPort },

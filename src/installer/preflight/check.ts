@@ -20,6 +20,8 @@ export interface CheckContext {
   existing?: ExistingRuntime | RuntimeProblem;
   /** 0 on a worker. */
   bindPort: number;
+  /** Nobody has it before the first control plane. */
+  virtualIP?: string;
   /** Where the balancer of a local endpoint will listen. */
   balancerPort?: number;
   /** Empty where etcd does not run, or where that is not known yet. */

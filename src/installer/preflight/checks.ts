@@ -4,7 +4,7 @@ import type { Check } from './check.ts';
 import { numCpu } from './cpu.ts';
 import { diskSpace } from './disk.ts';
 import { otherDistributions } from './distributions.ts';
-import { controlPlaneEndpoint } from './endpoint.ts';
+import { controlPlaneEndpoint, virtualIp } from './endpoint.ts';
 import { etcdDisk } from './etcd-disk.ts';
 import { executables } from './executables.ts';
 import { externalEtcd } from './external-etcd.ts';
@@ -17,7 +17,7 @@ import { kubeletService } from './kubelet.ts';
 import { leftovers } from './leftovers.ts';
 import { memory } from './memory.ts';
 import { mtu } from './mtu.ts';
-import { etcdPorts, ports } from './ports.ts';
+import { balancerPort, etcdPorts, ports } from './ports.ts';
 import { isPrivilegedUser } from './privileged-user.ts';
 import { httpProxy, httpProxyCidr } from './proxy.ts';
 import { role } from './role.ts';
@@ -39,7 +39,9 @@ export const allChecks: readonly Check[] = [
   executables,
   hostname,
   controlPlaneEndpoint,
+  virtualIp,
   ports,
+  balancerPort,
   etcdPorts,
   firewall,
   filesAvailable,

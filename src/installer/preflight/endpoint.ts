@@ -2,7 +2,7 @@
 import { connect, isIP } from 'node:net';
 import { joinHostPort } from '../config/cidr.ts';
 import { interfaceAddresses } from '../host/facts.ts';
-import { type Check, error, type Finding, warning } from './check.ts';
+import { type Check, error, type Finding, isOwnNode, warning } from './check.ts';
 
 const patienceMs = 1500;
 
@@ -32,14 +32,15 @@ export function judgeEndpoint(
   return [warning(check, `the endpoint ${endpoint} is neither this host nor can be reached from it (${seen})`, advice)];
 }
 
-function tryPort(address: string, port: number): Promise<Reached> {
+/** Whether anything answers at a port. */
+export function tryPort(address: string, port: number, timeoutMs = patienceMs): Promise<Reached> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port });
     const end = (answer: string) => {
       socket.destroy();
       resolve({ address, answer });
     };
-    socket.setTimeout(patienceMs, () => end('no answer'));
+    socket.setTimeout(timeoutMs, () => end('no answer'));
     socket.once('connect', () => end('open'));
     socket.once('error', (failure: NodeJS.ErrnoException) =>
       end(failure.code === 'ECONNREFUSED' ? 'refused' : (failure.code ?? failure.message)),
@@ -48,10 +49,12 @@ function tryPort(address: string, port: number): Promise<Reached> {
 }
 
 /** init only: a host that joins has to find its cluster at the endpoint anyway. */
-export const controlPlaneEndpoint: Check = async ({ host, command, endpoint }) => {
+export const controlPlaneEndpoint: Check = async ({ host, command, endpoint, virtualIP }) => {
   const { host: name, port } = endpoint;
   if (!name || (command === 'join' && isIP(name))) return [];
   const addresses = isIP(name) ? [name] : await resolve(host, name);
+  // It is nobody's as yet: see the check VirtualIP.
+  if (virtualIP && addresses.includes(virtualIP)) return [];
   const own = interfaceAddresses();
   if (command === 'join' || addresses.some((address) => own.includes(address))) {
     return judgeEndpoint(
@@ -62,6 +65,18 @@ export const controlPlaneEndpoint: Check = async ({ host, command, endpoint }) =
     );
   }
   return judgeEndpoint(name, port, await Promise.all(addresses.map((address) => tryPort(address, port))), own);
+};
+
+/** The address must be free when the first control plane is made. */
+export const virtualIp: Check = async (context) => {
+  const { virtualIP, bindPort } = context;
+  if (!virtualIP || isOwnNode(context)) return [];
+  const check = 'VirtualIP';
+  const advice = 'give an address of the same network that no machine has';
+  if (interfaceAddresses().includes(virtualIP))
+    return [error(check, `${virtualIP} is an address of this host`, advice)];
+  const { answer } = await tryPort(virtualIP, bindPort);
+  return ['open', 'refused'].includes(answer) ? [error(check, `another machine has ${virtualIP}`, advice)] : [];
 };
 
 /** As other programs on this host resolve it: /etc/hosts counts. */

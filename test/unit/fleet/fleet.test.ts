@@ -38,7 +38,7 @@ const facts = (more: Partial<HostFacts> = {}): HostFacts => ({
   isNode: false,
   isControlPlane: false,
   isFounder: false,
-  hasLocalEndpoint: false,
+  knowsEndpoint: false,
   hasJournal: false,
   ...more,
 });
@@ -174,7 +174,7 @@ describe('several control planes', () => {
   };
 
   const local = { mode: 'local' };
-  const [made, withLocal] = [{ isControlPlane: true }, { isControlPlane: true, hasLocalEndpoint: true }];
+  const [made, withLocal] = [{ isControlPlane: true }, { isControlPlane: true, knowsEndpoint: true }];
   it.each([
     ['one has no endpoint', '{}', ['a'], {}, undefined, undefined, 0],
     ['of a new cluster make nodes find them by themselves', '{}', ['a', 'b'], {}, local, undefined, 0],
@@ -204,6 +204,15 @@ describe('several control planes', () => {
       {},
       local,
       'a.test',
+      0,
+    ],
+    [
+      'keep a virtual address',
+      '{}\nendpoint: { virtualIP: 10.0.0.9 }',
+      ['a', 'b'],
+      {},
+      { virtualIP: '10.0.0.9' },
+      undefined,
       0,
     ],
     ['keep a named endpoint', '{ controlPlaneEndpoint: a.test }', ['a', 'b'], {}, undefined, 'a.test', 0],

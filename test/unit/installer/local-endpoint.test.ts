@@ -8,13 +8,16 @@ import { resolveInit, resolveJoin } from '../../../src/installer/config/resolve.
 import { kubeadmConfigObjects } from '../../../src/installer/control-plane/cluster-objects.ts';
 import { balancerUnit, ensureBalancer, knownBalancer, knownServers } from '../../../src/installer/endpoint/balancer.ts';
 import { withKnownEndpoint } from '../../../src/installer/endpoint/known-endpoint.ts';
+import { ensureVirtualIp, virtualIpUnit } from '../../../src/installer/endpoint/virtual-ip.ts';
 import { createChanges } from '../../../src/installer/host/changes.ts';
 import { openJournal } from '../../../src/installer/host/journal.ts';
 import { kubeconfigIdentities, nodeServer, serverOf } from '../../../src/installer/kubeconfig/kubeconfig.ts';
 import type { JoinContext } from '../../../src/installer/phases/context.ts';
 import { findCluster } from '../../../src/installer/phases/join.ts';
+import { readKubeadmConfig } from '../../../src/installer/phases/join-configuration.ts';
 import { apiServerAltNames } from '../../../src/installer/pki/catalog.ts';
 import { buildKubeconfig } from '../../../src/machinery/client/kubeconfig.ts';
+import type { Client } from '../../../src/machinery/client/types.ts';
 import { freePort } from '../../parts/free-port.ts';
 import { ApiServer, makeAuthority } from '../balancer/api-servers.ts';
 import { scratchHost, scratchRoot, snapshot } from './scratch.ts';
@@ -89,6 +92,85 @@ describe('a cluster whose nodes find the API servers by themselves', () => {
     expect(config.cluster.apiServer.certSANs).toEqual([]);
     expect(kubeadmConfigObjects(config)).toHaveLength(3);
     expect(kubeadmConfigObjects(config)[0]?.metadata?.annotations).toBeUndefined();
+  });
+});
+
+describe('control planes that share a virtual address', () => {
+  const shared = { virtualIp: '10.0.0.100' };
+
+  it.each([
+    ['alone', shared, ['10.0.0.100'], '10.0.0.100:6443', '10.0.0.100:6443'],
+    [
+      'beside local endpoints',
+      { ...shared, ...local },
+      ['127.0.0.1', '10.0.0.100'],
+      '10.0.0.100:6443',
+      '127.0.0.1:7443',
+    ],
+    ['under a name', { ...shared, controlPlaneEndpoint: 'a.test' }, ['10.0.0.100'], 'a.test:6443', 'a.test:6443'],
+  ])('are found by it %s', (_, flags, names, endpoint, node) => {
+    const config = init(flags);
+    expect(config.cluster.apiServer.certSANs).toEqual(names);
+    expect(config.cluster.controlPlaneEndpoint).toBe(endpoint);
+    expect(serverOf(kubeconfigIdentities.admin, config)).toBe(`https://${endpoint}`);
+    expect(serverOf(kubeconfigIdentities.kubelet, config)).toBe('https://10.0.0.11:6443');
+    expect(nodeServer(config)).toBe(`https://${node}`);
+  });
+
+  it('tell those that join', async () => {
+    const config = init(shared, document('endpoint: {virtualIP: 10.0.0.9, interface: eth1}'));
+    const objects = kubeadmConfigObjects(config);
+    expect(objects).toHaveLength(3);
+    expect(objects[0]?.metadata?.annotations).toEqual({ 'kinit.local/virtual-ip': '10.0.0.100 eth1' });
+    const client = { resource: () => ({ get: async () => objects[0] }) } as unknown as Client;
+    expect(await readKubeadmConfig(client, AbortSignal.timeout(1_000))).toEqual({
+      text: expect.stringContaining('controlPlaneEndpoint: 10.0.0.100:6443'),
+      virtualIp: { virtualIP: '10.0.0.100', interface: 'eth1' },
+    });
+  });
+
+  it.each([
+    ['an address that is none', { virtualIp: '10.0.0' }, '', /--virtual-ip is "10.0.0"; it takes an IPv4 address/],
+    ['an address of IPv6', {}, 'endpoint: {virtualIP: "fd00::1"}', /c:3:.*is not an IPv4 address/],
+    ['the address of the host', { virtualIp: '10.0.0.11' }, '', /this host's own address/],
+    [
+      'an interface that is none',
+      {},
+      'endpoint: {virtualIP: 10.0.0.9, interface: "a b"}',
+      /not the name of an interface/,
+    ],
+    ['neither mode nor address', {}, 'endpoint: {port: 7}', /names neither a mode nor a virtualIP/],
+  ])('are not made with %s', (_, flags, fields, message) =>
+    expect(() => init(flags, fields ? document(fields) : noConfig)).toThrow(message),
+  );
+
+  it('have a unit, which a later init knows, and which lets the address go however it ends', async () => {
+    const root = scratchRoot();
+    try {
+      const commands: string[] = [];
+      const host = scratchHost(root, (_, args) => {
+        if (args[0] !== 'show') commands.push(args.join(' '));
+        return {};
+      });
+      const changes = createChanges(host, await openJournal(host));
+      const settings = {
+        address: '10.0.0.100',
+        server: '10.0.0.11:6443',
+        nodeName: 'cp1',
+        facts: { canLowerOomScore: false },
+      };
+      expect(await ensureVirtualIp(changes, settings)).toBe(true);
+      expect(commands).toEqual(['daemon-reload', `enable --now ${virtualIpUnit}`]);
+      const unit = snapshot(root)['/etc/systemd/system/kinit-virtual-ip.service'] ?? '';
+      expect(unit).toMatch(/^ExecStopPost=.*kinit-virtual-ip --address=10.0.0.100 --release$/m);
+      expect(unit).not.toContain('--interface');
+      expect(unit).not.toContain('OOMScoreAdjust');
+      const known = await withKnownEndpoint(host, init({}));
+      expect(known.host.endpoint).toEqual({ mode: 'shared', port: 7443, virtualIP: '10.0.0.100' });
+      expect(known.cluster.controlPlaneEndpoint).toBe('10.0.0.100:6443');
+    } finally {
+      rmSync(root, { recursive: true });
+    }
   });
 });
 
@@ -184,8 +266,10 @@ describe('the balancer on a host', () => {
     const known = await withKnownEndpoint(host(), again);
     expect(nodeServer(known)).toBe(`https://127.0.0.1:${port}`);
     expect(known.cluster.apiServer.certSANs).toEqual(['127.0.0.1']);
-    for (const flags of [local, { endpointMode: 'shared' }])
-      await expect(withKnownEndpoint(host(), init(flags))).rejects.toThrow(`made with local endpoints on port ${port}`);
+    const refused = (flags: object) => expect(withKnownEndpoint(host(), init(flags))).rejects;
+    await refused(local).toThrow(`endpoint.port is 7443, but this cluster was made with ${port}`);
+    await refused({ endpointMode: 'shared' }).toThrow('endpoint.mode is shared, but this cluster was made with local');
+    await refused({ ...local, virtualIp: '10.0.0.9' }).toThrow('endpoint.virtualIP is 10.0.0.9, but');
   });
 
   it('is no way by which a node learns its own address when it joins again', async () => {
