@@ -32,6 +32,7 @@ export async function runBalancer(options: BalancerOptions, signal: AbortSignal)
   const forwarder = new Forwarder({
     servers: () => inOrder(members, (server) => watch.stateOf(server), nodeName, isOwn),
     failed: (server) => watch.doubt(server),
+    refused: (error) => log.error(error.message),
   });
   const watch = new Watch({
     probe: (server, stop) => access.probe(server, probeTimeoutMs, stop),

@@ -13,6 +13,8 @@ export interface Ways {
   servers(): string[];
   /** A connection to it could not be made. */
   failed(server: string): void;
+  /** A client's connection could not be taken: too many open files. */
+  refused(error: Error): void;
 }
 
 export class Forwarder {
@@ -32,6 +34,7 @@ export class Forwarder {
   async listen(host: string, port: number): Promise<void> {
     this.#listener.listen({ host, port });
     await once(this.#listener, 'listening');
+    this.#listener.on('error', (error) => this.#ways.refused(error));
   }
 
   carries(server: string): number {

@@ -66,9 +66,13 @@ async function oneTerm({ address, nodeName, access, log }: HolderOptions, device
       await hold(address, device, lifeSeconds);
       log.info({ address, device }, 'took the address');
       announce(address, device, leading).catch((error: Error) => log.error(`announcing: ${error.message}`));
-      while (!leading.aborted) {
+      for (let held = Date.now(); !leading.aborted; held = Date.now()) {
         await pause(refreshMs, leading);
-        if (!leading.aborted) await hold(address, device, lifeSeconds);
+        if (leading.aborted) break;
+        // Stopped for so long, this process does not know yet that another host may have the address.
+        const silentMs = Date.now() - held;
+        if (silentMs > renewDeadlineMs) throw new Error(`this process has done nothing for ${silentMs} ms`);
+        await hold(address, device, lifeSeconds);
       }
       // At once: somebody else may take it as soon as the Lease is free.
       await letGo(address);
