@@ -1,10 +1,13 @@
 /** A kubeconfig for a person or program: with a client certificate of the cluster's authority, or with a token. */
+
+import { kubeconfigPaths } from '../config/paths.ts';
 import type { InitConfiguration } from '../config/types.ts';
-import type { Host } from '../host/host.ts';
+import { knownBalancer } from '../endpoint/balancer.ts';
+import { type Host, readText } from '../host/host.ts';
 import { loadAuthority, loadAuthorityCertificate, validity } from '../pki/ensure.ts';
 import { makeKey, privateKeyPem } from '../pki/keys.ts';
 import { certificatePem, issueCertificate } from '../pki/x509.ts';
-import { buildKubeconfig, controlPlaneServer, formatKubeconfig } from './kubeconfig.ts';
+import { buildKubeconfig, controlPlaneServer, formatKubeconfig, parseKubeconfig, restConfigOf } from './kubeconfig.ts';
 
 export interface UserOptions {
   /** The common name: who the cluster takes the user for. */
@@ -39,11 +42,17 @@ export async function userKubeconfig(host: Host, config: InitConfiguration, opti
   };
   return formatKubeconfig(
     buildKubeconfig({
-      server: controlPlaneServer(config),
+      server: (await ownServer(host)) ?? controlPlaneServer(config),
       caPem,
       clusterName: cluster.clusterName,
       userName: clientName,
       user: await credentials(),
     }),
   );
+}
+
+/** Where nodes find the API servers by themselves, people use the address that the administrator of this host uses. */
+async function ownServer(host: Host): Promise<string | undefined> {
+  const text = (await knownBalancer(host)) && (await readText(host, kubeconfigPaths.admin));
+  return text ? restConfigOf(parseKubeconfig(text, kubeconfigPaths.admin), kubeconfigPaths.admin).server : undefined;
 }
