@@ -21,10 +21,14 @@ import type { JoinContext } from './context.ts';
 
 const configMaps = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true };
 
-/** As the administrator; the file is there once the kubeconfigs were made. */
-export async function adminClient({ host }: JoinContext): Promise<Client> {
+/**
+ * As the administrator; the file is there once the kubeconfigs were made. It goes to the server that was found: the one that
+ * the file names may be this host's own, which is still to be started.
+ */
+export async function adminClient({ host, cluster }: JoinContext): Promise<Client> {
   const path = kubeconfigPaths.admin;
-  return createClient(restConfigOf(parseKubeconfig((await readText(host, path)) ?? '', path), path));
+  const config = restConfigOf(parseKubeconfig((await readText(host, path)) ?? '', path), path);
+  return createClient({ ...config, server: cluster!.server });
 }
 
 export interface StoredConfiguration {

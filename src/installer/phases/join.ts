@@ -135,10 +135,10 @@ async function observeServer(context: JoinContext): Promise<void> {
  */
 async function waysTo({ host, config, cluster, nodeEndpoint }: JoinContext): Promise<string[]> {
   const { server } = cluster!;
-  if (nodeEndpoint && server === `https://${nodeEndpoint}`)
-    return (await knownServers(host)).map((known) => `https://${known}`);
+  const known = nodeEndpoint ? await knownServers(host) : [];
   const given = config.discovery.bootstrapToken?.apiServerEndpoint;
-  return [...new Set([server, ...(given ? [`https://${given}`] : [])])];
+  const ways = [server, ...[...(given ? [given] : []), ...known].map((way) => `https://${way}`)];
+  return [...new Set(ways)].filter((way) => way !== `https://${nodeEndpoint}`);
 }
 
 async function discover(context: JoinContext): Promise<void> {

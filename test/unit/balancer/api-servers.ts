@@ -39,6 +39,8 @@ export class ApiServer {
   /** Addresses that the EndpointSlice `default/kubernetes` names. */
   listed: string[] = [];
   readonly host: string;
+  /** Objects by path. */
+  readonly objects = new Map<string, object>();
   readonly #sockets = new Set<Socket>();
   readonly #watchers = new Set<ServerResponse>();
   readonly #server: Server;
@@ -103,7 +105,9 @@ export class ApiServer {
   #answer(req: IncomingMessage, res: ServerResponse): void {
     const url = new URL(req.url ?? '/', 'https://x');
     if (this.condition === 'silent') return;
-    if (url.pathname === '/readyz') res.writeHead(this.condition === 'ready' ? 200 : 500).end('ok');
+    const object = this.objects.get(url.pathname);
+    if (object) res.end(JSON.stringify(object));
+    else if (url.pathname === '/readyz') res.writeHead(this.condition === 'ready' ? 200 : 500).end('ok');
     else if (url.pathname === '/echo') req.pipe(res);
     else if (url.pathname === '/hold') res.write(this.name);
     else if (url.pathname.endsWith('/endpointslices') && url.searchParams.get('watch')) {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
@@ -5,7 +6,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { networkObjects, proxyObjects } from '../../../src/installer/addons/objects.ts';
 import { noConfig, parseConfig } from '../../../src/installer/config/read-config.ts';
 import { resolveInit, resolveJoin } from '../../../src/installer/config/resolve.ts';
-import { kubeadmConfigObjects } from '../../../src/installer/control-plane/cluster-objects.ts';
+import {
+  clusterConfigurationYaml,
+  clusterInfoKubeconfig,
+  kubeadmConfigObjects,
+} from '../../../src/installer/control-plane/cluster-objects.ts';
 import { balancerUnit, ensureBalancer, knownBalancer, knownServers } from '../../../src/installer/endpoint/balancer.ts';
 import { withKnownEndpoint } from '../../../src/installer/endpoint/known-endpoint.ts';
 import { ensureVirtualIp, virtualIpUnit } from '../../../src/installer/endpoint/virtual-ip.ts';
@@ -13,9 +18,12 @@ import { createChanges } from '../../../src/installer/host/changes.ts';
 import { openJournal } from '../../../src/installer/host/journal.ts';
 import { kubeconfigIdentities, nodeServer, serverOf } from '../../../src/installer/kubeconfig/kubeconfig.ts';
 import type { JoinContext } from '../../../src/installer/phases/context.ts';
-import { findCluster } from '../../../src/installer/phases/join.ts';
+import { findCluster, readCluster } from '../../../src/installer/phases/join.ts';
 import { readKubeadmConfig } from '../../../src/installer/phases/join-configuration.ts';
 import { apiServerAltNames } from '../../../src/installer/pki/catalog.ts';
+import { publicKeyPin } from '../../../src/installer/pki/x509.ts';
+import { parseToken } from '../../../src/installer/tokens/format.ts';
+import { signDetached } from '../../../src/installer/tokens/jws.ts';
 import { buildKubeconfig } from '../../../src/machinery/client/kubeconfig.ts';
 import type { Client } from '../../../src/machinery/client/types.ts';
 import { freePort } from '../../parts/free-port.ts';
@@ -297,4 +305,51 @@ describe('the balancer on a host', () => {
       await api.kill();
     }
   });
+});
+
+describe('a host that joins when the control plane that cluster-info names is lost', () => {
+  const token = 'abcdef.0123456789abcdef';
+
+  /** @param annotations of kubeadm-config */
+  async function join(annotations: Record<string, string>): Promise<JoinContext> {
+    const authority = await makeAuthority();
+    const api = await new ApiServer('b', '127.0.0.3', authority).start();
+    const root = scratchRoot();
+    try {
+      const lost = init({ controlPlaneEndpoint: `127.0.0.2:${api.port}` });
+      const kubeconfig = clusterInfoKubeconfig(lost, authority.caPem);
+      const signature = signDetached(kubeconfig, parseToken(token)!);
+      api.objects.set('/api/v1/namespaces/kube-public/configmaps/cluster-info', {
+        data: { kubeconfig, 'jws-kubeconfig-abcdef': signature },
+      });
+      api.objects.set('/api/v1/namespaces/kube-system/configmaps/kubeadm-config', {
+        metadata: { annotations },
+        data: { ClusterConfiguration: clusterConfigurationYaml(lost.cluster) },
+      });
+      const pin = publicKeyPin(new X509Certificate(authority.caPem));
+      const config = resolveJoin(
+        { endpoint: api.address, token, discoveryTokenCaCertHash: [pin] },
+        noConfig,
+        identity,
+        [],
+      );
+      const signal = AbortSignal.timeout(8_000);
+      const context = { host: scratchHost(root), config, signal, warn: () => undefined } as unknown as JoinContext;
+      await findCluster(context);
+      expect(context.cluster?.server).toBe(`https://${api.address}`);
+      await readCluster(context);
+      return context;
+    } finally {
+      await api.kill();
+      rmSync(root, { recursive: true });
+    }
+  }
+
+  it('goes on with the one that was given, where nodes find them by themselves', async () => {
+    const context = await join({ 'kinit.local/node-endpoint': '127.0.0.1:7443' });
+    expect(context.nodeEndpoint).toBe('127.0.0.1:7443');
+  });
+
+  it('fails where nodes share that endpoint', () =>
+    expect(join({})).rejects.toThrow('cannot reach the API server at 127.0.0.2'));
 });
