@@ -85,7 +85,7 @@ async function until<T>(attempt: () => Promise<T>, isDone: (value: T) => boolean
 /** Resolves as soon as anybody answers. */
 const ready = ({ port }: { port: number }) => until(() => ask(port, authority.caPem), Boolean);
 
-describe('the balancer of a node', () => {
+describe('the balancer of a node', { timeout: 20_000 }, () => {
   it('carries TLS untouched, all of it, both ways', async () => {
     const balancer = await balance(addresses());
     const name = await ready(balancer);
@@ -101,7 +101,7 @@ describe('the balancer of a node', () => {
     await named(first).kill();
     const started = Date.now();
     expect(await ask(balancer.port, authority.caPem)).not.toBe(first);
-    expect(Date.now() - started).toBeLessThan(1_000);
+    expect(Date.now() - started).toBeLessThan(2_000);
     await named(first).start(port);
     expect(
       await until(
@@ -118,7 +118,7 @@ describe('the balancer of a node', () => {
     named(name).condition = 'silent';
     const started = Date.now();
     await cut;
-    expect(Date.now() - started).toBeLessThan(4_000);
+    expect(Date.now() - started).toBeLessThan(6_000);
     expect(await ask(balancer.port, authority.caPem)).not.toBe(name);
   });
 
@@ -174,7 +174,7 @@ describe('the balancer of a node', () => {
     b.list(b.host, c.host);
     await until(state, (text) => text.includes(c.address));
     expect(await state()).toContain('goneSince');
-  }, 15_000);
+  });
 
   it('finds the cluster after a start by what it remembers', async () => {
     const [a, b] = [named('a'), named('b')];

@@ -1,7 +1,7 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { delayFor, type Health, judge, type Outcome, type State } from '../../../src/components/balancer/health.ts';
 import {
   inOrder,
@@ -46,7 +46,9 @@ describe('the list of API servers', () => {
   });
 
   it('outlives the process, and a file that is broken is told', async () => {
-    const path = join(await mkdtemp(join(tmpdir(), 'kinit-balancer-')), 'members.json');
+    const folder = await mkdtemp(join(tmpdir(), 'kinit-balancer-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const path = join(folder, 'members.json');
     expect(await recall(path)).toEqual([]);
     const members = [{ server: '10.0.0.1:6443' }, { server: '[fd00::1]:6443', goneSince: 7 }];
     expect(await remember(path, members)).toBe(true);
