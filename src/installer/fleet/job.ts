@@ -7,13 +7,15 @@ import { randomBytes } from 'node:crypto';
 import { StringDecoder } from 'node:string_decoder';
 import { pause } from '../../machinery/process/pause.ts';
 import { KinitError } from '../errors.ts';
-import { type EventSink, type PhaseEvent, parseEvent } from '../phases/events.ts';
+import { type EventSink, type PhaseEvent, parseEvent, type SessionCommand } from '../phases/events.ts';
 import { type Connection, quote } from './connection.ts';
 
 export type EndedEvent = Extract<PhaseEvent, { type: 'ended' }>;
 
 export interface JobSpec {
-  command: 'init' | 'join' | 'reset' | 'etcd restore';
+  command: SessionCommand;
+  /** Path of another kinit than that of the bundle in use. */
+  program?: string;
   /** Without secrets: they are visible in the process list. */
   arguments: string[];
   /** Text of the configuration file; it may hold secrets, and is removed when the job has ended. */
@@ -48,7 +50,7 @@ export interface Job {
 export async function startJob(connection: Connection, spec: JobSpec, signal: AbortSignal): Promise<Job> {
   const id = `${new Date().toISOString().replace(/[-:]|\..*/g, '')}-${spec.command.replace(' ', '-')}-${randomBytes(3).toString('hex')}`;
   const folder = isPassing(spec) ? `/var/tmp/kinit-job-${id}` : `${jobsFolder}/${id}`;
-  const words = [kinit, ...spec.command.split(' '), ...spec.arguments, '--output', 'json'];
+  const words = [spec.program ?? kinit, ...spec.command.split(' '), ...spec.arguments, '--output', 'json'];
   if (spec.config !== undefined) words.push('--config', `${folder}/config.yaml`);
   const script = `cd ${quote(folder)}
 ${words.map(quote).join(' ')} > events.jsonl 2> errors.txt < /dev/null &

@@ -17,27 +17,31 @@ import { kubeconfigNames } from './kubeconfig.ts';
 
 const files = [...certificateNames, ...kubeconfigNames];
 
+/** The manifest of a component on this host, and what it needs here beside certificates. */
+export async function componentManifest(
+  { changes, config, patches }: Pick<InitContext, 'changes' | 'config' | 'patches'>,
+  name: ControlPlaneName,
+): Promise<string> {
+  // The kubelet makes these two when they are missing; recorded here, so that reset takes them away again.
+  if (name === 'kube-apiserver' && !(await exists(changes.host, trustStore))) {
+    await changes.journal.record({ kind: 'parent', path: trustStore });
+  }
+  if (name === 'kube-controller-manager') await changes.folder(flexVolumeFolder);
+  const trust = await trustStoreMounts(changes.host);
+  const encryption = await exists(changes.host, encryptionFile(config.cluster.certificatesDir));
+  const audit = name === 'kube-apiserver' && (await ensureAudit(changes, config.cluster));
+  const signs = !(await isExternal(changes.host, config.cluster.certificatesDir, 'ca'));
+  return patchText(name, controlPlaneManifest(name, config, trust, { signs, encryption, audit }), patches);
+}
+
 function controlPlanePhase(name: ControlPlaneName): Phase<InitContext> {
   return {
     name: `control-plane/${name.replace('kube-', '')}`,
     title: `Start ${name}`,
     after: ['images/control-plane', ...files],
-    async run({ changes, config, patches }) {
-      // The kubelet makes these two when they are missing; recorded here, so that reset takes them away again.
-      if (name === 'kube-apiserver' && !(await exists(changes.host, trustStore))) {
-        await changes.journal.record({ kind: 'parent', path: trustStore });
-      }
-      if (name === 'kube-controller-manager') await changes.folder(flexVolumeFolder);
-      const trust = await trustStoreMounts(changes.host);
-      const encryption = await exists(changes.host, encryptionFile(config.cluster.certificatesDir));
-      const audit = name === 'kube-apiserver' && (await ensureAudit(changes, config.cluster));
-      const signs = !(await isExternal(changes.host, config.cluster.certificatesDir, 'ca'));
-      const manifest = patchText(
-        name,
-        controlPlaneManifest(name, config, trust, { signs, encryption, audit }),
-        patches,
-      );
-      return changes.file(`${manifestsDir}/${name}.yaml`, manifest, { mode: 0o600 });
+    async run(context) {
+      const manifest = await componentManifest(context, name);
+      return context.changes.file(`${manifestsDir}/${name}.yaml`, manifest, { mode: 0o600 });
     },
   };
 }

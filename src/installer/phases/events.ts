@@ -19,10 +19,20 @@ export interface Outcome {
   certificateKey?: string;
 }
 
+/** What runs as a session of phases on a host. */
+export type SessionCommand =
+  | 'init'
+  | 'join'
+  | 'reset'
+  | 'etcd restore'
+  | 'upgrade apply'
+  | 'upgrade node'
+  | 'upgrade rollback';
+
 export type PhaseEvent =
   | (EventBase & {
       type: 'started';
-      command: 'init' | 'join' | 'reset' | 'etcd restore';
+      command: SessionCommand;
       dryRun: boolean;
       phases: { name: string; title: string }[];
     })

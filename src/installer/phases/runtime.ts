@@ -3,6 +3,7 @@ import { controlPlaneImages, type ImageName, nodeImages, startImages } from '../
 import { listImages } from '../bundle/oci-layout.ts';
 import { bundlePaths, containerdPaths, linkDir } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
+import type { Changes } from '../host/changes.ts';
 import { exists } from '../host/host.ts';
 import { chooseSnapshotter, installContainerd, makeRoot, prepareRuntimeFolders } from '../runtime/containerd.ts';
 import { isProblem } from '../runtime/existing.ts';
@@ -18,6 +19,21 @@ import type { Phase } from './engine.ts';
 
 const ownSocket = `unix://${containerdPaths.socket}`;
 const commands = ['kubectl', 'kubelet', 'ctr', 'crictl', 'kinit'];
+
+/** Commands of the bundle in use, where shells look for them. */
+export async function linkCommands(changes: Changes): Promise<boolean> {
+  let changed = false;
+  for (const name of commands) {
+    const target = `${bundlePaths.bin}/${name}`;
+    if (!(await exists(changes.host, target))) continue;
+    const place = `${linkDir}/${name}`;
+    // A command of the host's own stays.
+    const present = await changes.host.stat(place);
+    if (present && !present.target?.startsWith(bundlePaths.parent)) continue;
+    if (await changes.link(place, target)) changed = true;
+  }
+  return changed;
+}
 
 export const runtimePhases: Phase<NodeContext>[] = [
   {
@@ -69,19 +85,7 @@ export const runtimePhases: Phase<NodeContext>[] = [
   {
     name: 'runtime/commands',
     title: 'Link kubectl and the other commands',
-    async run({ changes }) {
-      let changed = false;
-      for (const name of commands) {
-        const target = `${bundlePaths.bin}/${name}`;
-        if (!(await exists(changes.host, target))) continue;
-        const place = `${linkDir}/${name}`;
-        // A command of the host's own stays.
-        const present = await changes.host.stat(place);
-        if (present && !present.target?.startsWith(bundlePaths.parent)) continue;
-        if (await changes.link(place, target)) changed = true;
-      }
-      return changed;
-    },
+    run: ({ changes }) => linkCommands(changes),
   },
   {
     name: 'runtime/kubelet',

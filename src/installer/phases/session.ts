@@ -9,7 +9,14 @@ import type { Host } from '../host/host.ts';
 import { openJournal } from '../host/journal.ts';
 import { lockHost } from '../host/lock.ts';
 import { anyChanged, type Phase, type PhaseContext, type PhaseResult, runPhases } from './engine.ts';
-import { type EventBody, type EventError, type EventSink, eventOf, type Outcome } from './events.ts';
+import {
+  type EventBody,
+  type EventError,
+  type EventSink,
+  eventOf,
+  type Outcome,
+  type SessionCommand,
+} from './events.ts';
 
 export interface SessionOptions {
   host: Host;
@@ -65,7 +72,7 @@ async function tellPlan(dry: DryRunHost, { dryRunFolder }: SessionOptions, emit:
  * @throws KinitError what stopped it, after the event
  */
 export async function runSession<C extends PhaseContext>(
-  command: 'init' | 'join' | 'reset' | 'etcd restore',
+  command: SessionCommand,
   options: SessionOptions,
   plan: (base: PhaseContext) => Promise<SessionPlan<C>>,
   outcome: (context: C) => Outcome = () => ({}),

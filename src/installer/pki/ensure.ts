@@ -11,7 +11,7 @@ import { makeKey, privateKeyPem, publicKeyPem, readPrivateKey } from './keys.ts'
 import { altNamesOf, type CertificateRequest, certificatePem, type Issuer, issueCertificate } from './x509.ts';
 
 /** Certificates are valid from a little before now, for hosts whose clocks differ a little (kubeadm does the same). */
-const backdateMs = 5 * 60_000;
+export const backdateMs = 5 * 60_000;
 
 export function validity(period: string, now = new Date()): { notBefore: Date; notAfter: Date } {
   return {

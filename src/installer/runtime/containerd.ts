@@ -79,7 +79,7 @@ export function containerdConfig(settings: ContainerdSettings): string {
   });
 }
 
-export function containerdUnit(settings: ContainerdSettings): string {
+export function containerdUnit(settings: Pick<ContainerdSettings, 'canLowerOomScore'>): string {
   return renderTemplate('systemd/containerd.service', {
     bin: bundlePaths.bin,
     config: containerdPaths.config,
@@ -130,7 +130,7 @@ async function criPlugin(host: Host): Promise<'ok' | 'error' | undefined> {
   return line ? (/\sok\s*$/.test(line) ? 'ok' : 'error') : undefined;
 }
 
-async function waitForContainerd(host: Host, signal?: AbortSignal): Promise<void> {
+export async function waitForContainerd(host: Host, signal?: AbortSignal): Promise<void> {
   let seen = '';
   await waitUntil(
     async () => {

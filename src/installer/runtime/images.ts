@@ -13,6 +13,8 @@ export interface LoadImagesOptions {
   settings: ImageSettings;
   /** `Always` loads those again that are there; `Never` loads nothing, and all have to be there. */
   policy?: PullPolicy;
+  /** Of another bundle than the one in use. */
+  layout?: string;
   /** What the runtime calls the image `pause`, when it is not kinit's to say. */
   sandboxImage?: string;
 }
@@ -27,7 +29,7 @@ const tagOf = (reference: string) => reference.slice(reference.lastIndexOf(':'))
 export async function loadImages(
   host: Host,
   all: readonly ImageName[],
-  { settings, policy = 'IfNotPresent', sandboxImage }: LoadImagesOptions,
+  { settings, policy = 'IfNotPresent', layout = bundlePaths.images, sandboxImage }: LoadImagesOptions,
 ): Promise<boolean> {
   const access = await imageAccess(host);
   const present = await access.present();
@@ -38,7 +40,6 @@ export async function loadImages(
       advice: 'load them before: kinit images load <archive>, or kinit config images pull',
     });
   }
-  const layout = bundlePaths.images;
   const available = new Map((await listImages(layout)).map((image) => [image.reference, image]));
   const names = all.filter((name) => tagOf(configuredReference(name, settings)) === tagOf(imageReference(name)));
   const missing: string[] = [];

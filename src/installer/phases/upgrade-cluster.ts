@@ -1,0 +1,88 @@
+/** Phases of an upgrade that change objects of the cluster: configurations, rights, add-ons. */
+import { applyObjects } from '../addons/apply.ts';
+import { bootstrapRbacObjects, kubeadmConfigObjects, kubeletConfigObjects } from '../control-plane/cluster-objects.ts';
+import { pause } from '../host/wait.ts';
+import { type AddonName, addonsWait, upgradedAddon, waitForRollout } from '../upgrade/addons.ts';
+import { upgradedKubeletConfig } from '../upgrade/configuration.ts';
+import { planeOf, type UpgradeContext } from '../upgrade/context.ts';
+import { observeForUpgrade } from '../upgrade/observe.ts';
+import type { Phase } from './engine.ts';
+import { gateTimeout } from './upgrade-host.ts';
+
+const live = ({ host, plane }: UpgradeContext) => !host.dryRun && plane !== undefined;
+
+export const uploadConfig: Phase<UpgradeContext>[] = [
+  {
+    name: 'upload-config/kubeadm',
+    title: "Store the cluster's configuration",
+    needed: live,
+    run: async (context) =>
+      applyObjects(await context.client(), kubeadmConfigObjects(planeOf(context).config), { signal: context.signal }),
+  },
+  {
+    name: 'upload-config/kubelet',
+    title: "Store the kubelets' configuration",
+    needed: live,
+    async run(context) {
+      const { config, stored } = planeOf(context);
+      const { document, userSupplied } = upgradedKubeletConfig(config.cluster, stored);
+      const objects = kubeletConfigObjects(document, userSupplied);
+      const applied = userSupplied ? objects.filter(({ kind }) => kind !== 'ConfigMap') : objects;
+      return applyObjects(await context.client(), applied, { signal: context.signal });
+    },
+  },
+];
+
+export const bootstrapRights: Phase<UpgradeContext> = {
+  name: 'bootstrap-token',
+  title: 'Let nodes join by token',
+  needed: live,
+  run: async ({ client, signal }) => applyObjects(await client(), bootstrapRbacObjects(), { signal }),
+};
+
+/** A kubelet tells the images of its node every few seconds. */
+const imagesShowMs = 30_000;
+
+async function waiting(context: UpgradeContext) {
+  const { cluster } = planeOf(context).config;
+  const deadline = Date.now() + imagesShowMs;
+  for (;;) {
+    const state = await observeForUpgrade(await context.client(), context.signal);
+    const wait = addonsWait(state, context.state.to.kubernetes, cluster);
+    if (!wait || Date.now() > deadline || wait.reason.startsWith('the control planes')) return wait;
+    await pause(1_000, context.signal);
+  }
+}
+
+function addonPhase(
+  addon: AddonName,
+  title: string,
+  unused: (context: UpgradeContext) => boolean,
+): Phase<UpgradeContext> {
+  return {
+    name: `addon/${addon}`,
+    title,
+    needed: (context) => live(context) && !unused(context),
+    async run(context) {
+      const { patches, signal } = context;
+      const { config, stored } = planeOf(context);
+      context.addonsWait ??= (await waiting(context)) ?? 'no';
+      const wait = context.addonsWait;
+      if (wait !== 'no') {
+        context.warn(`addon/${addon} is left for later: ${wait.reason}; ${wait.advice}`);
+        return false;
+      }
+      const client = await context.client();
+      const changed = await applyObjects(client, upgradedAddon(addon, config, stored, patches), { signal });
+      await waitForRollout(client, addon, { timeoutMs: gateTimeout(context), signal });
+      return changed;
+    },
+  };
+}
+
+/** The network before the proxy: pods that start anew need it. */
+export const upgradeAddons: Phase<UpgradeContext>[] = [
+  addonPhase('network', 'Upgrade the pod network', () => false),
+  addonPhase('kube-proxy', 'Upgrade kube-proxy', (context) => planeOf(context).config.cluster.proxy.disabled),
+  addonPhase('coredns', 'Upgrade the cluster DNS', (context) => planeOf(context).config.cluster.dns.disabled),
+];
