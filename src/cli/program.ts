@@ -22,6 +22,7 @@ import { addSupportBundleCommand } from './support-bundle.ts';
 import { addTokenCommand } from './token.ts';
 import { addTunnelCommand } from './tunnel.ts';
 import { addUpCommand } from './up.ts';
+import { addUpgradeCommand } from './upgrade.ts';
 import { addVersionCommand } from './version.ts';
 
 export function buildProgram(): Command {
@@ -42,6 +43,7 @@ export function buildProgram(): Command {
   addHealthCommands(program);
   addNodesCommand(program);
   addSupportBundleCommand(program);
+  addUpgradeCommand(program);
   addResetCommand(program);
   addInventoryCommand(program);
   addBundleCommand(program);

@@ -47,14 +47,25 @@ while [ $# -gt 0 ]; do
 done
 [ "$(uname -m)" = ${machine} ] || fail "this bundle is for linux/$architecture (${machine}), this machine is $(uname -m): take the bundle for it"
 [ "$(id -u)" = 0 ] || fail "must run as root to write $target (try: sudo sh $0)"
+kept=''
+# A node goes on with the bundle that it runs from, until kinit upgrade moves the link.
 link() {
-  ln -sfn "$target" /opt/kinit/current
+  if [ -e /etc/kubernetes/kubelet.conf ] && [ -s /opt/kinit/current/manifest.json ] && [ "$(readlink /opt/kinit/current)" != "$target" ]; then
+    kept=1
+  else
+    ln -sfn "$target" /opt/kinit/current
+  fi
   mkdir -p /usr/local/bin
   ln -sfn "$target/bin/kinit" /usr/local/bin/kinit
 }
+told() {
+  if [ "$kept" ]; then say "kinit $version $1 in $target, beside the bundle that this node runs from; next: kinit upgrade plan"
+  else say "kinit $version $1 in $target$2"
+  fi
+}
 if [ "$(cat "$target/.payload-sha256" 2>/dev/null || true)" = "$payload_sha256" ]; then
   link
-  say "kinit $version is already in $target"
+  told 'is already' ''
   exit 0
 fi
 content() {
@@ -119,7 +130,7 @@ mv "$draft" "$target"
 rm -rf "$target.old"
 trap - EXIT
 link
-say "kinit $version is in $target; next: kinit init, or kinit join"
+told is '; next: kinit init, or kinit join'
 exit 0
 `;
   if (Buffer.byteLength(script) > headerSize)

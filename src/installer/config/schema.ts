@@ -252,8 +252,45 @@ export const resetDocument = z.strictObject({
   timeouts: timeouts.optional(),
 });
 
-/** Read so that files for several commands can be used; kinit has no command that takes it. */
-const upgradeDocument = z.looseObject(typeMeta);
+const upgradePulls = {
+  imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
+  imagePullSerial: z.boolean().optional(),
+};
+const upgradeVersion = {
+  kubernetesVersion: z.string().optional(),
+  allowExperimentalUpgrades: z.boolean().optional(),
+  allowRCUpgrades: z.boolean().optional(),
+};
+const upgradeCommon = {
+  dryRun: z.boolean().optional(),
+  etcdUpgrade: z.boolean().optional(),
+  ignorePreflightErrors: z.array(z.string()).optional(),
+};
+const upgradeHost = {
+  ...upgradeCommon,
+  ...upgradePulls,
+  certificateRenewal: z.boolean().optional(),
+  patches: patches.optional(),
+  skipPhases: z.array(z.string()).optional(),
+};
+
+export const upgradeDocument = z.strictObject({
+  ...typeMeta,
+  apply: z
+    .strictObject({
+      ...upgradeVersion,
+      ...upgradeHost,
+      forceUpgrade: z.boolean().optional(),
+      printConfig: z.boolean().optional(),
+    })
+    .optional(),
+  diff: z
+    .strictObject({ kubernetesVersion: z.string().optional(), contextLines: z.int().min(0).optional() })
+    .optional(),
+  node: z.strictObject(upgradeHost).optional(),
+  plan: z.strictObject({ ...upgradeVersion, ...upgradeCommon, printConfig: z.boolean().optional() }).optional(),
+  timeouts: timeouts.optional(),
+});
 
 export const kubeadmVersion = 'kubeadm.k8s.io/v1beta4';
 

@@ -1,9 +1,10 @@
 /** What is known of a host after one round trip. */
 import { bundlePrefix, partsFolder } from '../bundle/run-file.ts';
-import { balancerPaths, kubeconfigPaths, manifestsDir, virtualIpUnitPath } from '../config/paths.ts';
+import { balancerPaths, bundlePaths, kubeconfigPaths, manifestsDir, virtualIpUnitPath } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { stateFolder } from '../host/journal.ts';
 import type { InventoryHost } from '../inventory/types.ts';
+import { upgradeStatePath } from '../upgrade/state.ts';
 import type { Connection } from './connection.ts';
 
 export interface HostFacts {
@@ -23,6 +24,10 @@ export interface HostFacts {
   keptParts: ReadonlyMap<string, number>;
   /** KiB free where the bundle goes. */
   freeForBundle: number;
+  /** Where the bundle lies that it runs from. */
+  currentBundle?: string;
+  /** An upgrade to the bundle that it runs from has ended well. */
+  isUpgraded: boolean;
   isNode: boolean;
   isControlPlane: boolean;
   /** `kinit init` ran there. */
@@ -49,6 +54,8 @@ echo kernel=$(uname -r)
 echo "system=$(. /etc/os-release 2>/dev/null && echo "$PRETTY_NAME")"
 echo addresses=$(ip -o addr show scope global 2>/dev/null | sed 's/.* inet6\\{0,1\\} \\([^/ ]*\\).*/\\1/')
 echo payloadSha256=$(cat ${bundlePrefix}/.payload-sha256 2>/dev/null)
+echo currentBundle=$(readlink ${bundlePaths.current} 2>/dev/null)
+grep -q '"ended": "done"' ${upgradeStatePath} 2>/dev/null && echo isUpgraded=1
 echo unpackedParts=$(ls ${bundlePrefix}/.parts 2>/dev/null)
 echo keptParts=$(for f in ${partsFolder}/*; do [ -e "$f" ] && echo "\${f##*/}:$(wc -c < "$f")"; done)
 free() { df -Pk "$1" 2>/dev/null | tail -n 1 | while read -r _ _ _ left _; do echo "$left"; done; }
@@ -111,6 +118,8 @@ export async function gatherFacts(
       }),
     ),
     freeForBundle: number('freeForBundle'),
+    ...(values.get('currentBundle') ? { currentBundle: values.get('currentBundle') as string } : {}),
+    isUpgraded: values.has('isUpgraded'),
     isNode: values.has('isNode'),
     isControlPlane: values.has('isControlPlane'),
     isFounder: values.has('isFounder'),

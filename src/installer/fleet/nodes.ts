@@ -119,7 +119,11 @@ export function drainWords({ gracePeriodSeconds, timeout, deleteEmptyDirData, fo
   ];
 }
 
-async function drain({ connection, nodeName }: Work, options: DrainOptions, signal: AbortSignal): Promise<Outcome> {
+export async function drain(
+  { connection, nodeName }: Pick<Work, 'connection' | 'nodeName'>,
+  options: DrainOptions,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const words = ['drain', nodeName, ...drainWords(options)].map(quote).join(' ');
   const { code, stdout, stderr } = await connection.root(`${kubectl} ${words}`, { signal, timeoutMs: 0 });
   if (code !== 0) {

@@ -36,6 +36,7 @@ const facts = (more: Partial<HostFacts> = {}): HostFacts => ({
   keptParts: new Map(),
   freeForBundle: 10 << 20,
   isNode: false,
+  isUpgraded: false,
   isControlPlane: false,
   isFounder: false,
   knowsEndpoint: false,

@@ -1,0 +1,70 @@
+/** The plan of an upgrade and its differences, as kubeadm words them. */
+import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
+import type { ManifestDifference } from '../../installer/phases/run-upgrade.ts';
+import { describeBundle } from '../../installer/upgrade/bundle-folders.ts';
+import { type PlannedComponent, seriesOf, type UpgradePlan } from '../../installer/upgrade/plan.ts';
+import { formatTable } from '../table.ts';
+
+const header = ['COMPONENT', 'NODE', 'CURRENT', 'TARGET'];
+
+const rowsOf = (components: readonly PlannedComponent[]) =>
+  components.map(({ name, node = '', current, target }) => [name, node, current, target]);
+
+function configTable({ configs }: UpgradePlan): string {
+  if (!configs.length) return '';
+  const rows = configs.map(({ name, group, version, userSupplied }) => [
+    name,
+    group,
+    version,
+    version,
+    userSupplied ? 'kept: it was changed in the cluster' : 'made anew',
+  ]);
+  return `\nThe table below shows the current state of component configs as understood by this version of kinit.
+Configs that were changed in the cluster are kept as they are.
+
+${formatTable(['CONFIG', 'API GROUP', 'CURRENT VERSION', 'PREFERRED VERSION', 'IN AN UPGRADE'], rows)}`;
+}
+
+export function formatPlan(plan: UpgradePlan, withManifests: boolean): string {
+  const { clusterVersion, components, from, kubelets, manifests, missingImages, to, changes } = plan;
+  const parts = [
+    `[upgrade/versions] Cluster version: ${clusterVersion}\n`,
+    `[upgrade/versions] kinit version: ${to.kinit} (this host runs from ${describeBundle(from)})\n`,
+    `[upgrade/versions] Target version: ${to.kubernetes}\n`,
+  ];
+  if (changes) {
+    const behind = kubelets.filter(({ current, target }) => current !== target);
+    if (behind.length) {
+      parts.push(
+        `\nComponents that must be upgraded on each host after you have upgraded the control plane with 'kinit upgrade apply':\n`,
+        formatTable(header, rowsOf(behind)),
+      );
+    }
+    parts.push(
+      `\nUpgrade to the latest ${seriesOf(clusterVersion, to.kubernetes)}:\n\n`,
+      formatTable(header, rowsOf(components)),
+      `\nYou can now apply the upgrade by executing the following command:\n\n\tkinit upgrade apply ${to.kubernetes}\n`,
+    );
+  }
+  if (withManifests && manifests.length)
+    parts.push(
+      `\nManifests that change on this host (kinit upgrade diff shows how):\n${manifests.map((path) => `\t${path}\n`).join('')}`,
+    );
+  const lacking = Object.keys(missingImages);
+  if (changes && lacking.length)
+    parts.push(`\nNodes that do not have all images of the new version yet: ${lacking.join(', ')}\n`);
+  parts.push(configTable(plan));
+  return parts.join('');
+}
+
+/** As `diff -u`: the file on the host against what it would be. */
+export function formatDifferences(differences: readonly ManifestDifference[], context: number): string {
+  return differences
+    .map(({ path, before, after }) =>
+      createTwoFilesPatch(before ? path : '/dev/null', 'new manifest', before, after, undefined, undefined, {
+        context,
+        headerOptions: FILE_HEADERS_ONLY,
+      }),
+    )
+    .join('');
+}
