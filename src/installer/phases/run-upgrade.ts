@@ -1,6 +1,5 @@
 /** `kinit upgrade …` on a host: from flags to a finished session, a plan, or differences. */
 import { resolve } from 'node:path';
-import { load } from 'js-yaml';
 import type { Client } from '../../machinery/client/types.ts';
 import { defaultTimeouts } from '../config/defaults.ts';
 import { parseDuration } from '../config/duration.ts';
@@ -15,7 +14,7 @@ import { openJournal } from '../host/journal.ts';
 import { readPatches } from '../patches/patches.ts';
 import { manifestPath, type StaticPodName } from '../upgrade/backup.ts';
 import { currentBundle, ownBundle } from '../upgrade/bundle-folders.ts';
-import { controlPlaneConfiguration, nodeIdentity, readStoredCluster } from '../upgrade/configuration.ts';
+import { controlPlaneConfiguration, nodeIdentity, readStoredCluster, yamlFields } from '../upgrade/configuration.ts';
 import type { UpgradeContext, UpgradeSettings } from '../upgrade/context.ts';
 import { observeForUpgrade } from '../upgrade/observe.ts';
 import { planUpgrade, type UpgradePlan } from '../upgrade/plan.ts';
@@ -126,8 +125,7 @@ async function contextOf(
 }
 
 async function storedVersion(client: Client, signal: AbortSignal): Promise<string> {
-  const document = load(await readKubeadmConfig(client, signal)) as { kubernetesVersion?: string } | null;
-  return document?.kubernetesVersion ?? '';
+  return String(yamlFields(await readKubeadmConfig(client, signal))['kubernetesVersion'] ?? '');
 }
 
 /** The version on the command line has to be the bundle's: a kinit brings one version of Kubernetes. */

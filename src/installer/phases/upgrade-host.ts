@@ -1,5 +1,4 @@
 /** Phases of an upgrade that every host has: images, backup, the bundle in use, container runtime, kubelet. */
-import { load } from 'js-yaml';
 import { controlPlaneImages, nodeImages } from '../bundle/image-names.ts';
 import { defaultCluster } from '../config/defaults.ts';
 import { parseDuration } from '../config/duration.ts';
@@ -15,7 +14,7 @@ import { kubeletUnit, startKubelet } from '../runtime/kubelet.ts';
 import { loadFromLayout } from '../runtime/load-images.ts';
 import { saveCopies } from '../upgrade/backup.ts';
 import { describeBundle, imagesOf, oldBundles } from '../upgrade/bundle-folders.ts';
-import { upgradedKubeletConfig } from '../upgrade/configuration.ts';
+import { upgradedKubeletConfig, yamlFields } from '../upgrade/configuration.ts';
 import type { UpgradeContext } from '../upgrade/context.ts';
 import { waitForUpgradedNode } from '../upgrade/gates.ts';
 import { notRolledBackError, rollBack, rollbackDecision, rolledBackError } from '../upgrade/rollback.ts';
@@ -127,9 +126,9 @@ export const runtimePhase: Phase<UpgradeContext> = guarded({
 
 /** What is of this host alone stays as join or init has written it. */
 async function instanceConfig({ host }: UpgradeContext): Promise<{ instance: OpenDocument; flags: string }> {
-  const instance = load((await readText(host, kubeletPaths.instanceConfig)) ?? '') as OpenDocument | null | undefined;
+  const instance = yamlFields(await readText(host, kubeletPaths.instanceConfig));
   const flags = await readText(host, kubeletPaths.flags);
-  if (!instance || flags === undefined) {
+  if (!Object.keys(instance).length || flags === undefined) {
     throw new KinitError('Validation', `${kubeletPaths.instanceConfig} or ${kubeletPaths.flags} is missing`, {
       advice: 'this host was made a node in another way: run kinit init or kinit join on it first',
     });

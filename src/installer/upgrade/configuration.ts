@@ -16,6 +16,10 @@ import type { HostFacts } from '../host/facts.ts';
 import { type Host, readText } from '../host/host.ts';
 import { clusterKubeletConfig, parseKubeletConfig } from '../runtime/kubelet.ts';
 
+/** An object of YAML; empty for a file that is missing or empty. */
+export const yamlFields = (text: string | undefined): OpenDocument =>
+  ((text?.trim() ? load(text) : undefined) as OpenDocument | null | undefined) ?? {};
+
 const systemMap = (client: Client, name: string, signal: AbortSignal): Promise<ConfigMap | undefined> =>
   client.resource(configMaps).find({ name, namespace: 'kube-system' }, { signal });
 
@@ -47,10 +51,9 @@ export async function readStoredCluster(client: Client, signal: AbortSignal): Pr
       },
     );
   }
-  const fields = load(clusterConfiguration) as { kubernetesVersion?: string } | null;
   return {
     clusterConfiguration,
-    version: fields?.kubernetesVersion ?? '',
+    version: String(yamlFields(clusterConfiguration)['kubernetesVersion'] ?? ''),
     ...(kubelet ? { kubelet } : {}),
     ...(proxy ? { proxy } : {}),
     ...(network ? { network } : {}),
@@ -73,10 +76,10 @@ export interface NodeIdentity {
 /** The node of this host, as its kubelet knows it. */
 export async function nodeIdentity(host: Host, hostname: string): Promise<NodeIdentity> {
   const flags = (await readText(host, kubeletPaths.flags)) ?? '';
-  const instance = load((await readText(host, kubeletPaths.instanceConfig)) ?? '') as OpenDocument | null | undefined;
+  const instance = yamlFields(await readText(host, kubeletPaths.instanceConfig));
   return {
     nodeName: /--hostname-override=([^\s"]+)/.exec(flags)?.[1] ?? hostname.toLowerCase(),
-    criSocket: String(instance?.['containerRuntimeEndpoint'] ?? ''),
+    criSocket: String(instance['containerRuntimeEndpoint'] ?? ''),
   };
 }
 
@@ -115,12 +118,10 @@ export interface ComponentConfig {
   userSupplied: boolean;
 }
 
-const apiVersionOf = (text: string | undefined): { group: string; version: string } => {
-  const [group = '', version = ''] = String(
-    ((text ? load(text) : undefined) as OpenDocument | undefined)?.['apiVersion'] ?? '',
-  ).split('/');
+function apiVersionOf(text: string | undefined): { group: string; version: string } {
+  const [group = '', version = ''] = String(yamlFields(text)['apiVersion'] ?? '').split('/');
   return { group, version };
-};
+}
 
 /** As kubeadm judges: what carries the hash of its content is kubeadm's own and is made anew. */
 export function componentConfigs({ kubelet, proxy }: StoredCluster): ComponentConfig[] {

@@ -1,5 +1,4 @@
 /** The services of a host that run programs of the bundle: which bundle that is, and starting them anew from another one. */
-import { load } from 'js-yaml';
 import { imageTags } from '../bundle/image-names.ts';
 import { bundlePaths, containerdPaths, kubeletPaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
@@ -10,6 +9,7 @@ import { waitUntil } from '../host/wait.ts';
 import { unitName as containerdService, containerdUnit, waitForContainerd } from '../runtime/containerd.ts';
 import { kubeletUnit } from '../runtime/kubelet.ts';
 import { nodeRuntime } from '../runtime/node-runtime.ts';
+import { yamlFields } from './configuration.ts';
 
 /** Path of the program that a unit runs; undefined when it does not run. */
 export async function programOf(host: Host, unit: string): Promise<string | undefined> {
@@ -67,11 +67,8 @@ export async function upgradeContainerd(
 }
 
 async function healthzUrl(host: Host): Promise<string> {
-  const document = load((await readText(host, kubeletPaths.config)) ?? '') as
-    | { healthzPort?: number }
-    | null
-    | undefined;
-  return `http://127.0.0.1:${document?.healthzPort || 10248}/healthz`;
+  const { healthzPort } = yamlFields(await readText(host, kubeletPaths.config));
+  return `http://127.0.0.1:${Number(healthzPort) || 10248}/healthz`;
 }
 
 /** The kubelet answers by itself, whatever the API server knows of it. */

@@ -45,8 +45,10 @@ export async function readUpgradeState(host: Host): Promise<UpgradeState | undef
   }
 }
 
-export const writeUpgradeState = (host: Host, state: UpgradeState): Promise<void> =>
-  host.writeFile(upgradeStatePath, `${JSON.stringify(state, undefined, 2)}\n`, { mode: 0o600 });
+export async function writeUpgradeState(host: Host, state: UpgradeState): Promise<void> {
+  await host.makeDirectory(stateFolder, 0o700);
+  await host.writeFile(upgradeStatePath, `${JSON.stringify(state, undefined, 2)}\n`, { mode: 0o600 });
+}
 
 export type Beginning =
   /** Nothing was begun, or what was begun has ended. */
