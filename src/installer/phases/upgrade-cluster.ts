@@ -7,7 +7,7 @@ import { upgradedKubeletConfig } from '../upgrade/configuration.ts';
 import { planeOf, type UpgradeContext } from '../upgrade/context.ts';
 import { observeForUpgrade } from '../upgrade/observe.ts';
 import type { Phase } from './engine.ts';
-import { gateTimeout } from './upgrade-host.ts';
+import { gateTimeout, kubeletTimeout } from './upgrade-host.ts';
 
 const live = ({ host, plane }: UpgradeContext) => !host.dryRun && plane !== undefined;
 
@@ -45,7 +45,7 @@ const imagesShowMs = 30_000;
 
 async function waiting(context: UpgradeContext) {
   const { cluster } = planeOf(context).config;
-  const deadline = Date.now() + imagesShowMs;
+  const deadline = Date.now() + Math.min(imagesShowMs, kubeletTimeout(context));
   for (;;) {
     const state = await observeForUpgrade(await context.client(), context.signal);
     const wait = addonsWait(state, context.state.to.kubernetes, cluster);

@@ -28,7 +28,7 @@ import { linkCommands } from './runtime.ts';
 export const gateTimeout = ({ settings }: UpgradeContext): number =>
   parseDuration(settings.timeouts.upgradeManifests) ?? 300_000;
 
-const kubeletTimeout = ({ settings }: UpgradeContext): number =>
+export const kubeletTimeout = ({ settings }: UpgradeContext): number =>
   parseDuration(settings.timeouts.kubeletHealthCheck) ?? 240_000;
 
 /** A phase behind which the host is well or goes back to what it was. */

@@ -3,7 +3,7 @@ import type { Client } from '../../machinery/client/types.ts';
 import { containerdPaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
-import { readText, runOrFail } from '../host/host.ts';
+import { exists, readText, runOrFail } from '../host/host.ts';
 import { unitName as containerdService, waitForContainerd } from '../runtime/containerd.ts';
 import { kubeletUnit } from '../runtime/kubelet.ts';
 import { loadFromLayout } from '../runtime/load-images.ts';
@@ -43,7 +43,8 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
   const { changes, state, nodeName, client, timeoutMs, signal } = options;
   const { host } = changes;
   const { from } = state;
-  if (!host.dryRun) await loadFromLayout(host, imagesOf(from), ({ added }) => !added);
+  if (!host.dryRun && (await exists(host, `${imagesOf(from)}/index.json`)))
+    await loadFromLayout(host, imagesOf(from), ({ added }) => !added);
   const files = await restoreCopies(host, state, (path) => !isManifest(path));
   const moved = await moveLink(host, from.folder);
   if (files.some((path) => path.startsWith('/etc/systemd/'))) await runOrFail(host, 'systemctl', ['daemon-reload']);
