@@ -12,6 +12,7 @@ import { failures } from './parts/failures.ts';
 import { health } from './parts/health.ts';
 import { kubectlCommands } from './parts/kubectl.ts';
 import { nodes } from './parts/nodes.ts';
+import { upgrade } from './parts/upgrade.ts';
 import { workloads } from './parts/workloads.ts';
 
 describe.sequential('a cluster', () => {
@@ -31,5 +32,8 @@ describe.sequential('a cluster', () => {
   kubeadmCommands();
   nodes();
   backup();
-  if (!borrowed) resetAndAgain();
+  if (!borrowed) {
+    upgrade();
+    resetAndAgain();
+  }
 });

@@ -184,11 +184,12 @@ export async function runRollback(
 
 /** A look at this host as `apply` would see it; nothing is written. */
 async function looking<T>(
+  real: Host,
   flags: UpgradeFlags,
   signal: AbortSignal,
   look: (context: UpgradeContext) => Promise<T>,
 ): Promise<T> {
-  const host = dryRunHost(localHost());
+  const host = dryRunHost(real);
   const facts = await observeHost(host);
   const changes = createChanges(host, await openJournal(host));
   const { context, close } = await contextOf({ host, changes, facts, signal, warn: () => undefined }, 'apply', flags);
@@ -221,14 +222,19 @@ async function differencesOf(context: UpgradeContext): Promise<ManifestDifferenc
 export const upgradeDifferences = (
   flags: UpgradeFlags & { version?: string },
   signal: AbortSignal,
+  host: Host = localHost(),
 ): Promise<ManifestDifference[]> =>
-  looking(flags, signal, (context) => {
+  looking(host, flags, signal, (context) => {
     checkRequested(flags.version, context.state.to.kubernetes);
     return differencesOf(context);
   });
 
-export const upgradePlan = (flags: UpgradeFlags & { version?: string }, signal: AbortSignal): Promise<UpgradePlan> =>
-  looking(flags, signal, async (context) => {
+export const upgradePlan = (
+  flags: UpgradeFlags & { version?: string },
+  signal: AbortSignal,
+  host: Host = localHost(),
+): Promise<UpgradePlan> =>
+  looking(host, flags, signal, async (context) => {
     const { settings, state } = context;
     checkRequested(flags.version, state.to.kubernetes);
     const observed = await observeForUpgrade(await context.client(), signal);

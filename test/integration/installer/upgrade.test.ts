@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { load } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { formatDifferences } from '../../../src/cli/render/upgrade.ts';
 import { applyObjects } from '../../../src/installer/addons/apply.ts';
 import { noConfig } from '../../../src/installer/config/read-config.ts';
 import { resolveInit } from '../../../src/installer/config/resolve.ts';
@@ -16,7 +17,13 @@ import type { InitConfiguration } from '../../../src/installer/config/types.ts';
 import { kubeadmConfigObjects, kubeletConfigObjects } from '../../../src/installer/control-plane/cluster-objects.ts';
 import type { Host } from '../../../src/installer/host/host.ts';
 import type { PhaseEvent } from '../../../src/installer/phases/events.ts';
-import { runRollback, runUpgrade, type UpgradeFlags } from '../../../src/installer/phases/run-upgrade.ts';
+import {
+  runRollback,
+  runUpgrade,
+  type UpgradeFlags,
+  upgradeDifferences,
+  upgradePlan,
+} from '../../../src/installer/phases/run-upgrade.ts';
 import { clusterKubeletConfig } from '../../../src/installer/runtime/kubelet.ts';
 import type { Pod } from '../../../src/machinery/api/types.ts';
 import { createClient } from '../../../src/machinery/client/client.ts';
@@ -25,7 +32,7 @@ import { configMaps, nodes, pods } from '../../../src/machinery/client/resources
 import type { Client } from '../../../src/machinery/client/types.ts';
 import { kinitVersion, kubernetesVersion } from '../../../src/machinery/version.ts';
 import { type ControlPlane, startControlPlane } from '../../parts/control-plane.ts';
-import { scratchHost, scratchRoot } from '../../unit/installer/scratch.ts';
+import { scratchHost, scratchRoot, snapshot } from '../../unit/installer/scratch.ts';
 
 const before = 'v1.36.1';
 const manifests = '/etc/kubernetes/manifests';
@@ -220,6 +227,29 @@ afterAll(async () => {
 });
 
 describe.sequential('an upgrade', () => {
+  it('is planned, and its differences are shown, while nothing is written', async () => {
+    const kept = snapshot(root, '/etc');
+    const { signal } = new AbortController();
+    const plan = await upgradePlan(flags, signal, host);
+    expect(plan).toMatchObject({
+      clusterVersion: before,
+      changes: true,
+      findings: [],
+      missingImages: { cp1: expect.any(Array) },
+    });
+    expect(plan.components.map(({ name, node, current, target }) => [name, node, current, target])).toContainEqual([
+      'kube-scheduler',
+      'cp1',
+      before,
+      kubernetesVersion,
+    ]);
+    expect(plan.configs).toMatchObject([{ name: 'kubelet-config', userSupplied: true }]);
+    const differences = formatDifferences(await upgradeDifferences(flags, signal, host), 0);
+    expect(differences).toContain(`-    image: kinit.local/kube-scheduler:${before}\n`);
+    expect(differences).toContain(`+    image: kinit.local/kube-scheduler:${kubernetesVersion}\n`);
+    expect(snapshot(root, '/etc')).toEqual(kept);
+  });
+
   it('that a gate stops brings the host back to what it was', async () => {
     const kept = names.map((name) => text(`${manifests}/${name}.yaml`));
     broken.add(`kinit.local/kube-scheduler:${kubernetesVersion}`);
