@@ -21,6 +21,9 @@ export interface ApplyFlags extends SessionFlags, Omit<FleetFlags, 'output' | 'c
   drainForce?: boolean;
 }
 
+/** To read the cluster's configuration. */
+const configMs = 30_000;
+
 const write = (text: string) => void process.stdout.write(text);
 
 export function addUpgradeCommand(program: Command): void {
@@ -80,12 +83,14 @@ function addPlan(upgrade: Command): void {
       const { formatPlan } = await import('./render/upgrade.ts');
       const { planDocument } = await import('../installer/upgrade/plan.ts');
       const complete = await withFile('plan', { ...flags, ...(version ? { version } : {}) });
-      const plan = await upgradePlan(complete, interruptSignal());
+      const signal = interruptSignal();
+      if (complete.printConfig && formatOf(flags) === 'text') await printConfig(complete, signal);
+      const plan = await upgradePlan(complete, signal);
       write(
         await formatObject(
           flags,
           () => planDocument(plan),
-          () => formatPlan(plan, complete.printConfig ?? false),
+          () => formatPlan(plan),
         ),
       );
       const { withoutIgnored } = await import('../installer/preflight/check.ts');
@@ -178,6 +183,12 @@ async function withFile<F extends Flags>(section: Section, flags: F): Promise<F>
   return resolveUpgrade(section, flags, await readConfigFile(flags.config));
 }
 
+async function printConfig(flags: Flags, signal: AbortSignal): Promise<void> {
+  const { upgradeConfiguration } = await import('../installer/phases/run-upgrade.ts');
+  const { formatConfiguration } = await import('./render/upgrade.ts');
+  write(formatConfiguration(await upgradeConfiguration(flags, signal)));
+}
+
 async function confirm({ yes, force, dryRun, inventory }: ApplyFlags): Promise<void> {
   if (yes || force || dryRun) return;
   if (!process.stdin.isTTY)
@@ -199,6 +210,7 @@ async function runApply(version: string | undefined, given: ApplyFlags, command:
     await upgradeInventory(flags, command);
     return;
   }
+  if (flags.printConfig && flags.output !== 'json') await printConfig(flags, AbortSignal.timeout(configMs));
   const { runUpgrade } = await import('../installer/phases/run-upgrade.ts');
   const ended = await drawSession(flags, (options) => runUpgrade('apply', flags, options));
   if (!ended?.ok || ended.dryRun || flags.output === 'json') return;

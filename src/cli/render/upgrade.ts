@@ -25,7 +25,7 @@ Configs that were changed in the cluster are kept as they are.
 ${formatTable(['CONFIG', 'API GROUP', 'CURRENT VERSION', 'PREFERRED VERSION', 'IN AN UPGRADE'], rows)}`;
 }
 
-export function formatPlan(plan: UpgradePlan, withManifests: boolean): string {
+export function formatPlan(plan: UpgradePlan): string {
   const { clusterVersion, components, from, kubelets, manifests, missingImages, to, changes } = plan;
   const parts = [
     `[upgrade/versions] Cluster version: ${clusterVersion}\n`,
@@ -46,7 +46,7 @@ export function formatPlan(plan: UpgradePlan, withManifests: boolean): string {
       `\nYou can now apply the upgrade by executing the following command:\n\n\tkinit upgrade apply ${to.kubernetes}\n`,
     );
   }
-  if (withManifests && manifests.length)
+  if (manifests.length)
     parts.push(
       `\nManifests that change on this host (kinit upgrade diff shows how):\n${manifests.map((path) => `\t${path}\n`).join('')}`,
     );
@@ -56,6 +56,10 @@ export function formatPlan(plan: UpgradePlan, withManifests: boolean): string {
   parts.push(configTable(plan));
   return parts.join('');
 }
+
+/** As kubeadm sets off the configuration that it prints. */
+export const formatConfiguration = (yaml: string): string =>
+  `[upgrade/config] Configuration used:\n${yaml.replace(/^(?=.)/gm, '\t')}`;
 
 /** As `diff -u`: the file on the host against what it would be. */
 export function formatDifferences(differences: readonly ManifestDifference[], context: number): string {

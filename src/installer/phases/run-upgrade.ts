@@ -5,6 +5,7 @@ import { defaultTimeouts } from '../config/defaults.ts';
 import { parseDuration } from '../config/duration.ts';
 import { kubeconfigPaths, manifestsDir } from '../config/paths.ts';
 import type { Timeouts } from '../config/types.ts';
+import { clusterConfigurationYaml } from '../control-plane/cluster-objects.ts';
 import { KinitError } from '../errors.ts';
 import { createChanges } from '../host/changes.ts';
 import { dryRunHost } from '../host/dry-run.ts';
@@ -228,6 +229,14 @@ export const upgradeDifferences = (
     checkRequested(flags.version, context.state.to.kubernetes);
     return differencesOf(context);
   });
+
+/** The ClusterConfiguration with which the cluster would be upgraded (`--print-config`). */
+export const upgradeConfiguration = (
+  flags: UpgradeFlags,
+  signal: AbortSignal,
+  host: Host = localHost(),
+): Promise<string> =>
+  looking(host, flags, signal, async ({ plane }) => clusterConfigurationYaml(plane!.config.cluster));
 
 export const upgradePlan = (
   flags: UpgradeFlags & { version?: string },

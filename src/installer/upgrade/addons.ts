@@ -40,7 +40,7 @@ export function addonsWait(
   return {
     reason: `the nodes ${nodes.join(', ')} do not have the new images yet`,
     advice:
-      'unpack the bundle on these hosts and run kinit images load there, then kinit upgrade apply phase addon all here',
+      'unpack the bundle on these hosts and run kinit upgrade node phase images load there, then kinit upgrade apply phase addon all here',
   };
 }
 

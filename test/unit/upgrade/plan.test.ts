@@ -1,6 +1,6 @@
 /** What a plan says of a cluster, for people and for programs, and what differs in manifests. */
 import { describe, expect, it } from 'vitest';
-import { formatDifferences, formatPlan } from '../../../src/cli/render/upgrade.ts';
+import { formatConfiguration, formatDifferences, formatPlan } from '../../../src/cli/render/upgrade.ts';
 import { withConfigHash } from '../../../src/installer/control-plane/component-config-hash.ts';
 import { checkRequested } from '../../../src/installer/phases/run-upgrade.ts';
 import { orderFindings } from '../../../src/installer/phases/upgrade-preflight.ts';
@@ -140,7 +140,7 @@ describe('a plan', () => {
   });
 
   it('is printed as tables', () => {
-    const text = formatPlan(planOf(before, ['/etc/kubernetes/manifests/etcd.yaml']), true);
+    const text = formatPlan(planOf(before, ['/etc/kubernetes/manifests/etcd.yaml']));
     expect(text).toContain(`[upgrade/versions] Cluster version: ${before}\n`);
     expect(text).toMatch(/COMPONENT +NODE +CURRENT +TARGET\nkubelet +cp1 +v1\.36\.1 +v1\.36\.2\nkubelet +w1 /);
     expect(text).toContain('Upgrade to the latest version in the v1.36 series:');
@@ -276,6 +276,14 @@ describe('the configuration of a control plane', () => {
 
   it("is that of the host's name where nothing else is said", async () => {
     expect(await nodeIdentity(scratchHost(scratchRoot()), 'CP1')).toEqual({ nodeName: 'cp1', criSocket: '' });
+  });
+});
+
+describe('a configuration', () => {
+  it('is set off from what is said around it', () => {
+    expect(formatConfiguration('kind: A\nb:\n  c: 1\n')).toBe(
+      '[upgrade/config] Configuration used:\n\tkind: A\n\tb:\n\t  c: 1\n',
+    );
   });
 });
 
