@@ -66,12 +66,12 @@ function addonPhase(
     async run(context) {
       const { patches, signal } = context;
       const { config, stored } = planeOf(context);
-      context.addonsWait ??= (await waiting(context)) ?? 'no';
-      const wait = context.addonsWait;
-      if (wait !== 'no') {
-        context.warn(`addon/${addon} is left for later: ${wait.reason}; ${wait.advice}`);
-        return false;
+      if (!context.addonsWait) {
+        const wait = await waiting(context);
+        context.addonsWait = wait ?? 'no';
+        if (wait) context.warn(`the add-ons are left for later: ${wait.reason}; ${wait.advice}`);
       }
+      if (context.addonsWait !== 'no') return false;
       const client = await context.client();
       const changed = await applyObjects(client, upgradedAddon(addon, config, stored, patches), { signal });
       await waitForRollout(client, addon, { timeoutMs: gateTimeout(context), signal });

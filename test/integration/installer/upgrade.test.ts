@@ -291,7 +291,7 @@ describe.sequential('an upgrade', () => {
     ]);
     // The stand-in's node has no images, and nobody could pull them.
     expect(warnings.join('\n')).toContain(
-      'addon/network is left for later: the nodes cp1 do not have the new images yet',
+      'the add-ons are left for later: the nodes cp1 do not have the new images yet',
     );
     const again = await apply({ skipPhases: [...flags.skipPhases!, 'addon'] });
     expect(Object.entries(again.outcomes).filter(([, outcome]) => outcome === 'changed')).toEqual([]);
