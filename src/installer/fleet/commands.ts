@@ -9,7 +9,7 @@ import { initDocuments, type JoinSecret } from './documents.ts';
 import type { FleetSink } from './events.ts';
 import { fleetError, type HostFailure } from './failures.ts';
 import { Fleet, type Member } from './fleet.ts';
-import { argumentsOf, isMember, joinAll, joinOn, planned, secretFor } from './joining.ts';
+import { argumentsOf, checkBundles, isMember, joinAll, joinOn, planned, secretFor } from './joining.ts';
 import { checkIdentities, checkWays, runningNodes } from './peers.ts';
 import { controlPlaneOf, type FleetCommandOptions, isControlPlane, type Plan, planOf, serverFor } from './plan.ts';
 
@@ -97,6 +97,7 @@ export async function initFleet(options: FleetCommandOptions): Promise<FleetResu
   const plan = await planOf(options);
   const host = controlPlaneOf(plan);
   return inFleet([host], plan, options, async (fleet) => {
+    checkBundles(fleet);
     ensureEndpoint(fleet, plan);
     const { failures } = await fleet.all(fleet.members, async (member) => {
       if (!options.dryRun) await fleet.supply(member);
@@ -115,6 +116,7 @@ export async function joinFleet(options: JoinOptions): Promise<FleetResult> {
   if (hosts.length === 0) throw new KinitError('Usage', `there is no host to join in ${plan.inventory.path}`);
   const asks = options.secret === undefined && !options.dryRun;
   return inFleet([...(asks ? [first] : []), ...hosts], plan, options, async (fleet) => {
+    checkBundles(fleet);
     const { secret, signal } = options;
     const founder = asks ? founderOf(fleet, plan) : undefined;
     const members = fleet.members.filter((member) => member !== founder && hosts.includes(member.host));
@@ -144,6 +146,7 @@ export async function upFleet(options: UpOptions): Promise<FleetResult> {
   const hosts = plan.hosts.includes(first) ? plan.hosts : [first, ...plan.hosts];
   return inFleet(hosts, plan, options, async (fleet) => {
     const { signal, dryRun } = options;
+    checkBundles(fleet);
     ensureEndpoint(fleet, plan);
     const founder = founderOf(fleet, plan);
     const members = fleet.members.filter((member) => member !== founder);

@@ -1,5 +1,7 @@
 /** Hosts that become nodes of a cluster: workers at once, control planes one after the other. */
-import { kubeconfigPaths } from '../config/paths.ts';
+import { kinitVersion } from '../../machinery/version.ts';
+import { bundlePaths, kubeconfigPaths } from '../config/paths.ts';
+import { KinitError } from '../errors.ts';
 import { createJoinSecret } from './cluster.ts';
 import { uploadCertificates } from './control-planes.ts';
 import { type JoinSecret, joinByFileDocuments, joinDocuments } from './documents.ts';
@@ -36,6 +38,26 @@ export async function joinOn(
       ? joinByFileDocuments(host, facts, kubeconfigPaths.kubelet, plan.given)
       : joinDocuments(host, facts, secret, plan.given);
   await fleet.run(member, { command: 'join', arguments: argumentsOf(options), config });
+}
+
+/**
+ * Nodes of one cluster run from one version of kinit, except in the midst of an upgrade.
+ * @throws KinitError Preflight when nodes run from another bundle than this kinit's
+ */
+export function checkBundles({ members }: Pick<Fleet, 'members'>): void {
+  const others = members.filter(
+    ({ facts }) => facts.isNode && facts.currentBundle !== undefined && facts.currentBundle !== bundlePaths.prefix,
+  );
+  if (!others.length) return;
+  const seen = others.map(({ name, facts }) => `${name}: ${facts.currentBundle}`).join('\n');
+  throw new KinitError(
+    'Preflight',
+    `nodes run from another bundle than that of this kinit (${kinitVersion}); nothing was changed`,
+    {
+      seen,
+      advice: 'upgrade them with kinit upgrade apply --inventory, or take the kinit that the cluster was made with',
+    },
+  );
 }
 
 /** A control plane is one only when it has come to its API server. */

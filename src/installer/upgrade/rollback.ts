@@ -1,6 +1,6 @@
 /** The way back on one host: the earlier bundle, its files, its manifests. Every step looks before it acts, so it can be repeated. */
 import type { Client } from '../../machinery/client/types.ts';
-import { containerdPaths } from '../config/paths.ts';
+import { bundlePaths, containerdPaths, linkDir } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
 import { exists, readText, runOrFail } from '../host/host.ts';
@@ -47,6 +47,10 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
     await loadFromLayout(host, imagesOf(from), ({ added }) => !added);
   const files = await restoreCopies(host, state, (path) => !isManifest(path));
   const moved = await moveLink(host, from.folder);
+  // The command stays the new one, as after unpacking: with it, the upgrade can be tried again.
+  const command = `${linkDir}/kinit`;
+  if ((await host.stat(command))?.target?.startsWith(`${bundlePaths.parent}/`))
+    await changes.link(command, `${state.to.folder}/bin/kinit`);
   if (files.some((path) => path.startsWith('/etc/systemd/'))) await runOrFail(host, 'systemctl', ['daemon-reload']);
   const runtimeFiles = files.some((path) => path === containerdPaths.config || path === containerdPaths.unit);
   const { runtime } = nodeRuntime(changes.journal);

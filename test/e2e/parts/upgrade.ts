@@ -129,7 +129,7 @@ export function upgrade(): void {
       const { code, stdout } = await upgradeAll();
       expect(code).toBe(0);
       expect(stdout).not.toContain('[drain]');
-      expect(stdout).toMatch(/\[cp1] nothing had to be changed/);
+      expect(stdout).toContain('nothing had to be changed');
     }, 300_000);
   });
 }

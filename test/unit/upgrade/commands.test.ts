@@ -6,6 +6,8 @@ import { type ApplyFlags, addUpgradeCommand } from '../../../src/cli/upgrade.ts'
 import { hostWords } from '../../../src/cli/upgrade-inventory.ts';
 import { parseConfig } from '../../../src/installer/config/read-config.ts';
 import { resolveUpgrade } from '../../../src/installer/config/upgrade.ts';
+import type { Member } from '../../../src/installer/fleet/fleet.ts';
+import { checkBundles } from '../../../src/installer/fleet/joining.ts';
 import {
   batchesOf,
   cordonAnnotation,
@@ -21,6 +23,7 @@ import {
   upgradePhaseNames,
 } from '../../../src/installer/phases/upgrade.ts';
 import type { Node } from '../../../src/machinery/api/types.ts';
+import { kinitVersion } from '../../../src/machinery/version.ts';
 
 /** Flags and phases of kubeadm v1.36. */
 const kubeadm: Record<string, string[]> = {
@@ -218,6 +221,17 @@ describe('over an inventory', () => {
     ['without a node', { currentBundle: '/opt/kinit/v2', isUpgraded: true }, undefined, false],
   ])('a host %s is done: %s', (_name, facts, seen, done) => {
     expect(isDone(facts, '/opt/kinit/v2', seen, 'v1.36.3')).toBe(done);
+  });
+
+  it('other commands are refused while nodes run from another bundle', () => {
+    const member = (name: string, isNode: boolean, currentBundle?: string) =>
+      ({ name, facts: { isNode, ...(currentBundle ? { currentBundle } : {}) } }) as unknown as Member;
+    const own = `/opt/kinit/${kinitVersion}`;
+    const fit = [member('new', false), member('left', false, '/opt/kinit/v0.0.1'), member('w1', true, own)];
+    expect(() => checkBundles({ members: fit })).not.toThrow();
+    expect(() => checkBundles({ members: [...fit, member('w2', true, '/opt/kinit/v0.0.1')] })).toThrow(
+      'nodes run from another bundle than that of this kinit',
+    );
   });
 
   it('each host gets the flags that it knows', () => {
