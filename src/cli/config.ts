@@ -57,6 +57,13 @@ function addPrintCommands(print: Command): void {
       const { printResetDefaults } = await import('../installer/config/print.ts');
       write(printResetDefaults());
     });
+  print
+    .command('upgrade-defaults')
+    .description('what kinit upgrade uses')
+    .action(async () => {
+      const { printUpgradeDefaults } = await import('../installer/config/print.ts');
+      write(printUpgradeDefaults());
+    });
 }
 
 async function migrate({ oldConfig, newConfig }: { oldConfig: string; newConfig?: string }): Promise<void> {

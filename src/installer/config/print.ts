@@ -16,6 +16,7 @@ import { noConfig, readConfigFile } from './read-config.ts';
 import { resolveInit, resolveJoin } from './resolve.ts';
 import { kubeadmVersion } from './schema.ts';
 import type { InitConfiguration } from './types.ts';
+import { resolveUpgrade } from './upgrade.ts';
 
 const exampleToken = 'abcdef.0123456789abcdef';
 const fallback = { hostname: 'node', address: '1.2.3.4' };
@@ -101,12 +102,27 @@ export function printResetDefaults(): string {
   });
 }
 
+export function printUpgradeDefaults(): string {
+  const host = { certificateRenewal: true, etcdUpgrade: true, imagePullPolicy: 'IfNotPresent', imagePullSerial: true };
+  return formatYaml({
+    apiVersion: kubeadmVersion,
+    kind: 'UpgradeConfiguration',
+    apply: host,
+    diff: {},
+    node: { ...host },
+    plan: { etcdUpgrade: true },
+    timeouts: defaultTimeouts,
+  });
+}
+
 /** @throws KinitError Validation with every mistake and its place */
 export async function validateFile(path: string): Promise<void> {
   const file = await readConfigFile(path);
-  const { InitConfiguration, ClusterConfiguration, JoinConfiguration, ResetConfiguration } = file.documents;
+  const { InitConfiguration, ClusterConfiguration, JoinConfiguration, ResetConfiguration, UpgradeConfiguration } =
+    file.documents;
+  if (UpgradeConfiguration) for (const section of ['apply', 'node'] as const) resolveUpgrade(section, {}, file);
   if (JoinConfiguration) resolveJoin({}, file, fallback, joinPhaseNames);
-  if (InitConfiguration || ClusterConfiguration || !(JoinConfiguration || ResetConfiguration)) {
+  if (InitConfiguration || ClusterConfiguration || !(JoinConfiguration || ResetConfiguration || UpgradeConfiguration)) {
     resolveInit({}, file, fallback, initPhaseNames);
   }
 }

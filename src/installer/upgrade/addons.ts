@@ -1,7 +1,7 @@
 /** The add-ons in the new version: when they may be upgraded, and what of them the cluster's owner has made their own. */
 import type { ConfigMap, DaemonSet, Deployment, UnknownObject } from '../../machinery/api/types.ts';
 import { daemonSets, deployments } from '../../machinery/client/resources.ts';
-import type { Client } from '../../machinery/client/types.ts';
+import type { Client, ResourceType } from '../../machinery/client/types.ts';
 import { kinitVersion } from '../../machinery/version.ts';
 import { dnsObjects, networkObjects, proxyObjects } from '../addons/objects.ts';
 import type { ImageSettings } from '../bundle/image-names.ts';
@@ -110,10 +110,10 @@ export function rolloutGate(object: DaemonSet | Deployment | undefined): string 
   return undefined;
 }
 
-const workloads: Record<AddonName, { name: string; type: typeof daemonSets | typeof deployments }> = {
-  network: { name: 'kinit-network', type: daemonSets },
-  'kube-proxy': { name: 'kube-proxy', type: daemonSets },
-  coredns: { name: 'coredns', type: deployments },
+const workloads: Record<AddonName, { name: string; type: ResourceType<DaemonSet | Deployment> }> = {
+  network: { name: 'kinit-network', type: daemonSets as ResourceType<DaemonSet | Deployment> },
+  'kube-proxy': { name: 'kube-proxy', type: daemonSets as ResourceType<DaemonSet | Deployment> },
+  coredns: { name: 'coredns', type: deployments as ResourceType<DaemonSet | Deployment> },
 };
 
 export async function waitForRollout(
@@ -125,9 +125,7 @@ export async function waitForRollout(
   let seen = '';
   await waitUntil(
     async () => {
-      const object = await client
-        .resource<DaemonSet | Deployment>(type)
-        .find({ name, namespace: 'kube-system' }, { signal });
+      const object = await client.resource(type).find({ name, namespace: 'kube-system' }, { signal });
       const reason = rolloutGate(object);
       seen = reason ?? '';
       return reason === undefined;

@@ -1,7 +1,7 @@
 /** What an upgrade has to know of the cluster before it begins. */
-import type { Pod } from '../../machinery/api/types.ts';
+import type { DaemonSet, Deployment, Pod } from '../../machinery/api/types.ts';
 import { daemonSets, deployments, nodes, pods } from '../../machinery/client/resources.ts';
-import type { Client } from '../../machinery/client/types.ts';
+import type { Client, ResourceType } from '../../machinery/client/types.ts';
 import { observeNode } from '../health/observe-cluster.ts';
 import type { NodeObservation } from '../health/types.ts';
 import { type ComponentConfig, componentConfigs, readStoredCluster, type StoredCluster } from './configuration.ts';
@@ -30,11 +30,14 @@ export interface ClusterState {
   configs: ComponentConfig[];
 }
 
+type Workload = ResourceType<DaemonSet | Deployment>;
+
+/** Workloads of the add-ons. */
 const addons = [
-  { name: 'kube-proxy', type: daemonSets },
-  { name: 'kinit-network', type: daemonSets },
-  { name: 'coredns', type: deployments },
-] as const;
+  { name: 'kube-proxy', type: daemonSets as Workload },
+  { name: 'kinit-network', type: daemonSets as Workload },
+  { name: 'coredns', type: deployments as Workload },
+];
 
 const isReady = ({ status }: Pod) =>
   status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false;

@@ -99,12 +99,20 @@ const reference: Record<string, string> = {
   'config print init-defaults': 'component-configs kubeconfig',
   'config print join-defaults': 'component-configs kubeconfig',
   'config print reset-defaults': '',
+  'config print upgrade-defaults': '',
   'config validate': 'allow-experimental-api config kubeconfig',
   'kubeconfig user': 'client-name config org token validity-period',
   'token create': 'certificate-key config description groups print-join-command ttl usages dry-run kubeconfig',
   'token delete': 'dry-run kubeconfig',
   'token generate': 'dry-run kubeconfig',
   'token list': '@object dry-run kubeconfig',
+  'upgrade plan':
+    '@object allow-experimental-upgrades allow-release-candidate-upgrades config etcd-upgrade ignore-preflight-errors kubeconfig print-config',
+  'upgrade apply':
+    'allow-experimental-upgrades allow-release-candidate-upgrades certificate-renewal config dry-run etcd-upgrade force ignore-preflight-errors kubeconfig patches print-config skip-phases yes',
+  'upgrade node':
+    'certificate-renewal config dry-run etcd-upgrade ignore-preflight-errors kubeconfig patches skip-phases',
+  'upgrade diff': 'config context-lines kubeconfig',
   completion: '',
   version: 'output',
 };
