@@ -93,12 +93,10 @@ function addPlan(upgrade: Command): void {
           () => formatPlan(plan),
         ),
       );
-      const { withoutIgnored } = await import('../installer/preflight/check.ts');
-      withoutIgnored(
-        plan.findings,
-        complete.ignorePreflightErrors ?? [],
-        'the cluster cannot be upgraded to this version',
-      );
+      const { describeFinding, withoutIgnored } = await import('../installer/preflight/check.ts');
+      const ignored = complete.ignorePreflightErrors ?? [];
+      const warnings = withoutIgnored(plan.findings, ignored, 'the cluster cannot be upgraded; nothing was changed');
+      for (const warning of warnings) process.stderr.write(`${describeFinding(warning)}\n`);
       if (formatOf(flags) === 'text' && !plan.changes) write("\nAwesome, you're up-to-date! Enjoy!\n");
     });
 }

@@ -27,6 +27,7 @@ import { selectPhases } from './select.ts';
 import { runSession, type SessionOptions, type SessionResult } from './session.ts';
 import { checkPhaseNames, type UpgradeKind, upgradePhases } from './upgrade.ts';
 import { newManifest, staticPodsOf } from './upgrade-control-plane.ts';
+import { wellness } from './upgrade-preflight.ts';
 import { type RollbackContext, rollbackPhases } from './upgrade-rollback.ts';
 
 export interface UpgradeFlags {
@@ -247,7 +248,8 @@ export const upgradePlan = (
     const { settings, state } = context;
     checkRequested(flags.version, state.to.kubernetes);
     const observed = await observeForUpgrade(await context.client(), signal);
-    return planUpgrade({
+    const health = await wellness(context, observed);
+    const plan = planUpgrade({
       state: observed,
       from: await currentBundle(context.host),
       to: state.to,
@@ -257,4 +259,5 @@ export const upgradePlan = (
       allowExperimental: settings.allowExperimental,
       allowReleaseCandidate: settings.allowReleaseCandidate,
     });
+    return { ...plan, findings: [...health, ...plan.findings] };
   });

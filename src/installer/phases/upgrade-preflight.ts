@@ -76,6 +76,12 @@ async function etcdFindings({ host, plane }: UpgradeContext): Promise<Finding[]>
   }
 }
 
+/** Everything that says how well the cluster is, as this host sees it. */
+export async function wellness(context: UpgradeContext, observed: ClusterState | undefined): Promise<Finding[]> {
+  const health = observed ? healthFindings(observed) : [];
+  return [...health, ...(await manifestFindings(context)), ...(await etcdFindings(context))];
+}
+
 /** An upgrade that was broken off may itself be why the cluster is not well. */
 const softened = (context: UpgradeContext, findings: readonly Finding[]): Finding[] =>
   context.beginning === 'again' && context.state.ended === undefined
@@ -103,8 +109,7 @@ export const preflightApply: Phase<UpgradeContext> = {
       allowExperimental: settings.allowExperimental,
       allowReleaseCandidate: settings.allowReleaseCandidate,
     });
-    const health = [healthFindings(observed), await manifestFindings(context), await etcdFindings(context)].flat();
-    judge(context, [...(await isPrivilegedUser(context)), ...versions], health);
+    judge(context, [...(await isPrivilegedUser(context)), ...versions], await wellness(context, observed));
     return false;
   },
 };
@@ -128,12 +133,7 @@ export const preflightNode: Phase<UpgradeContext> = {
     const { client, clusterVersion, plane, signal, state } = context;
     const versions = [...(await isPrivilegedUser(context)), ...orderFindings(clusterVersion, state.to.kubernetes)];
     const observed = plane ? await observeForUpgrade(await client(), signal) : undefined;
-    const health = [
-      observed ? healthFindings(observed) : [],
-      await manifestFindings(context),
-      await etcdFindings(context),
-    ];
-    judge(context, versions, health.flat());
+    judge(context, versions, await wellness(context, observed));
     return false;
   },
 };
