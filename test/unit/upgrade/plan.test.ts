@@ -4,6 +4,7 @@ import { formatConfiguration, formatDifferences, formatPlan } from '../../../src
 import { withConfigHash } from '../../../src/installer/control-plane/component-config-hash.ts';
 import { checkRequested } from '../../../src/installer/phases/run-upgrade.ts';
 import { orderFindings } from '../../../src/installer/phases/upgrade-preflight.ts';
+import { type AddonName, upgradedAddon } from '../../../src/installer/upgrade/addons.ts';
 import {
   componentConfigs,
   controlPlaneConfiguration,
@@ -14,8 +15,8 @@ import {
 } from '../../../src/installer/upgrade/configuration.ts';
 import type { ClusterState } from '../../../src/installer/upgrade/observe.ts';
 import { neededImages, planDocument, planUpgrade, tagOf } from '../../../src/installer/upgrade/plan.ts';
-import type { ConfigMap } from '../../../src/machinery/api/types.ts';
-import { kubernetesVersion } from '../../../src/machinery/version.ts';
+import type { ConfigMap, DaemonSet } from '../../../src/machinery/api/types.ts';
+import { kinitVersion, kubernetesVersion } from '../../../src/machinery/version.ts';
 import { scratchHost, scratchRoot } from '../installer/scratch.ts';
 
 const before = 'v1.36.1';
@@ -252,6 +253,38 @@ describe('configurations of components', () => {
       ),
     ).toEqual({ backend: 'host-gw', mtu: 1400 });
     expect(networkSettings(undefined)).toEqual({ backend: 'vxlan' });
+  });
+});
+
+describe('an add-on', () => {
+  const objectsOf = async (name: AddonName, state: StoredCluster) => {
+    const facts = { hostname: 'cp1', address: '10.0.0.1' };
+    const host = scratchHost(scratchRoot());
+    const config = await controlPlaneConfiguration(host, facts, state, { nodeName: 'cp1', criSocket: '' });
+    const objects = upgradedAddon(name, config, state, []);
+    const maps = objects.filter(({ kind }) => kind === 'ConfigMap').map(({ metadata }) => metadata?.name);
+    const workload = objects.find(({ kind }) => kind === 'DaemonSet' || kind === 'Deployment') as unknown as DaemonSet;
+    return { maps, template: workload.spec!.template };
+  };
+
+  it.each([
+    ['network', 'kinit-network', ['kinit-network']],
+    ['kube-proxy', 'kube-proxy', ['kube-proxy']],
+    ['coredns', 'coredns/coredns', ['coredns']],
+  ] as const)('%s gets the new image, and the version of kinit', async (name, image, wanted) => {
+    const { maps, template } = await objectsOf(name, stored());
+    expect(maps).toEqual(wanted);
+    expect(template.spec?.containers[0]?.image).toBe(`kinit.local/${image}:${kubernetesVersion}`);
+    expect(template.metadata?.annotations).toMatchObject({ 'kinit.local/version': kinitVersion });
+  });
+
+  it('keeps what its owner has written', async () => {
+    const own = stored({
+      proxy: map('kube-proxy', { 'config.conf': proxy }),
+      dns: map('coredns', { Corefile: '.:53 {}' }),
+    });
+    expect((await objectsOf('kube-proxy', own)).maps).toEqual([]);
+    expect((await objectsOf('coredns', own)).maps).toEqual([]);
   });
 });
 
