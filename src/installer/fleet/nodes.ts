@@ -119,19 +119,20 @@ export function drainWords({ gracePeriodSeconds, timeout, deleteEmptyDirData, fo
   ];
 }
 
+/** @param stays false: whoever asks lets pods come again when it fails */
 export async function drain(
   { connection, nodeName }: Pick<Work, 'connection' | 'nodeName'>,
   options: DrainOptions,
   signal: AbortSignal,
+  stays = true,
 ): Promise<Outcome> {
   const words = ['drain', nodeName, ...drainWords(options)].map(quote).join(' ');
   const { code, stdout, stderr } = await connection.root(`${kubectl} ${words}`, { signal, timeoutMs: 0 });
   if (code !== 0) {
-    throw new KinitError('Command', `the node ${nodeName} cannot be drained; it stays cordoned`, {
+    throw new KinitError('Command', `the node ${nodeName} cannot be drained${stays ? '; it stays cordoned' : ''}`, {
       host: connection.host,
       seen: stderr.trim() || stdout.trim(),
-      advice:
-        'a budget (PodDisruptionBudget) may forbid it for now; --delete-emptydir-data and --force end pods that are left alone otherwise; take it back with: kinit nodes uncordon',
+      advice: `a budget (PodDisruptionBudget) may forbid it for now; --delete-emptydir-data and ${stays ? '--force' : '--drain-force'} end pods that are left alone otherwise${stays ? '; take it back with: kinit nodes uncordon' : ''}`,
     });
   }
   const ended = stdout.split('\n').filter((line) => /^pod\/\S+ (evicted|deleted)/.test(line)).length;

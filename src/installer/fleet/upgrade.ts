@@ -10,9 +10,9 @@ import { asKinitError, KinitError } from '../errors.ts';
 import { checkRequested } from '../phases/run-upgrade.ts';
 import type { UpgradeKind } from '../phases/upgrade.ts';
 import { nodeGate } from '../upgrade/gates.ts';
-import { findNodes, kubectl, waitForNodes } from './cluster.ts';
+import { findNodes, isReady, kubectl, waitForNodes } from './cluster.ts';
 import { type FleetResult, inFleet } from './commands.ts';
-import { quote } from './connection.ts';
+import { type Connection, quote } from './connection.ts';
 import { founderOf } from './control-planes.ts';
 import { fleetError, type HostFailure } from './failures.ts';
 import type { Fleet, Member } from './fleet.ts';
@@ -36,6 +36,9 @@ export interface UpgradeFleetOptions extends FleetCommandOptions {
 const program = `${bundlePaths.prefix}/bin/kinit`;
 
 const readyMs = 300_000;
+
+/** An SSH server gives a connection ten sessions (MaxSessions); a batch may be larger. */
+const sessions = 8;
 
 export async function upgradeFleet(options: UpgradeFleetOptions): Promise<FleetResult> {
   checkRequested(options.version, kubernetesVersion);
@@ -80,6 +83,9 @@ class FleetUpgrade {
   readonly #founder: Member;
   readonly #options: UpgradeFleetOptions;
   readonly #done: string[] = [];
+  /** Questions to the founder that are under way, and those that wait for their turn. */
+  #asking = 0;
+  readonly #turns: (() => void)[] = [];
 
   constructor(fleet: Fleet, founder: Member, options: UpgradeFleetOptions) {
     this.#fleet = fleet;
@@ -155,29 +161,35 @@ class FleetUpgrade {
   async #worker(member: Member): Promise<void> {
     const { drain: draining, signal } = this.#options;
     const { nodeName } = member.host;
-    const connection = this.#founder.connection;
-    const node = (await this.#nodes()).find(({ metadata }) => metadata?.name === nodeName);
-    const cordon = node ? cordonOf(node) : 'open';
+    const cordon = cordonOf((await this.#node(nodeName)) ?? {});
     if (cordon === 'open') {
-      await connection.must(
-        'marking the node',
-        `${kubectl} annotate node ${quote(nodeName)} --overwrite ${cordonAnnotation}=true`,
-        { signal },
-      );
+      const mark = `${kubectl} annotate node ${quote(nodeName)} --overwrite ${cordonAnnotation}=true`;
+      await this.#ask((founder) => founder.must('marking the node', mark, { signal }));
     }
     try {
       await this.#fleet.step(member.name, 'drain', 'Drain the node', () =>
-        drain({ connection, nodeName }, draining, signal),
+        this.#ask((connection) => drain({ connection, nodeName }, draining, signal, cordon === 'theirs')),
       );
       await this.#fleet.run(member, this.#job(member));
       await this.#seenReady(member);
     } catch (thrown) {
       // Interrupted, its turn comes again; otherwise it is as it was, and serves again when it can.
       signal.throwIfAborted();
-      if (cordon !== 'theirs' && (await this.#isReady(nodeName))) await this.#open(member);
+      if (cordon !== 'theirs') await this.#openAgain(member);
       throw thrown;
     }
     if (cordon !== 'theirs') await this.#open(member);
+  }
+
+  /** After a failure, which is what will be told. */
+  async #openAgain(member: Member): Promise<void> {
+    try {
+      const node = await this.#node(member.host.nodeName);
+      if (node && isReady(node)) await this.#open(member);
+    } catch (thrown) {
+      const { message } = asKinitError(thrown);
+      this.#fleet.emit({ type: 'warning', host: member.name, message: `the node stays cordoned: ${message}` });
+    }
   }
 
   /** The gate behind a host: what others see of it. When it stays shut, the host goes back. */
@@ -186,36 +198,48 @@ class FleetUpgrade {
     const { nodeName } = member.host;
     try {
       await this.#fleet.step(member.name, 'ready', 'Wait until the node is Ready', async () => {
-        await waitForNodes(this.#founder.connection, [nodeName], signal, () => undefined, readyMs);
+        await this.#ask((founder) => waitForNodes(founder, [nodeName], signal, () => undefined, readyMs));
         return { changed: false };
       });
     } catch (thrown) {
       signal.throwIfAborted();
       const failure = asKinitError(thrown, { host: member.name });
+      // Whoever cannot be asked has not said that the node is not well.
+      if (failure.code !== 'Timeout') throw failure;
       await this.#fleet.run(member, { command: 'upgrade rollback', program, arguments: [] });
       const advice = [failure.details.advice, 'the host is back at its earlier bundle'].filter(Boolean).join('; ');
       throw new KinitError(failure.code, failure.message, { ...failure.details, advice });
     }
   }
 
-  async #isReady(nodeName: string): Promise<boolean> {
-    const node = (await this.#nodes()).find(({ metadata }) => metadata?.name === nodeName);
-    return node?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+  /** Over the connection to the founder, which all hosts of a batch share. */
+  async #ask<T>(question: (founder: Connection) => Promise<T>): Promise<T> {
+    while (this.#asking >= sessions) await new Promise<void>((turn) => this.#turns.push(turn));
+    this.#asking++;
+    try {
+      return await question(this.#founder.connection);
+    } finally {
+      this.#asking--;
+      this.#turns.shift()?.();
+    }
+  }
+
+  async #node(name: string): Promise<Node | undefined> {
+    return (await this.#nodes()).find(({ metadata }) => metadata?.name === name);
   }
 
   async #open(member: Member): Promise<void> {
     const { signal } = this.#options;
     const name = quote(member.host.nodeName);
     await this.#fleet.step(member.name, 'uncordon', 'Let pods come again', async () => {
-      const { connection } = this.#founder;
-      await connection.must('uncordon', `${kubectl} uncordon ${name}`, { signal });
-      await connection.must('unmarking the node', `${kubectl} annotate node ${name} ${cordonAnnotation}-`, { signal });
+      const words = `${kubectl} uncordon ${name} && ${kubectl} annotate node ${name} ${cordonAnnotation}-`;
+      await this.#ask((founder) => founder.must('uncordon', words, { signal }));
       return { changed: true };
     });
   }
 
   async #nodes(): Promise<Node[]> {
-    const nodes = await findNodes(this.#founder.connection, this.#options.signal);
+    const nodes = await this.#ask((founder) => findNodes(founder, this.#options.signal));
     if (nodes) return nodes;
     throw new KinitError('Api', 'the API server does not answer', {
       host: this.#founder.name,
