@@ -1,8 +1,10 @@
 /** Phases of an upgrade that change objects of the cluster: configurations, rights, add-ons. */
+import type { UnknownObject } from '../../machinery/api/types.ts';
 import { applyObjects } from '../addons/apply.ts';
+import { listAddons, optionalAddons } from '../addons/optional.ts';
 import { bootstrapRbacObjects, kubeadmConfigObjects, kubeletConfigObjects } from '../control-plane/cluster-objects.ts';
 import { pause } from '../host/wait.ts';
-import { type AddonName, addonsWait, upgradedAddon, waitForRollout } from '../upgrade/addons.ts';
+import { type AddonName, addonsWait, upgradedAddon, waitForRollouts, withVersion } from '../upgrade/addons.ts';
 import { upgradedKubeletConfig } from '../upgrade/configuration.ts';
 import { planeOf, type UpgradeContext } from '../upgrade/context.ts';
 import { observeForUpgrade } from '../upgrade/observe.ts';
@@ -54,6 +56,24 @@ async function waiting(context: UpgradeContext) {
   }
 }
 
+/** Whether the add-ons are to be upgraded in this run; why not is told once. */
+async function isTime(context: UpgradeContext): Promise<boolean> {
+  if (!context.addonsWait) {
+    const wait = await waiting(context);
+    context.addonsWait = wait ?? 'no';
+    if (wait) context.warn(`the add-ons are left for later: ${wait.reason}; ${wait.advice}`);
+  }
+  return context.addonsWait === 'no';
+}
+
+async function rollOut(context: UpgradeContext, objects: UnknownObject[]): Promise<boolean> {
+  const { signal } = context;
+  const client = await context.client();
+  const changed = await applyObjects(client, objects, { signal });
+  await waitForRollouts(client, objects, { timeoutMs: gateTimeout(context), signal });
+  return changed;
+}
+
 function addonPhase(
   addon: AddonName,
   title: string,
@@ -64,25 +84,34 @@ function addonPhase(
     title,
     needed: (context) => live(context) && !unused(context),
     async run(context) {
-      const { patches, signal } = context;
+      if (!(await isTime(context))) return false;
       const { config, stored } = planeOf(context);
-      if (!context.addonsWait) {
-        const wait = await waiting(context);
-        context.addonsWait = wait ?? 'no';
-        if (wait) context.warn(`the add-ons are left for later: ${wait.reason}; ${wait.advice}`);
-      }
-      if (context.addonsWait !== 'no') return false;
-      const client = await context.client();
-      const changed = await applyObjects(client, upgradedAddon(addon, config, stored, patches), { signal });
-      await waitForRollout(client, addon, { timeoutMs: gateTimeout(context), signal });
-      return changed;
+      return rollOut(context, upgradedAddon(addon, config, stored, context.patches));
     },
   };
 }
+
+/** What `kinit addons enable` has brought. */
+const optional: Phase<UpgradeContext> = {
+  name: 'addon/optional',
+  title: 'Upgrade the add-ons that are on',
+  needed: live,
+  async run(context) {
+    if (!(await isTime(context))) return false;
+    const { cluster } = planeOf(context).config;
+    let changed = false;
+    for (const { name, enabled } of await listAddons(await context.client(), cluster, context.signal)) {
+      const objects = optionalAddons[name]?.objects(cluster).map(withVersion) ?? [];
+      if (enabled && (await rollOut(context, objects))) changed = true;
+    }
+    return changed;
+  },
+};
 
 /** The network before the proxy: pods that start anew need it. */
 export const upgradeAddons: Phase<UpgradeContext>[] = [
   addonPhase('network', 'Upgrade the pod network', () => false),
   addonPhase('kube-proxy', 'Upgrade kube-proxy', (context) => planeOf(context).config.cluster.proxy.disabled),
   addonPhase('coredns', 'Upgrade the cluster DNS', (context) => planeOf(context).config.cluster.dns.disabled),
+  optional,
 ];

@@ -47,7 +47,7 @@ export function addonsWait(
 const versionAnnotation = 'kinit.local/version';
 
 /** Two bundles of one Kubernetes version have images of one name: the pods are made anew all the same. */
-function withVersion(object: UnknownObject): UnknownObject {
+export function withVersion(object: UnknownObject): UnknownObject {
   if (object.kind !== 'DaemonSet' && object.kind !== 'Deployment') return object;
   const made = structuredClone(object) as UnknownObject & {
     spec: { template: { metadata: { annotations?: object } } };
@@ -110,18 +110,34 @@ export function rolloutGate(object: DaemonSet | Deployment | undefined): string 
   return undefined;
 }
 
-const workloads: Record<AddonName, { name: string; type: ResourceType<DaemonSet | Deployment> }> = {
-  network: { name: 'kinit-network', type: daemonSets as ResourceType<DaemonSet | Deployment> },
-  'kube-proxy': { name: 'kube-proxy', type: daemonSets as ResourceType<DaemonSet | Deployment> },
-  coredns: { name: 'coredns', type: deployments as ResourceType<DaemonSet | Deployment> },
+const types: Record<string, ResourceType<DaemonSet | Deployment>> = {
+  DaemonSet: daemonSets as ResourceType<DaemonSet | Deployment>,
+  Deployment: deployments as ResourceType<DaemonSet | Deployment>,
 };
 
-export async function waitForRollout(
+export interface RolloutWait {
+  timeoutMs: number;
+  signal: AbortSignal;
+}
+
+/** Waits for the workloads among the objects of an add-on. */
+export async function waitForRollouts(
   client: Client,
-  addon: AddonName,
-  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+  objects: readonly UnknownObject[],
+  wait: RolloutWait,
 ): Promise<void> {
-  const { name, type } = workloads[addon];
+  for (const { kind, metadata } of objects) {
+    const type = types[kind ?? ''];
+    if (type && metadata?.name) await waitForRollout(client, type, metadata.name, wait);
+  }
+}
+
+async function waitForRollout(
+  client: Client,
+  type: ResourceType<DaemonSet | Deployment>,
+  name: string,
+  { timeoutMs, signal }: RolloutWait,
+): Promise<void> {
   let seen = '';
   await waitUntil(
     async () => {

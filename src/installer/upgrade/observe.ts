@@ -37,6 +37,7 @@ const addons = [
   { name: 'kube-proxy', type: daemonSets as Workload },
   { name: 'kinit-network', type: daemonSets as Workload },
   { name: 'coredns', type: deployments as Workload },
+  { name: 'metrics-server', type: deployments as Workload },
 ];
 
 const isReady = ({ status }: Pod) =>

@@ -1,5 +1,11 @@
 /** What an upgrade would change, from what was seen: a table for people, kubeadm's document for programs. */
-import { configuredReference, type ImageName, type ImageSettings } from '../bundle/image-names.ts';
+import {
+  configuredReference,
+  controlPlaneImages,
+  type ImageName,
+  type ImageSettings,
+  nodeImages,
+} from '../bundle/image-names.ts';
 import type { Finding } from '../preflight/check.ts';
 import type { BundleVersion } from './bundle-folders.ts';
 import type { ComponentConfig } from './configuration.ts';
@@ -51,6 +57,7 @@ const imageNames: Record<string, ImageName> = {
   'kube-proxy': 'kube-proxy',
   'kinit-network': 'kinit-network',
   coredns: 'coredns/coredns',
+  'metrics-server': 'metrics-server',
 };
 
 /** In kubeadm's order. */
@@ -61,6 +68,7 @@ const order = [
   'kube-proxy',
   'kinit-network',
   'coredns',
+  'metrics-server',
   'etcd',
 ];
 
@@ -79,9 +87,8 @@ export interface PlanInput {
 
 /** The images that a node of this role needs in the new version. */
 export function neededImages(roles: readonly string[], images: ImageSettings): string[] {
-  const plane: ImageName[] = ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'etcd'];
-  const names: ImageName[] = ['pause', 'kube-proxy', 'kinit-network', 'coredns/coredns'];
-  return [...(roles.includes('control-plane') ? plane : []), ...names].map((name) => configuredReference(name, images));
+  const names = [...(roles.includes('control-plane') ? controlPlaneImages : []), ...nodeImages];
+  return names.map((name) => configuredReference(name, images));
 }
 
 /** Images of the add-ons that a node has to have before the add-ons are upgraded: nobody can pull them. */

@@ -87,7 +87,12 @@ describe('kinit upgrade', () => {
   });
 
   it('knows its phases and groups, and names the one that was meant', () => {
-    expect(phasesNamed('apply', 'addon')).toEqual(['addon/network', 'addon/kube-proxy', 'addon/coredns']);
+    expect(phasesNamed('apply', 'addon')).toEqual([
+      'addon/network',
+      'addon/kube-proxy',
+      'addon/coredns',
+      'addon/optional',
+    ]);
     expect(phasesNamed('apply', 'control-plane/etcd')).toEqual(['control-plane/etcd']);
     expect(() => checkPhaseNames('node', ['upload-config'])).toThrow('kinit upgrade node has no phase "upload-config"');
     expect(() => checkPhaseNames('apply', ['adon'])).toThrow('has no phase "adon"');
