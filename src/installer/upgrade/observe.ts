@@ -17,8 +17,10 @@ export interface RunningComponent {
 }
 
 export interface NodeImages extends NodeObservation {
-  /** Names of the images that the node has, as far as its status lists them. */
+  /** Names of the images that the node has, as its status lists them. */
   images: string[];
+  /** False: it has so many that its status leaves some out (nodeStatusMaxImages). */
+  allImages: boolean;
 }
 
 export interface ClusterState {
@@ -39,6 +41,9 @@ const addons = [
   { name: 'coredns', type: deployments as Workload },
   { name: 'metrics-server', type: deployments as Workload },
 ];
+
+/** How many a kubelet lists unless it is told otherwise. */
+const maxImages = 50;
 
 const isReady = ({ status }: Pod) =>
   status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false;
@@ -69,6 +74,7 @@ export async function observeForUpgrade(client: Client, signal: AbortSignal): Pr
     nodes: nodeList.items.map((node) => ({
       ...observeNode(node),
       images: (node.status?.images ?? []).flatMap(({ names }) => names ?? []),
+      allImages: (node.status?.images?.length ?? 0) < maxImages,
     })),
     components,
     configs: componentConfigs(stored),

@@ -94,7 +94,9 @@ export function neededImages(roles: readonly string[], images: ImageSettings): s
 /** Images of the add-ons that a node has to have before the add-ons are upgraded: nobody can pull them. */
 export function nodesWithoutAddonImages({ nodes }: Pick<ClusterState, 'nodes'>, images: ImageSettings): string[] {
   const needed = (['kube-proxy', 'kinit-network'] as const).map((name) => configuredReference(name, images));
-  return nodes.filter(({ images: has }) => !needed.every((image) => has.includes(image))).map(({ name }) => name);
+  return nodes
+    .filter(({ images: has, allImages }) => allImages && !needed.every((image) => has.includes(image)))
+    .map(({ name }) => name);
 }
 
 export function planUpgrade(input: PlanInput): UpgradePlan {
@@ -115,7 +117,7 @@ export function planUpgrade(input: PlanInput): UpgradePlan {
     target: to.kubernetes,
   }));
   const missingImages: Record<string, string[]> = {};
-  for (const { name, roles, images: has } of state.nodes) {
+  for (const { name, roles, images: has } of state.nodes.filter(({ allImages }) => allImages)) {
     const missing = neededImages(roles, images).filter((image) => !has.includes(image));
     if (missing.length) missingImages[name] = missing;
   }

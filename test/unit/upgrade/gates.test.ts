@@ -136,6 +136,7 @@ const observed = (name: string, roles: string[], images: string[], ready = true)
   version: 'v1.36.2',
   address: '10.0.0.1',
   pressures: [],
+  allImages: true,
 });
 const server = (on: string, tag: string, ready = true): RunningComponent => ({
   name: 'kube-apiserver',
@@ -170,6 +171,9 @@ describe('add-ons', () => {
       components: [server('cp1', 'v1.36.2')],
     };
     expect(addonsWait(state, 'v1.36.2', settings)?.reason).toBe('the nodes w2 do not have the new images yet');
+    const nodes = state.nodes.map((node) => ({ ...node, allImages: node.name !== 'w2' }));
+    // A node with very many images does not tell all of them.
+    expect(addonsWait({ ...state, nodes }, 'v1.36.2', settings)).toBeUndefined();
   });
 });
 

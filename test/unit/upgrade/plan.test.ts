@@ -61,6 +61,7 @@ const node = (name: string, roles: string[], version: string, has: string[]) => 
   unschedulable: false,
   address: '',
   pressures: [],
+  allImages: true,
 });
 
 function clusterOf(version: string): ClusterState {
