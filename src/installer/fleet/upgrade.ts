@@ -14,7 +14,7 @@ import { findNodes, isReady, kubectl, waitForNodes } from './cluster.ts';
 import { type FleetResult, inFleet } from './commands.ts';
 import { type Connection, quote } from './connection.ts';
 import { founderOf } from './control-planes.ts';
-import { fleetError, type HostFailure } from './failures.ts';
+import { fleetError, type HostFailure, type Outcomes } from './failures.ts';
 import type { Fleet, Member } from './fleet.ts';
 import type { JobSpec } from './job.ts';
 import { type DrainOptions, drain } from './nodes.ts';
@@ -107,7 +107,9 @@ class FleetUpgrade {
     const { members } = this.#fleet;
     this.#fleet.expect(members);
     this.#stopAt(await this.#fleet.all(members, (member) => this.#fleet.supply(member)));
-    await this.#fleet.run(this.#founder, this.#phase(this.#founder, 'preflight'));
+    this.#stopAt(
+      await this.#fleet.all([this.#founder], (member) => this.#fleet.run(member, this.#phase(member, 'preflight'))),
+    );
     // The add-ons come to all nodes at once, and nobody can pull their images.
     this.#stopAt(
       await this.#fleet.all(members, (member) => this.#fleet.run(member, this.#phase(member, 'images', 'load'))),
@@ -118,13 +120,11 @@ class FleetUpgrade {
   async controlPlanes(): Promise<void> {
     const others = this.#fleet.members.filter((member) => member !== this.#founder && isControlPlane(member.host));
     for (const member of [this.#founder, ...others]) {
-      try {
+      const upgraded = await this.#fleet.all([member], async () => {
         await this.#fleet.run(member, this.#job(member));
         await this.#seenReady(member);
-      } catch (thrown) {
-        this.#stop([{ host: member.name, error: asKinitError(thrown, { host: member.name }) }]);
-      }
-      this.#done.push(member.name);
+      });
+      this.#settle(upgraded);
     }
   }
 
@@ -139,8 +139,7 @@ class FleetUpgrade {
       } else left.push(member);
     }
     for (const batch of batchesOf(left, size)) {
-      this.#stopAt(await this.#fleet.all(batch, (member) => this.#worker(member)));
-      this.#done.push(...batch.map(({ name }) => name));
+      this.#settle(await this.#fleet.all(batch, (member) => this.#worker(member)));
     }
   }
 
@@ -257,12 +256,14 @@ class FleetUpgrade {
     return { ...job, arguments: ['phase', ...words, ...job.arguments] };
   }
 
-  #stopAt({ failures }: { failures: readonly HostFailure[] }): void {
-    if (failures.length) this.#stop(failures);
+  #settle({ done, failures }: Outcomes<void>): void {
+    this.#done.push(...done.keys());
+    this.#stopAt({ failures });
   }
 
   /** @throws KinitError that says what of the cluster is new */
-  #stop(failures: readonly HostFailure[]): never {
+  #stopAt({ failures }: { failures: readonly HostFailure[] }): void {
+    if (!failures.length) return;
     const rest = this.#fleet.members
       .map(({ name }) => name)
       .filter((name) => !this.#done.includes(name) && !failures.some(({ host }) => host === name));
