@@ -3,7 +3,7 @@
  * pods of the manifests and the node as a kubelet would.
  */
 import { createHash } from 'node:crypto';
-import { chmodSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, readlinkSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -66,14 +66,13 @@ spec:
     - --secure-port=6443
 `;
 
-function filesOfHost(kubeconfig: string): Record<string, string> {
+function filesOfHost(name: string): Record<string, string> {
   const bundle = (kinit: string, kubernetes: string) => JSON.stringify({ kinit, kubernetes, files: [], images: [] });
   const runtime = { kind: 'runtime', runtime: 'existing', socket: 'unix:///run/x.sock', program: 'other', kept: true };
   return {
-    '/proc/sys/kernel/hostname': 'cp1\n',
+    '/proc/sys/kernel/hostname': `${name}\n`,
     '/proc/77/comm': 'kubelet\n',
     '/run/lock-folder': '',
-    '/etc/kubernetes/admin.conf': kubeconfig,
     '/var/lib/kinit/journal.jsonl': `${JSON.stringify(runtime)}\n`,
     '/var/lib/kubelet/kubeadm-flags.env': 'KUBELET_KUBEADM_ARGS=""\n',
     '/var/lib/kubelet/instance-config.yaml': 'containerRuntimeEndpoint: unix:///run/x.sock\n',
@@ -81,17 +80,22 @@ function filesOfHost(kubeconfig: string): Record<string, string> {
     '/etc/systemd/system/kubelet.service': 'old unit\n',
     '/opt/kinit/v0.0.9/manifest.json': bundle('v0.0.9', before),
     [`/opt/kinit/${kinitVersion}/manifest.json`]: bundle(kinitVersion, kubernetesVersion),
-    ...Object.fromEntries(names.map((name) => [`${manifests}/${name}.yaml`, manifestOf(name)])),
   };
 }
 
-/** systemd, as far as the kubelet's unit goes: a restart takes the program that the link points to. */
-async function systemctl([action]: readonly string[]): Promise<string> {
-  if (action === 'show') return 'MainPID=77\nUnitFileState=enabled\nActiveState=active\n';
-  if (action !== 'restart') return '';
-  unlinkSync(join(root, 'proc/77/exe'));
-  symlinkSync(`${await currentFolder()}/bin/node`, join(root, 'proc/77/exe'));
-  return '';
+/** A host in a folder. Of systemd it has the kubelet's unit: a restart takes the program that the link points to. */
+function hostIn(folder: string): Host {
+  symlinkSync('/opt/kinit/v0.0.9', join(folder, 'opt/kinit/current'));
+  symlinkSync('/opt/kinit/v0.0.9/bin/node', join(folder, 'proc/77/exe'));
+  chmodSync(join(folder, 'var/lib/kubelet'), 0o700);
+  const systemctl = ([action]: readonly string[]): string => {
+    if (action === 'show') return 'MainPID=77\nUnitFileState=enabled\nActiveState=active\n';
+    if (action !== 'restart') return '';
+    unlinkSync(join(folder, 'proc/77/exe'));
+    symlinkSync(`${readlinkSync(join(folder, 'opt/kinit/current'))}/bin/node`, join(folder, 'proc/77/exe'));
+    return '';
+  };
+  return scratchHost(folder, (command, args) => ({ stdout: command === 'systemctl' ? systemctl(args) : '' }));
 }
 
 async function showPod(name: string): Promise<void> {
@@ -121,19 +125,19 @@ async function showPod(name: string): Promise<void> {
   await client.resource(pods).patch(ref, { status }, { type: 'merge', subresource: 'status' });
 }
 
-async function showNode(): Promise<void> {
-  const folder = (await host.stat('/proc/77/exe'))?.target ?? '';
-  const kubeletVersion = folder.includes('/v0.0.9/') ? before : kubernetesVersion;
+async function showNode(name: string, on: Host): Promise<void> {
+  const program = (await on.stat('/proc/77/exe'))?.target ?? '';
+  const kubeletVersion = program.includes('/v0.0.9/') ? before : kubernetesVersion;
   const status = { nodeInfo: { kubeletVersion }, conditions: [{ type: 'Ready', status: 'True' }] };
-  await client.resource(nodes).patch({ name: 'cp1' }, { status }, { type: 'merge', subresource: 'status' });
+  await client.resource(nodes).patch({ name }, { status }, { type: 'merge', subresource: 'status' });
 }
 
-function standInForKubelet(): () => Promise<void> {
+/** What a kubelet would do, again and again. @returns ends it */
+function inPlaceOfKubelet(show: () => Promise<void>): () => Promise<void> {
   let stopped = false;
   const loop = (async () => {
     while (!stopped) {
-      for (const name of names) await showPod(name);
-      await showNode();
+      await show();
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   })();
@@ -158,6 +162,8 @@ const flags: UpgradeFlags = {
   skipPhases: ['images/load', 'etcd-snapshot', 'runtime'],
   timeouts: { upgradeManifests: '4s', kubeletHealthCheck: '4s' },
 };
+
+const flagsOfNode: UpgradeFlags = { ...flags, skipPhases: ['images/load', 'runtime'] };
 
 /** @param until the phase after which somebody presses Ctrl-C */
 async function apply(more: UpgradeFlags = {}, until?: string) {
@@ -192,19 +198,12 @@ beforeAll(async () => {
   plane = await startControlPlane();
   const kubeconfig = plane.kubeconfig('admin');
   client = createClient(await loadKubeconfig(kubeconfig));
-  root = scratchRoot(filesOfHost(readFileSync(kubeconfig, 'utf8')));
-  chmodSync(join(root, 'var/lib/kubelet'), 0o700);
-  symlinkSync('/opt/kinit/v0.0.9', join(root, 'opt/kinit/current'));
-  symlinkSync('/opt/kinit/v0.0.9/bin/node', join(root, 'proc/77/exe'));
-  const scratch = scratchHost(root);
-  host = {
-    ...scratch,
-    run: async (command, args) => ({
-      exitCode: 0,
-      stderr: '',
-      stdout: command === 'systemctl' ? await systemctl(args) : '',
-    }),
-  };
+  root = scratchRoot({
+    ...filesOfHost('cp1'),
+    '/etc/kubernetes/admin.conf': readFileSync(kubeconfig, 'utf8'),
+    ...Object.fromEntries(names.map((name) => [`${manifests}/${name}.yaml`, manifestOf(name)])),
+  });
+  host = hostIn(root);
   healthz = createServer((_request, response) => void response.end('ok')).listen(0, '127.0.0.1');
   await new Promise((resolve) => healthz.once('listening', resolve));
   const { port } = healthz.address() as AddressInfo;
@@ -215,7 +214,10 @@ beforeAll(async () => {
   const labels = { 'node-role.kubernetes.io/control-plane': '' };
   await client.resource(nodes).create({ metadata: { name: 'cp1', labels } });
   writeFileSync(join(root, 'var/lib/kubelet/config.yaml'), `kind: KubeletConfiguration\nhealthzPort: ${port}\n`);
-  stopKubelet = standInForKubelet();
+  stopKubelet = inPlaceOfKubelet(async () => {
+    for (const name of names) await showPod(name);
+    await showNode('cp1', host);
+  });
   const shown = async () => {
     const { items } = await client.resource(pods).list({ namespace: 'kube-system' });
     expect(items.filter(({ status }) => status?.containerStatuses)).toHaveLength(names.length);
@@ -326,5 +328,31 @@ describe.sequential('an upgrade', () => {
       'rolled-back',
     ]);
     expect(text('/etc/systemd/system/kubelet.service')).toBe('old unit\n');
+  });
+
+  it('reaches a worker after the cluster, with nothing but what its kubelet may do', async () => {
+    await client.resource(nodes).create({ metadata: { name: 'w1' } });
+    const folder = scratchRoot({
+      ...filesOfHost('w1'),
+      '/etc/kubernetes/kubelet.conf': readFileSync(await plane.issue('system:node:w1', ['system:nodes']), 'utf8'),
+    });
+    const worker = hostIn(folder);
+    const end = inPlaceOfKubelet(() => showNode('w1', worker));
+    const options = { host: worker, dryRun: false, signal: new AbortController().signal, events: () => undefined };
+    try {
+      await expect(runUpgrade('node', flagsOfNode, options)).rejects.toMatchObject({
+        details: { phase: 'preflight', seen: expect.stringContaining(`the cluster is ${before}, this bundle is`) },
+      });
+      const config = storedConfig();
+      const upgraded = { ...config, cluster: { ...config.cluster, kubernetesVersion } };
+      await applyObjects(client, kubeadmConfigObjects(upgraded));
+      const { phases } = await runUpgrade('node', flagsOfNode, options);
+      const changed = phases.filter(({ outcome }) => outcome === 'changed').map(({ name }) => name);
+      expect(changed).toEqual(['backup', 'bundle', 'kubelet-config', 'post-upgrade']);
+      expect((await worker.stat('/opt/kinit/current'))?.target).toBe(`/opt/kinit/${kinitVersion}`);
+      expect(await runUpgrade('node', flagsOfNode, options)).toMatchObject({ changed: false });
+    } finally {
+      await end();
+    }
   });
 });
