@@ -104,9 +104,9 @@ async function contextOf(
   const { client, close } = lazyClient(host, kubeconfigOf(isPlane, flags));
   try {
     const patches = flags.patches === undefined ? [] : await readPatches(localHost(), resolve(flags.patches));
-    const stored = isPlane ? await readStoredCluster(await client(), signal) : undefined;
+    const stored = isPlane ? await answered(readStoredCluster(await client(), signal), signal) : undefined;
     const plane = stored && { config: await controlPlaneConfiguration(host, facts, stored, identity), stored };
-    const clusterVersion = stored?.version ?? (await storedVersion(await client(), signal));
+    const clusterVersion = stored?.version ?? (await answered(storedVersion(await client(), signal), signal));
     const context: UpgradeContext = {
       ...base,
       kind,
@@ -123,6 +123,22 @@ async function contextOf(
   } catch (error) {
     close();
     throw error;
+  }
+}
+
+/** @throws KinitError Api with the way out, when there is no answer */
+async function answered<T>(question: Promise<T>, signal: AbortSignal): Promise<T> {
+  try {
+    return await question;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof KinitError) throw error;
+    throw new KinitError('Api', 'the API server does not say how the cluster was made', {
+      seen: error instanceof Error ? error.message : String(error),
+      advice:
+        'check that the control plane runs: kinit doctor; when an upgrade was broken off and it does not come back: kinit upgrade rollback',
+      cause: error,
+    });
   }
 }
 

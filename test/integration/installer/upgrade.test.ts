@@ -355,4 +355,16 @@ describe.sequential('an upgrade', () => {
       await end();
     }
   });
+
+  it('says what to do when the API server does not answer', async () => {
+    await host.writeFile(
+      '/etc/kubernetes/admin.conf',
+      text('/etc/kubernetes/admin.conf').replace(plane.server, 'https://127.0.0.1:1'),
+    );
+    const { result } = await apply();
+    expect(result).toMatchObject({
+      code: 'Api',
+      details: { advice: expect.stringContaining('kinit upgrade rollback') },
+    });
+  });
 });
