@@ -143,7 +143,7 @@ async function answered<T>(question: Promise<T>, signal: AbortSignal): Promise<T
 }
 
 async function storedVersion(client: Client, signal: AbortSignal): Promise<string> {
-  return String(yamlFields(await readKubeadmConfig(client, signal))['kubernetesVersion'] ?? '');
+  return String(yamlFields((await readKubeadmConfig(client, signal)).text)['kubernetesVersion'] ?? '');
 }
 
 /** The version on the command line has to be the bundle's: a kinit brings one version of Kubernetes. */

@@ -56,7 +56,8 @@ export function guarded(phase: Phase<UpgradeContext>): Phase<UpgradeContext> {
 /** A worker reads from the cluster what it calls its images. */
 async function imageSettings({ plane, client, signal }: UpgradeContext) {
   if (plane) return plane.config.cluster;
-  const { documents } = parseConfig(await readKubeadmConfig(await client(), signal), 'configmap kubeadm-config');
+  const { text } = await readKubeadmConfig(await client(), signal);
+  const { documents } = parseConfig(text, 'configmap kubeadm-config');
   const { imageRepository = defaultCluster.imageRepository, dns, etcd } = documents.ClusterConfiguration ?? {};
   return { imageRepository, ...(dns ? { dns } : {}), ...(etcd ? { etcd } : {}) };
 }

@@ -131,8 +131,8 @@ export interface KubeletFiles {
   flags: string;
   facts: HostFacts;
   patches?: readonly PatchFile[];
-  /** Where volumes of the node will be. Data stays when kinit goes. */
-  storageDirectory: string;
+  /** Where volumes of the node will be. Data stays when kinit goes. Absent: as it was when the host became a node. */
+  storageDirectory?: string;
 }
 
 /** Kernel settings that kubelet and kube-proxy change while they run. */
@@ -163,7 +163,7 @@ export async function startKubelet(changes: Changes, files: KubeletFiles): Promi
   await changes.claim(xtablesLock, 'file');
   await changes.claim(dirname(logindDropIn), 'shared');
   await changes.claim(logindDropIn, 'file');
-  await changes.claim(files.storageDirectory, 'shared');
+  if (files.storageDirectory) await changes.claim(files.storageDirectory, 'shared');
   for (const key of componentSettings) await changes.rememberSysctl(key);
   const units = await installKubeletUnit(changes, files.facts);
   const instance = { ...(await resolverOf(host, files.cluster)), ...files.instance };
