@@ -5,8 +5,8 @@ import { parseDuration } from '../config/duration.ts';
 import type { ClusterConfiguration, InitConfiguration } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
-import { type Host, readText } from '../host/host.ts';
-import type { Authority, LeafCertificate } from './catalog.ts';
+import { exists, type Host, readText } from '../host/host.ts';
+import { type Authority, type LeafCertificate, orderAltNames } from './catalog.ts';
 import { makeKey, privateKeyPem, publicKeyPem, readPrivateKey } from './keys.ts';
 import { altNamesOf, type CertificateRequest, certificatePem, type Issuer, issueCertificate } from './x509.ts';
 
@@ -100,14 +100,15 @@ export async function loadAuthority(host: Host, dir: string, name: string): Prom
   });
 }
 
-/**
- * @returns whether the pair is there
- * @throws KinitError Validation when it is not what it would have to be
- */
-export async function checkLeaf(host: Host, config: InitConfiguration, leaf: LeafCertificate): Promise<boolean> {
+/** What a pair would have to be besides its names. @throws KinitError Validation */
+async function readLeaf(
+  host: Host,
+  config: InitConfiguration,
+  leaf: LeafCertificate,
+): Promise<{ certificate: X509Certificate; missing: string[] } | undefined> {
   const dir = config.cluster.certificatesDir;
   const { certificate, key } = await readPair(host, dir, leaf.name);
-  if (!certificate || !key) return false;
+  if (!certificate || !key) return undefined;
   assertCurrent(certificate, dir, leaf.name);
   if (!certificate.checkPrivateKey(key)) throw unusable(dir, leaf.name, `${keyFile(dir, leaf.name)} is not its key`);
   const { certificate: authority } = await readPair(host, dir, leaf.authority);
@@ -116,23 +117,43 @@ export async function checkLeaf(host: Host, config: InitConfiguration, leaf: Lea
   }
   const present = new Set(altNamesOf(certificate).map(canonical));
   const missing = (leaf.altNames?.(config) ?? []).filter((name) => !present.has(canonical(name)));
-  if (missing.length) throw unusable(dir, leaf.name, `it is not valid for ${missing.join(', ')}`);
-  return true;
+  return { certificate, missing };
 }
 
-/** A leaf certificate and its key; an existing pair is checked against what it would have to be. */
+/**
+ * @returns whether the pair is there
+ * @throws KinitError Validation when it is not what it would have to be
+ */
+export async function checkLeaf(host: Host, config: InitConfiguration, leaf: LeafCertificate): Promise<boolean> {
+  const found = await readLeaf(host, config, leaf);
+  if (found?.missing.length) {
+    throw unusable(config.cluster.certificatesDir, leaf.name, `it is not valid for ${found.missing.join(', ')}`);
+  }
+  return found !== undefined;
+}
+
+/**
+ * A leaf certificate and its key; an existing pair is checked against what it would have to be. One that lacks names is made
+ * again for these, too, with its key and the names that it has. Those who serve with it see that, without a restart.
+ */
 export async function ensureLeaf(changes: Changes, config: InitConfiguration, leaf: LeafCertificate): Promise<boolean> {
   const { cluster } = config;
   const dir = cluster.certificatesDir;
   const { host } = changes;
-  if (await checkLeaf(host, config, leaf)) return false;
+  const found = await readLeaf(host, config, leaf);
+  if (found && !found.missing.length) return false;
+  // Without the authority's key nothing can be signed: what is wrong has to be told.
+  if (found && !(await exists(host, keyFile(dir, leaf.authority)))) return checkLeaf(host, config, leaf);
   const { key } = await readPair(host, dir, leaf.name);
   const issuer = await loadAuthority(host, dir, leaf.authority);
   const made = key ?? (await makeKey(cluster.encryptionAlgorithm));
+  const wanted = leaf.altNames?.(config) ?? [];
+  const known = new Set(wanted.map(canonical));
+  const kept = found ? altNamesOf(found.certificate).filter((name) => !known.has(canonical(name))) : [];
   const request: CertificateRequest = {
     commonName: leaf.commonName(config),
     organizations: leaf.organizations,
-    altNames: leaf.altNames?.(config) ?? [],
+    altNames: orderAltNames([...wanted, ...kept]),
     usages: leaf.usages,
     ...validity(cluster.certificateValidityPeriod),
   };

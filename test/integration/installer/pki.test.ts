@@ -1,5 +1,6 @@
 /** Certificates and kubeconfigs of a whole init into a scratch root, judged by openssl and kubectl. */
 import { rmSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -132,7 +133,9 @@ describe('certificates', () => {
     expect(snapshot(root)).toEqual(before);
   });
 
-  it('that do not fit any more are named, not replaced', async () => {
+  it('that lack a name are named, not replaced, where the authority cannot sign', async () => {
+    const key = join(pki, 'ca.key');
+    await rename(key, `${key}.away`);
     const before = snapshot(root);
     await expect(run(configOf(['10.9.9.10']))).rejects.toMatchObject({
       code: 'Validation',
@@ -141,6 +144,19 @@ describe('certificates', () => {
       ),
     });
     expect(snapshot(root)).toEqual(before);
+    await rename(`${key}.away`, key);
+  });
+
+  it('get the names that they lack beside those that they have, with the same key', async () => {
+    const before = snapshot(root);
+    const results = await run(configOf(['10.9.9.10', '2001:db8::1']));
+    expect(results.filter(({ outcome }) => outcome === 'changed').map(({ name }) => name)).toEqual(['certs/apiserver']);
+    const after = snapshot(root);
+    const changed = Object.keys(after).filter((path) => after[path] !== before[path]);
+    expect(changed).toEqual(['/etc/kubernetes/pki/apiserver.crt']);
+    expect(await show('apiserver', '-ext', 'subjectAltName')).toMatch(
+      /DNS:api.example.test, .*IP Address:10.9.9.10, IP Address:10.9.9.9, .*IP Address:2001:DB8:0:0:0:0:0:1/,
+    );
   });
 });
 
