@@ -12,6 +12,7 @@ import { failures } from './parts/failures.ts';
 import { health } from './parts/health.ts';
 import { kubectlCommands } from './parts/kubectl.ts';
 import { nodes } from './parts/nodes.ts';
+import { storage } from './parts/storage.ts';
 import { upgrade } from './parts/upgrade.ts';
 import { workloads } from './parts/workloads.ts';
 
@@ -24,6 +25,7 @@ describe.sequential('a cluster', () => {
   kubectlCommands();
   accessFromAfar();
   workloads();
+  storage();
   addOns();
   failures();
   health();

@@ -342,6 +342,7 @@ describe('what is accepted', () => {
     service('{clusterIP: None, selector: {a: b}}'),
     `{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: d}, spec: {${selector}, template: ${template()}}}`,
     `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: d}, spec: {serviceName: s, ${selector}, template: ${template()}}}`,
+    `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: d}, spec: {serviceName: s, ${selector}, template: ${template(undefined, `{containers: [${container('volumeMounts: [{name: data, mountPath: /data}]')}]}`)}, volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]}}`,
     `{apiVersion: batch/v1, kind: CronJob, metadata: {name: j}, spec: {schedule: "*/5 0-6 * jan mon-fri", timeZone: Europe/Berlin, jobTemplate: {spec: {template: ${template('{}', `{restartPolicy: Never, containers: [${container()}]}`)}}}}}`,
     '{apiVersion: v1, kind: LimitRange, metadata: {name: l}, spec: {limits: [{type: Container, default: {cpu: 1}, defaultRequest: {cpu: 500m}, max: {cpu: 2}}]}}',
     '{apiVersion: v1, kind: ResourceQuota, metadata: {name: q}, spec: {hard: {pods: 3, requests.cpu: 1, count/deployments.apps: 2, services.nodeports: 0}}}',

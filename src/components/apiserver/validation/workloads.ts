@@ -205,9 +205,19 @@ export function statefulSetErrors(object: UnknownObject): FieldError[] {
     ...nonNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
     ...nonNegative(spec.ordinals?.start, 'spec.ordinals.start'),
     ...selectorErrors(spec.selector, 'statefulset'),
-    ...lastingTemplateErrors(spec.template, spec.selector, 'StatefulSet'),
+    ...lastingTemplateErrors(withClaims(spec), spec.selector, 'StatefulSet'),
   );
   return errors;
+}
+
+/** The template with the volumes that its pods get of their claims; such a volume takes the place of one with its name. */
+function withClaims({ template, volumeClaimTemplates = [] }: NonNullable<StatefulSet['spec']>): PodTemplateSpec {
+  const names = (volumeClaimTemplates ?? []).flatMap(({ metadata }) => metadata?.name ?? []);
+  if (!names.length || !template?.spec) return template;
+  const { volumes } = template.spec;
+  const own = (volumes ?? []).filter(({ name }) => !names.includes(name));
+  const ofClaims = names.map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
+  return { ...template, spec: { ...template.spec, volumes: [...own, ...ofClaims] } };
 }
 
 const statefulSetFields = [
