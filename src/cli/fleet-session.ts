@@ -121,11 +121,11 @@ export async function drawEvents<T>(output: string, work: (events: FleetSink) =>
   }
 }
 
-export function drawFleet(
+export function drawFleet<T = FleetResult>(
   flags: FleetFlags,
   hostFlags: string[],
-  run: (options: FleetCommandOptions) => Promise<FleetResult>,
-): Promise<FleetResult> {
+  run: (options: FleetCommandOptions) => Promise<T>,
+): Promise<T> {
   return drawEvents(flags.output, (events) =>
     run({
       inventoryPath: flags.inventory as string,

@@ -1,12 +1,20 @@
-/** `kinit nodes list | drain | uncordon | remove | replace` */
+/** `kinit nodes drain | uncordon | remove | replace` */
 import type { Command } from 'commander';
 import { parseDuration } from '../installer/config/duration.ts';
 import { KinitError } from '../installer/errors.ts';
 import type { NodesOptions, RemoveOptions } from '../installer/fleet/nodes.ts';
-import { drawEvents, type HostKeyFlags, hostKeyChecking } from './fleet-session.ts';
-import { hostKeyCheckingOption } from './node-options.ts';
+import type { InventoryChange } from '../installer/fleet/replacement.ts';
+import {
+  drawEvents,
+  drawFleet,
+  type FleetFlags,
+  type HostKeyFlags,
+  hostArguments,
+  hostKeyChecking,
+} from './fleet-session.ts';
+import { addFleetOptions, hostKeyCheckingOption } from './node-options.ts';
 import { askPassphrase } from './passphrase.ts';
-import { interruptSignal, outputOption } from './session.ts';
+import { interruptSignal, list, outputOption } from './session.ts';
 
 interface SourceFlags extends HostKeyFlags {
   inventory: string;
@@ -36,6 +44,16 @@ export function addNodesCommand(program: Command): void {
     .description('take a node out: drained, its host reset, its member of etcd and its object removed')
     .option('--dead', 'its machine is gone for good and is not asked');
   drainOptions(nodes.commands.at(-1) as Command).action(runRemove);
+  const replace = outputOption(nodes.command('replace'))
+    .argument('<node>', 'name of the node, or of its host in the inventory')
+    .description('put another machine, or the same one reinstalled, into the place of a node')
+    .requiredOption('-i, --inventory <file>', 'the hosts')
+    .option('--with <host>', 'who comes: a host of the inventory, ADDRESS, or NAME=ADDRESS (default: the same machine)')
+    .option('--dead', 'the old machine is gone for good and is not asked')
+    .option('--write-inventory', 'change the inventory, too')
+    .option('--config <file>', 'configuration file, as for kinit join')
+    .option('--ignore-preflight-errors <checks>', 'checks whose errors become warnings: names, or all', list);
+  addFleetOptions(drainOptions(replace)).action(runReplace);
 }
 
 function sourceOptions(command: Command): Command {
@@ -91,4 +109,34 @@ async function runRemove(node: string, flags: DrainFlags): Promise<void> {
   process.stdout.write(
     `\nTake ${node} out of ${flags.inventory}, or give its place to another machine and run: kinit up -i ${flags.inventory}\n`,
   );
+}
+
+type ReplaceFlags = FleetFlags & DrainFlags & { with?: string; writeInventory?: boolean };
+
+async function runReplace(node: string, flags: ReplaceFlags, command: Command): Promise<void> {
+  const draining = drainingOf(flags);
+  const own = ['with', 'dead', 'writeInventory', 'gracePeriod', 'timeout', 'deleteEmptydirData'];
+  const { replaceNode } = await import('../installer/fleet/replace.ts');
+  const change = await drawFleet(flags, hostArguments(command, own), (options) =>
+    replaceNode(node, {
+      ...options,
+      draining,
+      dead: flags.dead ?? false,
+      writeInventory: flags.writeInventory ?? false,
+      ...(flags.with === undefined ? {} : { with: flags.with }),
+    }),
+  );
+  if (flags.output === 'json' || change.kind === 'none') return;
+  process.stdout.write(`\n${inventoryWords(change, flags.inventory, flags.writeInventory ?? false)}\n`);
+}
+
+function inventoryWords(change: InventoryChange, path: string, written: boolean): string {
+  if (change.kind === 'none') return '';
+  const { name } = change;
+  if (change.kind === 'remove') return written ? `${path}: ${name} is taken out` : `Take ${name} out of ${path}`;
+  const fields = Object.entries(change.fields).map(([field, value]) => `${field}: ${value}`);
+  const dropped = change.drop.length ? `; it has no ${change.drop.join(' or ')} of the old machine` : '';
+  return written
+    ? `${path}: ${name} has now ${fields.join(', ')}`
+    : `Give ${name} in ${path} these fields: ${fields.join(', ')}${dropped}`;
 }

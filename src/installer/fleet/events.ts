@@ -19,6 +19,8 @@ export type FleetStep =
   | 'uncordon'
   | 'reset'
   | 'etcd-member'
+  | 'silence'
+  | 'remember'
   | 'node';
 
 interface FleetEventBase {

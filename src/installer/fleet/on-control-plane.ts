@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { bundlePaths, manifestsDir } from '../config/paths.ts';
-import { KinitError } from '../errors.ts';
+import { asKinitError, KinitError } from '../errors.ts';
 import { limitHosts } from '../inventory/read-inventory.ts';
 import type { HostKeyChecking, InventoryHost } from '../inventory/types.ts';
+import { findNodes } from './cluster.ts';
 import { connectHost } from './connect-host.ts';
 import { type Connection, quote } from './connection.ts';
 import { isControlPlane, openInventory } from './plan.ts';
@@ -63,7 +64,29 @@ export async function connectFirst(
   }
   // With one host its own error says more.
   if (failure && hosts.length === 1) throw failure;
-  throw new KinitError('Connection', 'no control plane of the inventory can be asked', { seen: seen.join('\n') });
+  const lost = seen.some((line) => line.includes('no majority'));
+  throw new KinitError('Connection', 'no control plane of the inventory can be asked', {
+    seen: seen.join('\n'),
+    ...(lost
+      ? {
+          advice:
+            'start the control planes that are down; if they are gone for good, make etcd again of a snapshot: kinit etcd restore FILE --force --inventory …',
+        }
+      : {}),
+  });
+}
+
+/** Why the API server of a control plane cannot be asked; undefined when it can. */
+export async function whyNoApi(connection: Connection, signal: AbortSignal): Promise<string | undefined> {
+  if (await findNodes(connection, signal)) return undefined;
+  const silent = 'its API server does not answer';
+  try {
+    await runThere(connection, ['etcd', 'status', '--output', 'json'], signal);
+    return silent;
+  } catch (error) {
+    signal.throwIfAborted();
+    return `${silent}: ${asKinitError(error).message}`;
+  }
 }
 
 /** Connects to the first control plane that answers and has a kinit. */

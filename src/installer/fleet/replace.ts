@@ -1,0 +1,277 @@
+/** Puts another machine into the place of a node, dead or alive; what a run before has done is not done again. */
+import type { Node } from '../../machinery/api/types.ts';
+import { splitHostPort } from '../config/cidr.ts';
+import { bundlePaths } from '../config/paths.ts';
+import { parseYaml } from '../config/yaml.ts';
+import { KinitError } from '../errors.ts';
+import { inventoryRewrite } from '../inventory/rewrite.ts';
+import type { InventoryHost } from '../inventory/types.ts';
+import { ensureLabels, findNodes, kubectl, waitForNodes } from './cluster.ts';
+import { type FleetCommandOptions, inFleet, peerCheck } from './commands.ts';
+import { type Connection, quote } from './connection.ts';
+import type { DrainOptions } from './drain.ts';
+import { gatherFacts } from './facts.ts';
+import { fleetError } from './failures.ts';
+import type { Fleet, Member } from './fleet.ts';
+import { checkBundles, joinAll, secretFor } from './joining.ts';
+import { connectFirst, whyNoApi } from './on-control-plane.ts';
+import { isControlPlane, type Plan, planOf } from './plan.ts';
+import { type InventoryChange, type Marks, marksOf, replacementOf, withMarks } from './replacement.ts';
+import { checkQuorum, isControlPlaneNode, reach, takeOut } from './take-out.ts';
+
+export interface ReplaceOptions extends FleetCommandOptions {
+  draining: DrainOptions;
+  /** The old machine is gone for good: it is not asked. */
+  dead: boolean;
+  /** A host of the inventory or an address; absent: the same machine, reinstalled. */
+  with?: string;
+  writeInventory: boolean;
+}
+
+/** What is kept in the cluster while a replacement is under way: the old node may be gone before the new one is there. */
+interface UnderWay extends Marks {
+  controlPlane: boolean;
+  /** The old one is out. */
+  removed: boolean;
+}
+
+interface Replacing {
+  options: ReplaceOptions;
+  plan: Plan;
+  fleet: Fleet;
+  /** A control plane that stays. */
+  plane: Member;
+  newcomer: Member;
+  nodeName: string;
+  node: Node | undefined;
+  oldHost: InventoryHost | undefined;
+  /** The machine stays, or is another one under the same address. */
+  sameMachine: boolean;
+  record: UnderWay;
+}
+
+/** @returns what is to be changed in the inventory, or was */
+export async function replaceNode(old: string, options: ReplaceOptions): Promise<InventoryChange> {
+  const { signal } = options;
+  const plan = await planOf(options);
+  const { inventory } = plan;
+  const oldHost =
+    inventory.hosts.find(({ name }) => name === old) ?? inventory.hosts.find(({ nodeName }) => nodeName === old);
+  const nodeName = oldHost?.nodeName ?? old;
+  const { host: planned, change } = replacementOf(inventory, oldHost, options.with);
+  const rewrite = options.writeInventory ? await rewriteOf(inventory.path, change) : undefined;
+  const staying = inventory.hosts.filter((host) => isControlPlane(host) && host !== oldHost && host !== planned);
+  if (!staying.length) {
+    throw new KinitError(
+      'Usage',
+      `${nodeName} is the only control plane of ${inventory.path}; nobody is left to let another one in`,
+      {
+        advice: 'join a second one first (kinit up), or make the cluster again of a snapshot: kinit etcd restore',
+      },
+    );
+  }
+  const seen = await look(staying, nodeName, signal);
+  const record = seen.record ?? (seen.node ? recordOf(seen.node) : undefined);
+  if (!record) {
+    throw new KinitError('Usage', `there is no node "${nodeName}" in the cluster`, {
+      seen: `nodes: ${seen.names.join(', ')}`,
+    });
+  }
+  checkRole(planned, record, nodeName);
+  checkEndpoint(seen.endpoint, seen.node, oldHost, planned, nodeName);
+  const host = withMarks(planned, record);
+  // From here on the inventory is as it will be.
+  plan.inventory = {
+    ...inventory,
+    hosts: [...inventory.hosts.filter((one) => one !== oldHost && one !== planned), host],
+  };
+  await inFleet([seen.plane, host], plan, options, async (fleet) => {
+    checkBundles(fleet);
+    const replacing = {
+      options,
+      plan,
+      fleet,
+      plane: fleet.member(seen.plane.name),
+      newcomer: fleet.member(host.name),
+      nodeName,
+      node: seen.node,
+      oldHost,
+      sameMachine: planned === oldHost,
+      record,
+    };
+    return replace(replacing);
+  });
+  await rewrite?.();
+  return change;
+}
+
+async function rewriteOf(path: string, change: InventoryChange): Promise<(() => Promise<void>) | undefined> {
+  if (change.kind === 'none') return undefined;
+  const { name } = change;
+  return inventoryRewrite(path, change.kind === 'edit' ? { name, fields: change.fields, drop: change.drop } : { name });
+}
+
+async function replace(replacing: Replacing): Promise<Node[]> {
+  const { options, plan, fleet, plane, newcomer, nodeName, node, record, sameMachine } = replacing;
+  const { signal } = options;
+  const sameName = newcomer.host.nodeName === nodeName;
+  // A living node is only taken out when the new one is there, where their names allow that.
+  const removesFirst = options.dead || sameName;
+  const out = async () => {
+    if (!record.removed) await removeOld(replacing);
+  };
+  if (!record.removed && record.controlPlane) {
+    await checkQuorum(plane.connection, nodeName, signal, { joinsBefore: !removesFirst });
+  }
+  await remember(replacing);
+  // In its own place nothing can be tried before it is reset.
+  if (sameMachine && newcomer.facts.isNode) {
+    await out();
+    if (!record.removed) newcomer.facts = await gatherFacts(newcomer.connection, newcomer.host, signal);
+    record.removed = true;
+    await remember(replacing);
+  }
+  const { failures } = await joinAll({
+    fleet,
+    plan,
+    options,
+    members: [newcomer],
+    check: await peerCheck(fleet, plan, options, plane),
+    secret: async () => {
+      if (removesFirst && !record.removed) {
+        await out();
+        record.removed = true;
+        await remember(replacing);
+      }
+      return secretFor(fleet, plane, [newcomer], plan, signal);
+    },
+  });
+  if (failures.length)
+    throw fleetError(
+      failures,
+      `${nodeName} is ${record.removed || !node ? 'out' : 'still a node'}; the same command goes on from here`,
+    );
+  const { host } = newcomer;
+  let nodes: Node[] = [];
+  await fleet.step(host.name, 'ready', 'Wait until the node is Ready', async () => {
+    nodes = await waitForNodes(plane.connection, [host.nodeName], signal, () => undefined);
+    return { changed: false };
+  });
+  await fleet.step(host.name, 'labels', 'Label the node', async () => ({
+    changed: (await ensureLabels(plane.connection, [host], nodes, signal)).length > 0,
+  }));
+  if (!removesFirst) await out();
+  await forget(plane.connection, nodeName, signal);
+  return (await findNodes(plane.connection, signal)) ?? nodes;
+}
+
+async function removeOld(replacing: Replacing): Promise<void> {
+  const { options, fleet, plane, newcomer, nodeName, node, oldHost, sameMachine, record } = replacing;
+  const { signal, events, draining, dead } = options;
+  const command = `kinit nodes replace ${nodeName}${options.with ? ` --with ${options.with}` : ''} --dead`;
+  // A machine that was reinstalled is no node any more: there is nothing to drain or reset.
+  const bare = sameMachine && !newcomer.facts.isNode;
+  const found = dead || bare ? undefined : await reach(oldHost, nodeName, command, signal);
+  try {
+    const resets = found && (await found.connection.root(`test -x ${bundlePaths.bin}/kinit`, { signal })).code === 0;
+    await takeOut({
+      connection: plane.connection,
+      nodeName,
+      node,
+      isControlPlane: record.controlPlane,
+      gone: bare || (found !== undefined && !resets),
+      ...(resets ? { target: found } : {}),
+      draining,
+      signal,
+      events,
+      step: (step, title, run) => fleet.step(nodeName, step, title, run),
+    });
+  } finally {
+    found?.connection.close();
+  }
+}
+
+interface Seen {
+  plane: InventoryHost;
+  names: string[];
+  node: Node | undefined;
+  record: UnderWay | undefined;
+  endpoint: string | undefined;
+}
+
+/** Asks the first control plane that answers. */
+async function look(staying: readonly InventoryHost[], nodeName: string, signal: AbortSignal): Promise<Seen> {
+  const { host: plane, connection } = await connectFirst(staying, signal, (candidate) => whyNoApi(candidate, signal));
+  try {
+    const nodes = (await findNodes(connection, signal)) ?? [];
+    const get = (what: string) =>
+      connection.must('reading the cluster', `${kubectl} -n kube-system get configmap ${what} --ignore-not-found`, {
+        signal,
+      });
+    const text = await get(`${recordName(nodeName)} -o jsonpath={.data.record}`);
+    const cluster = await get('kubeadm-config -o jsonpath={.data.ClusterConfiguration}');
+    const [document] = parseYaml(cluster, 'kubeadm-config');
+    return {
+      plane,
+      names: nodes.map(({ metadata }) => metadata?.name ?? ''),
+      node: nodes.find(({ metadata }) => metadata?.name === nodeName),
+      record: text ? (JSON.parse(text) as UnderWay) : undefined,
+      endpoint: (document?.value as { controlPlaneEndpoint?: string } | undefined)?.controlPlaneEndpoint,
+    };
+  } finally {
+    connection.close();
+  }
+}
+
+const recordOf = (node: Node): UnderWay => ({
+  ...marksOf(node.metadata?.labels, node.spec?.taints),
+  controlPlane: isControlPlaneNode(node),
+  removed: false,
+});
+
+const recordName = (nodeName: string) => `kinit-replace-${nodeName}`;
+
+async function remember({ plane, nodeName, record, options: { signal } }: Replacing): Promise<void> {
+  const make = `create configmap ${quote(recordName(nodeName))} --from-literal=${quote(`record=${JSON.stringify(record)}`)} --dry-run=client -o yaml`;
+  const command = `${kubectl} -n kube-system ${make} | ${kubectl} -n kube-system apply --server-side --force-conflicts -f -`;
+  await plane.connection.must('noting the replacement', command, { signal });
+}
+
+async function forget(connection: Connection, nodeName: string, signal: AbortSignal): Promise<void> {
+  const name = quote(recordName(nodeName));
+  await connection.must('noting the end', `${kubectl} -n kube-system delete configmap ${name} --ignore-not-found`, {
+    signal,
+  });
+}
+
+function checkRole(host: InventoryHost, { controlPlane }: UnderWay, nodeName: string): void {
+  if (isControlPlane(host) === controlPlane) return;
+  const word = (is: boolean) => (is ? 'a control plane' : 'a worker');
+  throw new KinitError(
+    'Usage',
+    `${host.name} is ${word(!controlPlane)} in the inventory, ${nodeName} is ${word(controlPlane)}`,
+    {
+      advice: 'give it the role of the node that it replaces; nothing was changed',
+    },
+  );
+}
+
+/** Other nodes may find the cluster under the address of the very machine that goes. */
+function checkEndpoint(
+  endpoint: string | undefined,
+  node: Node | undefined,
+  oldHost: InventoryHost | undefined,
+  host: InventoryHost,
+  nodeName: string,
+): void {
+  const name = endpoint === undefined ? undefined : splitHostPort(endpoint)?.host;
+  const own = [...(node?.status?.addresses?.map(({ address }) => address) ?? []), oldHost?.address];
+  if (name === undefined || host.address === oldHost?.address || !own.includes(name)) return;
+  throw new KinitError(
+    'Validation',
+    `all nodes reach the API server at ${endpoint}, which is the address of ${nodeName}`,
+    {
+      advice: `give the new machine that address, then: kinit nodes replace ${nodeName}; or let a load balancer or DNS name have it first; nothing was changed`,
+    },
+  );
+}
