@@ -20,7 +20,7 @@ export type FleetStep =
   | 'reset'
   | 'etcd-member'
   | 'silence'
-  | 'remember'
+  | 'address'
   | 'node';
 
 interface FleetEventBase {

@@ -1,8 +1,6 @@
 /** Puts another machine into the place of a node, dead or alive; what a run before has done is not done again. */
 import type { Node } from '../../machinery/api/types.ts';
-import { splitHostPort } from '../config/cidr.ts';
 import { bundlePaths } from '../config/paths.ts';
-import { parseYaml } from '../config/yaml.ts';
 import { KinitError } from '../errors.ts';
 import { inventoryRewrite } from '../inventory/rewrite.ts';
 import type { InventoryHost } from '../inventory/types.ts';
@@ -14,6 +12,7 @@ import { gatherFacts } from './facts.ts';
 import { fleetError } from './failures.ts';
 import type { Fleet, Member } from './fleet.ts';
 import { checkBundles, joinAll, secretFor } from './joining.ts';
+import { goesWith, type KnownAddress, moveKnownAddress, readKnownAddress, refuseToLose } from './known-address.ts';
 import { connectFirst, whyNoApi } from './on-control-plane.ts';
 import { isControlPlane, type Plan, planOf } from './plan.ts';
 import { type InventoryChange, type Marks, marksOf, replacementOf, withMarks } from './replacement.ts';
@@ -47,6 +46,8 @@ interface Replacing {
   oldHost: InventoryHost | undefined;
   /** The machine stays, or is another one under the same address. */
   sameMachine: boolean;
+  /** Under which the cluster is known, and which goes with the old node. */
+  address?: KnownAddress;
   record: UnderWay;
 }
 
@@ -78,7 +79,8 @@ export async function replaceNode(old: string, options: ReplaceOptions): Promise
     });
   }
   checkRole(planned, record, nodeName);
-  checkEndpoint(seen.endpoint, seen.node, oldHost, planned, nodeName);
+  const movesAddress = goesWith(seen.known, seen.node, oldHost, planned);
+  if (movesAddress) refuseToLose(seen.known, nodeName);
   const host = withMarks(planned, record);
   // From here on the inventory is as it will be.
   plan.inventory = {
@@ -97,6 +99,7 @@ export async function replaceNode(old: string, options: ReplaceOptions): Promise
       node: seen.node,
       oldHost,
       sameMachine: planned === oldHost,
+      ...(movesAddress ? { address: seen.known } : {}),
       record,
     };
     return replace(replacing);
@@ -160,6 +163,13 @@ async function replace(replacing: Replacing): Promise<Node[]> {
   await fleet.step(host.name, 'labels', 'Label the node', async () => ({
     changed: (await ensureLabels(plane.connection, [host], nodes, signal)).length > 0,
   }));
+  const { address } = replacing;
+  if (address) {
+    const newNode = nodes.find(({ metadata }) => metadata?.name === host.nodeName);
+    await fleet.step(plane.name, 'address', 'Tell those who join the address of the new control plane', async () => ({
+      changed: await moveKnownAddress(plane.connection, address, newNode, signal),
+    }));
+  }
   if (!removesFirst) await out();
   await forget(plane.connection, nodeName, signal);
   return (await findNodes(plane.connection, signal)) ?? nodes;
@@ -196,7 +206,7 @@ interface Seen {
   names: string[];
   node: Node | undefined;
   record: UnderWay | undefined;
-  endpoint: string | undefined;
+  known: KnownAddress;
 }
 
 /** Asks the first control plane that answers. */
@@ -209,14 +219,12 @@ async function look(staying: readonly InventoryHost[], nodeName: string, signal:
         signal,
       });
     const text = await get(`${recordName(nodeName)} -o jsonpath={.data.record}`);
-    const cluster = await get('kubeadm-config -o jsonpath={.data.ClusterConfiguration}');
-    const [document] = parseYaml(cluster, 'kubeadm-config');
     return {
       plane,
       names: nodes.map(({ metadata }) => metadata?.name ?? ''),
       node: nodes.find(({ metadata }) => metadata?.name === nodeName),
       record: text ? (JSON.parse(text) as UnderWay) : undefined,
-      endpoint: (document?.value as { controlPlaneEndpoint?: string } | undefined)?.controlPlaneEndpoint,
+      known: await readKnownAddress(connection, signal),
     };
   } finally {
     connection.close();
@@ -252,26 +260,6 @@ function checkRole(host: InventoryHost, { controlPlane }: UnderWay, nodeName: st
     `${host.name} is ${word(!controlPlane)} in the inventory, ${nodeName} is ${word(controlPlane)}`,
     {
       advice: 'give it the role of the node that it replaces; nothing was changed',
-    },
-  );
-}
-
-/** Other nodes may find the cluster under the address of the very machine that goes. */
-function checkEndpoint(
-  endpoint: string | undefined,
-  node: Node | undefined,
-  oldHost: InventoryHost | undefined,
-  host: InventoryHost,
-  nodeName: string,
-): void {
-  const name = endpoint === undefined ? undefined : splitHostPort(endpoint)?.host;
-  const own = [...(node?.status?.addresses?.map(({ address }) => address) ?? []), oldHost?.address];
-  if (name === undefined || host.address === oldHost?.address || !own.includes(name)) return;
-  throw new KinitError(
-    'Validation',
-    `all nodes reach the API server at ${endpoint}, which is the address of ${nodeName}`,
-    {
-      advice: `give the new machine that address, then: kinit nodes replace ${nodeName}; or let a load balancer or DNS name have it first; nothing was changed`,
     },
   );
 }
