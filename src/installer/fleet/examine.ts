@@ -72,7 +72,11 @@ export async function examineFleet(options: ExamineOptions): Promise<HealthRepor
   );
   const answers = all.flatMap(({ report }) => (report?.cluster ? [report] : []));
   // One whose API server answers says more than one whose does not.
-  const source = answers.find(({ cluster }) => cluster?.apiError === undefined) ?? answers[0];
+  const source =
+    answers.find(({ cluster, etcd }) => cluster?.apiError === undefined && etcd?.error === undefined) ??
+    answers.find(({ cluster }) => cluster?.apiError === undefined) ??
+    answers.find(({ etcd }) => etcd?.error === undefined) ??
+    answers[0];
   const offsets = new Map(all.flatMap(({ name, offset }) => (offset === undefined ? [] : [[name, offset] as const])));
   if (!reports.some(({ observation }) => observation)) {
     throw new KinitError('Connection', 'no host could be looked at', {
@@ -84,6 +88,7 @@ export async function examineFleet(options: ExamineOptions): Promise<HealthRepor
     time: new Date().toISOString(),
     hosts: reports,
     ...(source?.cluster ? { cluster: source.cluster } : {}),
+    ...(source?.etcd ? { etcd: source.etcd } : {}),
     problems: [
       ...all.flatMap(({ name, report }) => (report ? renamed(report.problems, name) : [])),
       ...judgeHosts(reports),

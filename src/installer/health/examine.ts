@@ -6,8 +6,10 @@ import { pause } from '../host/wait.ts';
 import { clientFromFile } from '../phases/run.ts';
 import { fixHost } from './fix.ts';
 import { judgeCluster } from './judge-cluster.ts';
+import { judgeEtcd } from './judge-etcd.ts';
 import { judgeHost } from './judge-host.ts';
 import { observeCluster } from './observe-cluster.ts';
+import { observeEtcd } from './observe-etcd.ts';
 import { kubeletDocument, observeHealth } from './observe-host.ts';
 import type { HealthReport, HostObservation, Problem } from './types.ts';
 
@@ -25,13 +27,18 @@ async function clusterFrom(host: Host) {
 }
 
 async function look(host: Host): Promise<HealthReport & { observation: HostObservation }> {
-  const [observation, cluster] = await Promise.all([observeHealth(host), clusterFrom(host)]);
+  const [observation, cluster, etcd] = await Promise.all([observeHealth(host), clusterFrom(host), observeEtcd(host)]);
   const name = observation.hostname;
   return {
     time: new Date().toISOString(),
     hosts: [{ name, observation }],
     ...(cluster ? { cluster } : {}),
-    problems: [...judgeHost(name, observation), ...(cluster ? judgeCluster(cluster) : [])],
+    ...(etcd ? { etcd } : {}),
+    problems: [
+      ...judgeHost(name, observation),
+      ...(cluster ? judgeCluster(cluster) : []),
+      ...(etcd ? judgeEtcd(etcd) : []),
+    ],
     observation,
   };
 }

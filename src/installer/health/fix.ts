@@ -1,13 +1,14 @@
 /** Mends on a host what can be mended without risk; every change goes through the journal, as in init and join. */
 import { asKinitError, KinitError } from '../errors.ts';
 import { type Changes, createChanges } from '../host/changes.ts';
-import { controlPlanePorts, openPorts, workerPorts } from '../host/firewall.ts';
+import { openPorts } from '../host/firewall.ts';
 import { type Host, runOrFail } from '../host/host.ts';
 import { openJournal } from '../host/journal.ts';
 import { lockHost } from '../host/lock.ts';
 import { loadModules } from '../host/modules.ts';
 import { turnSwapOff } from '../host/swap.ts';
 import { applySettings } from '../host/sysctl.ts';
+import { portsOf } from './observe-host.ts';
 import type { Fixed, FixName, HostObservation, Problem } from './types.ts';
 
 type Fix = (changes: Changes, problem: Problem, host: HostObservation) => Promise<unknown>;
@@ -24,8 +25,7 @@ const fixes: Record<FixName, Fix> = {
     if (!limit) throw new KinitError('Internal', `no limit is known for ${target}`);
     await runOrFail(host, 'chmod', [limit, target]);
   },
-  firewall: (changes, _problem, { role }) =>
-    openPorts(changes, role === 'control-plane' ? controlPlanePorts(6443) : workerPorts),
+  firewall: async (changes) => openPorts(changes, await portsOf(changes.host)),
 };
 
 /** Problems of this host that have a fix, each mended in turn; one that fails does not keep the others. */

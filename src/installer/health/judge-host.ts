@@ -232,6 +232,23 @@ const firewall: Judge = ({ closedPorts }) =>
       ]
     : [];
 
+/** Every change of the cluster waits for etcd's log, and its members for each other's words every 100 ms. */
+const slowDiskMs = 100;
+
+const etcdDisk: Judge = ({ etcdDisk: disk }) =>
+  disk && Math.max(disk.walMs, disk.commitMs) > slowDiskMs
+    ? [
+        {
+          id: 'etcd-disk-slow',
+          level: 'warning',
+          message: 'the disk is slow for etcd',
+          seen: `99 of 100 writes of its log take up to ${Math.round(disk.walMs)} ms, commits up to ${Math.round(disk.commitMs)} ms`,
+          advice:
+            'give /var/lib/etcd a disk of its own (SSD); look at who else writes: iotop; try it again with: kinit etcd status',
+        },
+      ]
+    : [];
+
 const judges: readonly Judge[] = [
   services,
   disabledServices,
@@ -249,6 +266,7 @@ const judges: readonly Judge[] = [
   clock,
   modes,
   firewall,
+  etcdDisk,
 ];
 
 export function judgeHost(name: string, host: HostObservation, now = new Date()): Problem[] {

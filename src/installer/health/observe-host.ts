@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { load, YAMLException } from 'js-yaml';
 import { kinitVersion } from '../../machinery/version.ts';
+import { defaultBindPort } from '../config/defaults.ts';
 import {
   balancerPaths,
   cniPaths,
@@ -16,9 +17,10 @@ import {
 } from '../config/paths.ts';
 import { balancerUnit } from '../endpoint/balancer.ts';
 import { virtualIpUnit } from '../endpoint/virtual-ip.ts';
+import { manifestArgument } from '../etcd/access.ts';
 import { sysctlPath } from '../host/changes.ts';
 import { observeHost } from '../host/facts.ts';
-import { closedPorts, controlPlanePorts, workerPorts } from '../host/firewall.ts';
+import { closedPorts, controlPlanePorts, type PortRule, workerPorts } from '../host/firewall.ts';
 import { exists, type Host, readText } from '../host/host.ts';
 import { isLoaded, neededModules } from '../host/modules.ts';
 import { activeSwap } from '../host/swap.ts';
@@ -28,6 +30,7 @@ import { checkExpiration } from '../pki/expiration.ts';
 import { ctr } from '../runtime/containerd.ts';
 import { lastLineCount, observeComponents, plainLines } from './components.ts';
 import { observeModes } from './modes.ts';
+import { observeEtcdDisk } from './observe-etcd.ts';
 import type { Certificate, Disk, HostObservation, Service } from './types.ts';
 
 const look = { observe: true };
@@ -110,6 +113,13 @@ async function runtimeDriver(host: Host): Promise<string | undefined> {
   return value === undefined ? undefined : value === 'true' ? 'systemd' : 'cgroupfs';
 }
 
+/** What the firewall has to let through, wherever the API server listens. */
+export async function portsOf(host: Host): Promise<PortRule[]> {
+  const manifest = await readText(host, `${manifestsDir}/kube-apiserver.yaml`);
+  if (manifest === undefined) return workerPorts;
+  return controlPlanePorts(Number(manifestArgument(manifest, 'secure-port') ?? defaultBindPort));
+}
+
 /** The name under which the kubelet of this host is in the cluster. */
 async function nodeNameOf(host: Host, hostname: string): Promise<string> {
   const flags = (await readText(host, kubeletPaths.flags)) ?? '';
@@ -127,20 +137,33 @@ export async function observeHealth(host: Host): Promise<HostObservation> {
   const meminfo = (await readText(host, '/proc/meminfo')) ?? '';
   const memory = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(meminfo)?.[1] ?? 0);
   const kubelet = await kubeletDocument(host);
-  const [services, components, runtime, driver, swap, disks, certificates, configs, keeper, closed, fileModes] =
-    await Promise.all([
-      Promise.all(units.map((unit) => observeService(host, unit))),
-      isNode ? observeComponents(host, nodeName) : [],
-      ctr(host, ['version']),
-      runtimeDriver(host),
-      activeSwap(host),
-      observeDisks(host, ['/', '/var/log', kubeletDir, containerdPaths.root, etcdDataDir]),
-      observeCertificates(host, isControlPlane),
-      host.list(cniPaths.config),
-      timeKeeper(host),
-      isNode ? closedPorts(host, isControlPlane ? controlPlanePorts(6443) : workerPorts) : [],
-      observeModes(host, isControlPlane),
-    ]);
+  const [
+    services,
+    components,
+    runtime,
+    driver,
+    swap,
+    disks,
+    certificates,
+    configs,
+    keeper,
+    closed,
+    fileModes,
+    etcdDisk,
+  ] = await Promise.all([
+    Promise.all(units.map((unit) => observeService(host, unit))),
+    isNode ? observeComponents(host, nodeName) : [],
+    ctr(host, ['version']),
+    runtimeDriver(host),
+    activeSwap(host),
+    observeDisks(host, ['/', '/var/log', kubeletDir, containerdPaths.root, etcdDataDir]),
+    observeCertificates(host, isControlPlane),
+    host.list(cniPaths.config),
+    timeKeeper(host),
+    isNode ? closedPorts(host, await portsOf(host)) : [],
+    observeModes(host, isControlPlane),
+    observeEtcdDisk(host),
+  ]);
   const settings = await Promise.all(
     Object.entries(neededSettings).map(async ([key, wanted]) => {
       const found = (await readText(host, sysctlPath(key)))?.trim();
@@ -173,5 +196,6 @@ export async function observeHealth(host: Host): Promise<HostObservation> {
     missingModules,
     fileModes,
     closedPorts: closed,
+    ...(etcdDisk ? { etcdDisk } : {}),
   };
 }

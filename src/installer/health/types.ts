@@ -1,4 +1,6 @@
 /** What `kinit status` and `kinit doctor` see, and what they say about it. */
+import type { Quorum } from '../etcd/quorum.ts';
+import type { MemberStatus } from '../etcd/status.ts';
 
 export interface Service {
   unit: string;
@@ -74,6 +76,26 @@ export interface HostObservation {
   fileModes: FileMode[];
   /** `firewalld: 10250/tcp kubelet` */
   closedPorts: string[];
+  /** Of the member of etcd that runs there. */
+  etcdDisk?: EtcdDisk;
+}
+
+/** 99 of 100 writes were on the disk within so many milliseconds, since etcd was started. */
+export interface EtcdDisk {
+  /** Of the log: every change of the cluster waits for it. */
+  walMs: number;
+  commitMs: number;
+}
+
+/** What the members of etcd say, asked from one control plane; also when the API server is silent. */
+export interface EtcdObservation {
+  external: boolean;
+  /** Nobody could be asked. */
+  error?: string;
+  members: MemberStatus[];
+  quorum: Quorum;
+  /** At this size it takes no more writes; unknown of an etcd that is elsewhere. */
+  quotaBytes?: number;
 }
 
 export interface NodeObservation {
@@ -154,6 +176,7 @@ export interface HealthReport {
   time: string;
   hosts: HostReport[];
   cluster?: ClusterObservation;
+  etcd?: EtcdObservation;
   problems: Problem[];
   /** With `--fix` only. */
   fixed?: Fixed[];
