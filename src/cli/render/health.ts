@@ -1,14 +1,18 @@
 /** What `kinit status` and `kinit doctor` print. */
+import { describeQuorum } from '../../installer/etcd/quorum.ts';
+import type { MemberStatus } from '../../installer/etcd/status.ts';
 import { expiryWarningDays } from '../../installer/health/judge-host.ts';
 import type {
   Certificate,
   ClusterObservation,
+  EtcdObservation,
   HealthReport,
   HostObservation,
   HostReport,
   NodeObservation,
   Problem,
 } from '../../installer/health/types.ts';
+import { formatBytes } from './etcd.ts';
 
 const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`;
 const dayMs = 86_400_000;
@@ -78,7 +82,25 @@ function hostBranch(
   return { text: title.filter(Boolean).join('  '), below: hostBranches(observation, cluster, now) };
 }
 
-export function formatStatus({ hosts, cluster, problems }: HealthReport, now = new Date()): string {
+function memberText(member: MemberStatus, quotaBytes: number | undefined): string {
+  const { name, id, leader, learner, healthy, error, dbSizeBytes, dbSizeInUseBytes, latencyMs, alarms } = member;
+  const role = learner ? 'learner' : leader ? 'leader' : 'voter';
+  if (!healthy) return `${name || id}  ${role}  SILENT: ${error ?? 'no answer'}`;
+  const quota = quotaBytes ? ` of ${formatBytes(quotaBytes)}` : '';
+  const size = `${formatBytes(dbSizeBytes)}${quota} (${formatBytes(dbSizeInUseBytes)} in use)`;
+  return [name || id, role, member.version, size, `${latencyMs} ms`, ...alarms].filter(Boolean).join('  ');
+}
+
+function etcdBranch({ external, error, members, quorum, quotaBytes }: EtcdObservation): Branch {
+  if (error !== undefined) return { text: `etcd  SILENT: ${error}` };
+  const mark = quorum.has ? '' : 'NO MAJORITY: ';
+  return {
+    text: `etcd  ${mark}${describeQuorum(quorum)}${external ? '; not run by kinit' : ''}`,
+    below: members.map((member) => ({ text: memberText(member, quotaBytes) })),
+  };
+}
+
+export function formatStatus({ hosts, cluster, etcd, problems }: HealthReport, now = new Date()): string {
   const named = new Set(hosts.flatMap(({ observation }) => (observation?.nodeName ? [observation.nodeName] : [])));
   const others = (cluster?.nodes ?? []).filter(({ name }) => !named.has(name));
   const branches: Branch[] = [
@@ -86,6 +108,7 @@ export function formatStatus({ hosts, cluster, problems }: HealthReport, now = n
     ...others.map((node) => ({
       text: [node.name, node.roles.join(',') || 'worker', nodeState(node), node.version, node.address].join('  '),
     })),
+    ...(etcd ? [etcdBranch(etcd)] : []),
     ...(cluster && cluster.apiError === undefined
       ? [{ text: `dns  ${cluster.dns.answers ? `answers at ${cluster.dns.service}` : 'SILENT'}` }]
       : []),

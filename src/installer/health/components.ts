@@ -2,7 +2,9 @@
 import { load } from 'js-yaml';
 import type { Pod, Probe } from '../../machinery/api/types.ts';
 import { joinHostPort } from '../config/cidr.ts';
+import { loopback } from '../config/local-endpoint.ts';
 import { manifestsDir } from '../config/paths.ts';
+import { knownBalancer } from '../endpoint/balancer.ts';
 import { KinitError } from '../errors.ts';
 import { type Host, readText } from '../host/host.ts';
 import { fetchOverTls } from '../tokens/fetch.ts';
@@ -111,13 +113,20 @@ async function plain(name: string, url: string): Promise<Component> {
   return { name, ...(await ask(url)), restarts: 0, lastLines: [] };
 }
 
-/** Static pods that have an HTTP probe, kubelet and kube-proxy. */
+/** Whether the node's own way to the API servers leads to one that is ready. */
+async function balancer(host: Host): Promise<Component | undefined> {
+  const { port } = (await knownBalancer(host))?.endpoint ?? {};
+  return port === undefined ? undefined : plain('kinit-balancer', `https://${joinHostPort(loopback, port)}/livez`);
+}
+
+/** Static pods that have an HTTP probe, kubelet, kube-proxy and the balancer. */
 export async function observeComponents(host: Host, nodeName: string): Promise<Component[]> {
   const manifests = (await host.list(manifestsDir)).filter((name) => /^[^.].*\.(ya?ml|json)$/.test(name));
   const found = await Promise.all([
     plain('kubelet', 'http://127.0.0.1:10248/healthz'),
     ...manifests.map((manifest) => staticPod(host, manifest, nodeName)),
     plain('kube-proxy', 'http://127.0.0.1:10256/healthz'),
+    balancer(host),
   ]);
   return found.filter((component) => component !== undefined);
 }

@@ -52,6 +52,28 @@ function nodes({ nodes: all }: ClusterObservation): Found[] {
   ]);
 }
 
+/** As upstream allows: a kubelet is never newer than the API server, and at most three minor versions older. */
+function skew({ nodes: all, version: server = '' }: ClusterObservation): Found[] {
+  const minorOf = (version: string) => Number(/^v?\d+\.(\d+)/.exec(version)?.[1] ?? Number.NaN);
+  const newest = minorOf(server);
+  return all.flatMap(({ name, version }): Found[] => {
+    const minor = minorOf(version);
+    const tooNew = minor > newest;
+    if (!tooNew && !(newest - minor > 3)) return [];
+    return [
+      {
+        id: 'version-skew',
+        level: 'error',
+        message: `the kubelet of ${name} is too ${tooNew ? 'new' : 'old'} for the API server`,
+        seen: `${version}, the API server ${server}`,
+        advice: tooNew
+          ? 'upgrade the control planes first: kinit upgrade apply'
+          : `upgrade it, on ${name}: kinit upgrade node`,
+      },
+    ];
+  });
+}
+
 function pods({ troubles }: ClusterObservation): Found[] {
   return troubles.map(({ namespace, name, container, reason, message, restarts, lastLines, node }) => ({
     id: namespace === 'kube-system' ? 'system-pod' : 'pod',
@@ -106,7 +128,7 @@ function requests({ pendingRequests }: ClusterObservation): Found[] {
 }
 
 export function judgeCluster(cluster: ClusterObservation): Problem[] {
-  return [api, nodes, pods, leaders, dns, requests]
+  return [api, nodes, skew, pods, leaders, dns, requests]
     .flatMap((judge) => judge(cluster))
     .map((problem) => ({ where: 'cluster', ...problem }));
 }

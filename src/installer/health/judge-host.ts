@@ -60,6 +60,13 @@ const runtime: Judge = ({ role, runtimeAnswers, services: all }) =>
       ]
     : [];
 
+const adviceFor = (component: string): string => {
+  if (component === 'kubelet') return 'look at: journalctl -u kubelet -n 50';
+  if (component === 'kinit-balancer')
+    return 'no API server can be reached from here: look at the control planes, and at journalctl -u kinit-balancer -n 50';
+  return `look at /var/log/pods/kube-system_${component}*; the kubelet starts it again by itself`;
+};
+
 const components: Judge = ({ components: all, services: units }) =>
   all
     .filter(({ healthy }) => !healthy)
@@ -70,10 +77,7 @@ const components: Judge = ({ components: all, services: units }) =>
       level: 'error',
       message: `${name} is not healthy${count ? `; it was started ${count} times again` : ''}`,
       seen: [seen, ...lastLines].join('\n'),
-      advice:
-        name === 'kubelet'
-          ? 'look at: journalctl -u kubelet -n 50'
-          : `look at /var/log/pods/kube-system_${name}*; the kubelet starts it again by itself`,
+      advice: adviceFor(name),
     }));
 
 const cgroups: Judge = ({ runtimeCgroupDriver, kubeletCgroupDriver }) =>

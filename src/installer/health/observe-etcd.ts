@@ -8,7 +8,7 @@ import { exists, type Host, readText } from '../host/host.ts';
 import type { EtcdDisk, EtcdObservation } from './types.ts';
 
 /** etcd's own when its flag is not given or 0. */
-const defaultQuotaBytes = 2 << 30;
+const defaultQuotaBytes = 2 ** 31;
 const metricsTimeoutMs = 3_000;
 
 /** Undefined on a host that is no control plane. */

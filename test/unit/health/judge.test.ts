@@ -83,6 +83,27 @@ describe('a host', () => {
     ['a missing module', { missingModules: ['br_netfilter'] }, 'error module-missing', 'modules'],
     ['a clock that nothing keeps', { timeKeeper: undefined as never }, 'warning clock-unkept', undefined],
     ['a readable key', { fileModes: [{ path: '/k', mode: '0644', limit: '0600' }] }, 'warning file-mode', 'modes'],
+    ['a slow disk below etcd', { etcdDisk: { walMs: 512, commitMs: 8 } }, 'warning etcd-disk-slow', undefined],
+    [
+      'a dead runtime',
+      { services: [service('containerd.service', 'failed'), service('kubelet.service')], runtimeAnswers: false },
+      'error service-dead',
+      'service',
+    ],
+    [
+      'a component that crashes again and again',
+      {
+        components: [{ name: 'kube-scheduler', healthy: false, seen: 'refused', restarts: 7, lastLines: ['no flag'] }],
+      },
+      'error component-unhealthy',
+      undefined,
+    ],
+    [
+      'a balancer that finds no API server',
+      { components: [{ name: 'kinit-balancer', healthy: false, seen: 'hung up', restarts: 0, lastLines: [] }] },
+      'error component-unhealthy',
+      undefined,
+    ],
     ['a firewall', { closedPorts: ['ufw: 10250/tcp (kubelet)'] }, 'error firewall', 'firewall'],
   ])('with %s is told of', (_, different, expected, fix) => {
     const problems = judgeHost('w1', { ...healthy, ...different }, now);
@@ -140,6 +161,10 @@ describe('a cluster', () => {
     [{ leaders: [{ component: 'kube-scheduler' }] }, ['leader-silent']],
     [{ leaders: [{ component: 'kube-scheduler', holder: 'cp1', renewedSecondsAgo: 45 }] }, ['leader-silent']],
     [{ dns: { answers: false, seen: 'timeout' } }, ['dns-silent']],
+    [{ nodes: [{ ...node, version: 'v1.33.0' }] }, []],
+    [{ nodes: [{ ...node, version: 'v1.32.9' }] }, ['version-skew']],
+    [{ nodes: [{ ...node, version: 'v1.37.0' }] }, ['version-skew']],
+    [{ nodes: [{ ...node, pressures: ['MemoryPressure', 'PIDPressure'] }] }, ['node-pressure', 'node-pressure']],
     [{ pendingRequests: ['csr-1'] }, ['requests-pending']],
   ])('%o has the problems %o', (different, expected) => {
     expect(ids(different)).toEqual(expected);
