@@ -12,6 +12,13 @@ export interface UnitState {
   active: boolean;
 }
 
+export interface PathOwner {
+  uid: number;
+  gid: number;
+  /** Absent: as it is. */
+  mode?: number;
+}
+
 export interface Changes {
   readonly host: Host;
   readonly journal: Journal;
@@ -21,6 +28,8 @@ export interface Changes {
   removeFile(path: string): Promise<boolean>;
   /** A folder whose whole content is kinit's from now on. @param mode a folder that is there and more open gets it, too */
   folder(path: string, mode?: number): Promise<boolean>;
+  /** Owner and mode of what is there; a link itself gets none. */
+  owner(path: string, owner: PathOwner): Promise<boolean>;
   sysctl(key: string, value: string): Promise<boolean>;
   /**
    * Remembers what is at a path that not kinit itself will make or fill, but what it starts.
@@ -127,6 +136,19 @@ export function createChanges(host: Host, journal: Journal): Changes {
         return true;
       }
       await host.makeDirectory(path, mode ?? 0o755);
+      return true;
+    },
+    async owner(path, { uid, gid, mode }) {
+      const now = await host.stat(path);
+      if (!now || now.type === 'symlink') return false;
+      const wanted = mode ?? now.mode;
+      if (now.uid === uid && now.gid === gid && now.mode === wanted) return false;
+      // What kinit has made goes away altogether, and what it has replaced comes back as it was.
+      if (!isInOwnFolder(path) && !ownFolders.has(path) && !journal.has(`path:${path}`))
+        await journal.record({ kind: 'owner', path, uid: now.uid, gid: now.gid, mode: now.mode });
+      if (now.uid !== uid || now.gid !== gid) await host.setOwner(path, uid, gid);
+      // A change of the owner may take bits away.
+      if (now.mode !== wanted) await runOrFail(host, 'chmod', [wanted.toString(8).padStart(4, '0'), path]);
       return true;
     },
     async claim(path, as) {

@@ -77,6 +77,16 @@ export function dryRunHost(real: Host): DryRunHost {
     async makeDirectory(path, mode = 0o755) {
       if (!(await this.stat(path))) overlay.set(path, { facts: facts('directory', mode) });
     },
+    async setOwner(path, uid, gid) {
+      const found = await this.stat(path);
+      if (!found) return;
+      // Of what would be made it goes without saying.
+      if (!overlay.has(path)) planned.push({ action: 'set', what: `owner of ${path} = ${uid}:${gid}` });
+      const before = overlay.get(path);
+      const content =
+        before && before !== 'removed' ? before.content : found.type === 'file' ? await real.readFile(path) : undefined;
+      overlay.set(path, { facts: { ...found, uid, gid }, ...(content ? { content } : {}) });
+    },
     async remove(path) {
       if (!(await this.stat(path))) return;
       planned.push({ action: 'remove', what: path });

@@ -4,7 +4,7 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm, rmdir, symlink } from 'node:fs/promises';
+import { lchown, lstat, mkdir, open, readdir, readFile, readlink, rename, rm, rmdir, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
@@ -53,7 +53,7 @@ export interface Host {
   stat(path: string): Promise<FileFacts | undefined>;
   /** Names in a folder; empty when it does not exist. */
   list(path: string): Promise<string[]>;
-  /** Replaces the file in one step: readers see the old or the new content. */
+  /** Replaces the file in one step: readers see the old or the new content. Its owner stays, unless another one is given. */
   writeFile(path: string, content: string | Buffer, options?: WriteFileOptions): Promise<void>;
   /** Appends and waits until it is on disk. */
   appendFile(path: string, content: string, mode?: number): Promise<void>;
@@ -61,6 +61,8 @@ export interface Host {
   writeKernel(path: string, value: string): Promise<void>;
   symlink(path: string, target: string): Promise<void>;
   makeDirectory(path: string, mode?: number): Promise<void>;
+  /** Of a file, a folder, or a link itself. */
+  setOwner(path: string, uid: number, gid: number): Promise<void>;
   /** Removes a file, a link, or a folder with what is in it; missing is fine. */
   remove(path: string): Promise<void>;
   /** Removes a folder if it is empty. */
@@ -154,11 +156,14 @@ export function localHost(root = ''): Host {
       const target = at(path);
       const draft = join(dirname(target), `.${basename(target)}.kinit-draft`);
       await rm(draft, { force: true });
+      const before = await ifPresent(lstat(target));
       const handle = await open(draft, 'wx', mode);
       try {
         await handle.writeFile(content);
         await handle.chmod(mode);
-        if (uid !== undefined && gid !== undefined) await handle.chown(uid, gid);
+        const made = await handle.stat();
+        const owner = uid !== undefined && gid !== undefined ? { uid, gid } : before?.isFile() ? before : made;
+        if (owner.uid !== made.uid || owner.gid !== made.gid) await handle.chown(owner.uid, owner.gid);
         await handle.sync();
       } finally {
         await handle.close();
@@ -193,6 +198,7 @@ export function localHost(root = ''): Host {
     async makeDirectory(path, mode = 0o755) {
       await mkdir(at(path), { recursive: true, mode });
     },
+    setOwner: (path, uid, gid) => lchown(at(path), uid, gid),
     remove: (path) => rm(at(path), { recursive: true, force: true }),
     async removeEmptyDirectory(path) {
       await rmdir(at(path)).catch((error: NodeJS.ErrnoException) => {

@@ -32,6 +32,10 @@ export type JournalEntry =
   | { kind: 'unit'; unit: string; enablement: string; active: boolean }
   | { kind: 'firewalld'; zone: string; rule: string; permanent: boolean }
   | { kind: 'ufw'; rule: string[] }
+  /** Accounts that were made. */
+  | { kind: 'user' | 'group'; name: string }
+  /** What was there before, and has got another owner. */
+  | { kind: 'owner'; path: string; uid: number; gid: number; mode: number }
   /** Packages that were installed. */
   | { kind: 'packages'; manager: PackageManager; names: string[] }
   /** The container runtime, as the run began. */
@@ -47,7 +51,11 @@ export function entryKey(entry: JournalEntry): string {
     case 'path':
     case 'folder':
     case 'parent':
+    case 'owner':
       return `${entry.kind}:${entry.path}`;
+    case 'user':
+    case 'group':
+      return `${entry.kind}:${entry.name}`;
     case 'sysctl':
       return `sysctl:${entry.key}`;
     case 'module':

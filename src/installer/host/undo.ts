@@ -1,5 +1,6 @@
 /** Plays a host's journal back, newest entry first, so that the host is as it was before kinit. */
 import { basename, dirname } from 'node:path';
+import { removeAccount } from './accounts.ts';
 import { sysctlPath, unitState } from './changes.ts';
 import { exists, type Host, readText } from './host.ts';
 import type { JournalEntry, PreviousPath } from './journal.ts';
@@ -61,6 +62,19 @@ async function undo(host: Host, entry: JournalEntry, { problems, startLater }: U
     }
     case 'parent':
       return host.removeEmptyDirectory(entry.path);
+    case 'user':
+    case 'group': {
+      const problem = await removeAccount(host, entry.kind, entry.name);
+      if (problem) problems.push(`the ${entry.kind} ${entry.name} stays: ${problem}`);
+      return;
+    }
+    case 'owner': {
+      const now = await host.stat(entry.path);
+      if (!now || (now.uid === entry.uid && now.gid === entry.gid && now.mode === entry.mode)) return;
+      await host.setOwner(entry.path, entry.uid, entry.gid);
+      await host.run('chmod', [entry.mode.toString(8).padStart(4, '0'), entry.path]);
+      return;
+    }
     case 'sysctl': {
       const path = sysctlPath(entry.key);
       if (!(await exists(host, path)) || (await readText(host, path))?.trim() === entry.previous) return;
