@@ -14,14 +14,18 @@ export function programOf(commandLine: string): string {
   return basename(script ?? first);
 }
 
-async function isRunning(host: Host, program: string): Promise<boolean> {
+/** The users (by number) as whom a program runs, one for each of its processes. */
+export async function processesOf(host: Host, program: string): Promise<number[]> {
+  const owners: number[] = [];
   for (const pid of await host.list('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     // Processes end while they are looked at.
     const text = await readText(host, `/proc/${pid}/cmdline`).catch(() => undefined);
-    if (text && programOf(text) === program) return true;
+    if (!text || programOf(text) !== program) continue;
+    const facts = await host.stat(`/proc/${pid}`);
+    if (facts) owners.push(facts.uid);
   }
-  return false;
+  return owners;
 }
 
 /** @returns whether any of them was there */
@@ -37,7 +41,7 @@ export async function holdStaticPods(host: Host, names: readonly string[], folde
     changed = true;
   }
   for (const name of names) {
-    await waitUntil(async () => !(await isRunning(host, name)), {
+    await waitUntil(async () => (await processesOf(host, name)).length === 0, {
       timeoutMs: stopTimeoutMs,
       signal,
       failure: () =>

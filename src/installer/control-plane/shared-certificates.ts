@@ -10,6 +10,7 @@ import { KinitError } from '../errors.ts';
 import { externalEtcdFiles } from '../etcd/external.ts';
 import type { Changes } from '../host/changes.ts';
 import type { Host } from '../host/host.ts';
+import { modeFor } from '../pki/ensure.ts';
 import { decryptShared, encryptShared, optionalFile, secretField, sharedFiles } from '../pki/transfer.ts';
 import { generateToken } from '../tokens/format.ts';
 import { buildTokenSecret, tokenNamespace } from '../tokens/secret.ts';
@@ -148,8 +149,8 @@ export async function writeSharedCertificates(
 ): Promise<boolean> {
   let changed = false;
   for (const [file, content] of files) {
-    const mode = file.endsWith('.crt') ? 0o644 : 0o600;
-    if (await changes.file(placeOf(certificatesDir, file), content, { mode })) changed = true;
+    const path = placeOf(certificatesDir, file);
+    if (await changes.file(path, content, { mode: await modeFor(changes.host, path) })) changed = true;
   }
   return changed;
 }

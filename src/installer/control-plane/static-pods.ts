@@ -11,6 +11,7 @@ import { argumentValue } from '../config/validate.ts';
 import { externalEtcdArguments, externalEtcdMounts } from '../etcd/external.ts';
 import { buildArguments } from './arguments.ts';
 import { auditArguments } from './audit.ts';
+import type { Identity } from './identities.ts';
 import { livenessProbe, readinessProbe, startupProbe } from './probes.ts';
 import { extraMounts, type Mount, type MountPoint, volumeMounts, volumes } from './volumes.ts';
 
@@ -24,6 +25,8 @@ export interface StaticPodValues {
   env: unknown[] | undefined;
   image: string;
   imagePullPolicy: string;
+  /** Absent: root. */
+  identity?: Identity | undefined;
   livenessProbe: Probe;
   readinessProbe: Probe | undefined;
   startupProbe: Probe;
@@ -39,7 +42,7 @@ export interface StaticPodValues {
 const loopback = (config: InitConfiguration) =>
   isIPv6(config.localAPIEndpoint.advertiseAddress) ? '::1' : '127.0.0.1';
 
-/** What manifests depend on beside the configuration: files of this host. */
+/** What manifests depend on beside the configuration: files and users of this host. */
 export interface HostFiles {
   /** The authority's key is here; absent: it is. */
   signs?: boolean;
@@ -47,6 +50,8 @@ export interface HostFiles {
   encryption?: boolean;
   /** kinit's audit log is on. */
   audit?: boolean;
+  /** As whom the component runs; absent: as root. */
+  identity?: Identity | undefined;
 }
 
 export function apiServerArguments({ cluster, localAPIEndpoint }: InitConfiguration, files: HostFiles = {}): string[] {
@@ -226,6 +231,7 @@ export function controlPlaneManifest(
     env: shape.settings.extraEnvs.length ? shape.settings.extraEnvs : undefined,
     image: configuredReference(shape.image, config.cluster),
     imagePullPolicy: 'IfNotPresent',
+    identity: files.identity,
     livenessProbe: livenessProbe(shape.probeHost, shape.livePath),
     readinessProbe: shape.readyPath ? readinessProbe(shape.probeHost, shape.readyPath) : undefined,
     startupProbe: startupProbe(shape.probeHost, shape.livePath, startMs),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
 import type { Host } from '../host/host.ts';
+import { modeFor } from '../pki/ensure.ts';
 import { decryptShared, encryptShared, isCertificateKey, type SharedFile, sharedFiles } from '../pki/transfer.ts';
 
 const backupDocument = z.strictObject({
@@ -66,8 +67,8 @@ export async function writePkiBackup(
   }
   let changed = false;
   for (const [file, content] of files) {
-    const mode = file.endsWith('.crt') ? 0o644 : 0o600;
-    if (await changes.file(`${certificatesDir}/${file}`, content, { mode })) changed = true;
+    const path = `${certificatesDir}/${file}`;
+    if (await changes.file(path, content, { mode: await modeFor(changes.host, path) })) changed = true;
   }
   return changed;
 }

@@ -54,6 +54,9 @@ export async function restoreData(
   if (!(await exists(host, `${draft}/member`))) {
     throw new KinitError('Command', `etcdutl has made no data in ${draft}`);
   }
+  // etcd need not run as root: its data are of whoever the folder is of.
+  const owner = await host.stat(dataDir);
+  if (owner && owner.uid !== 0) await runOrFail(host, 'chown', ['-R', `${owner.uid}:${owner.gid}`, draft]);
   let now = state;
   if (now.movedAside && (await exists(host, now.movedAside))) {
     // A run before this one came so far and was killed: what is here now is its work, which no etcd has used yet.

@@ -9,6 +9,7 @@ import { parseDuration } from '../config/duration.ts';
 import { renderTemplate } from '../config/templates.ts';
 import type { InitConfiguration } from '../config/types.ts';
 import { buildArguments } from '../control-plane/arguments.ts';
+import type { Identity } from '../control-plane/identities.ts';
 import { livenessProbe, readinessProbe, startupProbe } from '../control-plane/probes.ts';
 import type { StaticPodValues } from '../control-plane/static-pods.ts';
 import { type Mount, volumeMounts, volumes } from '../control-plane/volumes.ts';
@@ -62,8 +63,11 @@ export function etcdArguments(
   );
 }
 
-/** The manifest's text. */
-export function etcdManifest(config: InitConfiguration, existing?: string): string {
+/**
+ * The manifest's text.
+ * @param identity absent: etcd runs as root
+ */
+export function etcdManifest(config: InitConfiguration, existing?: string, identity?: Identity): string {
   const { cluster, localAPIEndpoint } = config;
   const { local } = cluster.etcd;
   const host = isIPv6(localAPIEndpoint.advertiseAddress) ? '::1' : '127.0.0.1';
@@ -77,6 +81,7 @@ export function etcdManifest(config: InitConfiguration, existing?: string): stri
     env: local.extraEnvs.length ? local.extraEnvs : undefined,
     image: configuredReference('etcd', cluster),
     imagePullPolicy: 'IfNotPresent',
+    identity,
     livenessProbe: livenessProbe(host, '/livez', 'HTTP'),
     readinessProbe: readinessProbe(host, '/readyz', 'HTTP'),
     startupProbe: startupProbe(host, '/readyz', startMs, 'HTTP'),

@@ -1,5 +1,6 @@
 /** certs/…: one phase per certificate, as in kubeadm. */
 import { defaultCertificatesDir, kubernetesDir } from '../config/paths.ts';
+import { settled } from '../control-plane/owners.ts';
 import { ensureEncryption } from '../encryption/configuration.ts';
 import { authorities, isUsed, leafCertificates } from '../pki/catalog.ts';
 import { ensureAuthority, ensureLeaf, ensureServiceAccountKey } from '../pki/ensure.ts';
@@ -19,7 +20,7 @@ export const certificatePhases: Phase<InitContext>[] = [
         await changes.folder(kubernetesDir);
         if (config.cluster.certificatesDir !== defaultCertificatesDir)
           await changes.folder(config.cluster.certificatesDir);
-        return ensureAuthority(changes, config.cluster, authority);
+        return settled(changes, ensureAuthority(changes, config.cluster, authority));
       },
     }),
   ),
@@ -29,14 +30,14 @@ export const certificatePhases: Phase<InitContext>[] = [
       title: `Make ${leaf.title}`,
       background: true,
       needed: ({ config }) => isUsed(leaf.authority, config.cluster),
-      run: ({ changes, config }) => ensureLeaf(changes, config, leaf),
+      run: ({ changes, config }) => settled(changes, ensureLeaf(changes, config, leaf)),
     }),
   ),
   {
     name: 'certs/sa',
     title: 'Make the key pair of service accounts',
     background: true,
-    run: ({ changes, config }) => ensureServiceAccountKey(changes, config.cluster),
+    run: ({ changes, config }) => settled(changes, ensureServiceAccountKey(changes, config.cluster)),
   },
   {
     name: 'certs/encryption',

@@ -1,15 +1,18 @@
 /** etcd/local, control-plane/… and wait-control-plane. */
 
 import { parseDuration } from '../config/duration.ts';
-import { encryptionFile, manifestsDir } from '../config/paths.ts';
+import { encryptionFile } from '../config/paths.ts';
 import { ensureAudit } from '../control-plane/audit.ts';
+import { identityOf } from '../control-plane/identities.ts';
 import { type ControlPlaneName, controlPlaneManifest, flexVolumeFolder } from '../control-plane/static-pods.ts';
 import { trustStore, trustStoreMounts } from '../control-plane/volumes.ts';
 import { waitForControlPlane } from '../control-plane/wait.ts';
+import { writeStaticPod } from '../control-plane/write-static-pod.ts';
 import { etcdManifest } from '../etcd/static-pod.ts';
 import { exists } from '../host/host.ts';
 import { patchText } from '../patches/patches.ts';
 import { isExternal } from '../pki/external.ts';
+import type { StaticPodName } from '../upgrade/backup.ts';
 import { certificateNames } from './certs.ts';
 import type { InitContext } from './context.ts';
 import type { Phase } from './engine.ts';
@@ -17,11 +20,23 @@ import { kubeconfigNames } from './kubeconfig.ts';
 
 const files = [...certificateNames, ...kubeconfigNames];
 
+export interface ManifestContext extends Pick<InitContext, 'changes' | 'config' | 'patches' | 'warn'> {
+  /** Absent: what runs as root on this host goes on so. */
+  upgrade?: boolean;
+}
+
+const identityFor = ({ changes, config, warn, upgrade = false }: ManifestContext, name: StaticPodName) =>
+  identityOf(name, config, { changes, warn, keepsRoot: !upgrade });
+
+/** @param existing the members of etcd that it joins, or joined */
+export async function localEtcdManifest(context: ManifestContext, existing?: string): Promise<string> {
+  const manifest = etcdManifest(context.config, existing, await identityFor(context, 'etcd'));
+  return patchText('etcd', manifest, context.patches);
+}
+
 /** The manifest of a component on this host, and what it needs here beside certificates. */
-export async function componentManifest(
-  { changes, config, patches }: Pick<InitContext, 'changes' | 'config' | 'patches'>,
-  name: ControlPlaneName,
-): Promise<string> {
+export async function componentManifest(context: ManifestContext, name: ControlPlaneName): Promise<string> {
+  const { changes, config, patches } = context;
   // The kubelet makes these two when they are missing; recorded here, so that reset takes them away again.
   if (name === 'kube-apiserver' && !(await exists(changes.host, trustStore))) {
     await changes.journal.record({ kind: 'parent', path: trustStore });
@@ -31,7 +46,8 @@ export async function componentManifest(
   const encryption = await exists(changes.host, encryptionFile(config.cluster.certificatesDir));
   const audit = name === 'kube-apiserver' && (await ensureAudit(changes, config.cluster));
   const signs = !(await isExternal(changes.host, config.cluster.certificatesDir, 'ca'));
-  return patchText(name, controlPlaneManifest(name, config, trust, { signs, encryption, audit }), patches);
+  const identity = await identityFor(context, name);
+  return patchText(name, controlPlaneManifest(name, config, trust, { signs, encryption, audit, identity }), patches);
 }
 
 function controlPlanePhase(name: ControlPlaneName): Phase<InitContext> {
@@ -41,7 +57,7 @@ function controlPlanePhase(name: ControlPlaneName): Phase<InitContext> {
     after: ['images/control-plane', ...files],
     async run(context) {
       const manifest = await componentManifest(context, name);
-      return context.changes.file(`${manifestsDir}/${name}.yaml`, manifest, { mode: 0o600 });
+      return writeStaticPod(context.changes, name, manifest, context.signal);
     },
   };
 }
@@ -52,11 +68,10 @@ export const controlPlanePhases: Phase<InitContext>[] = [
     title: 'Start etcd',
     after: ['images/etcd', ...files],
     needed: ({ config }) => config.cluster.etcd.external === undefined,
-    async run({ changes, config, patches }) {
+    async run(context) {
+      const { changes, config, signal } = context;
       await changes.folder(config.cluster.etcd.local.dataDir, 0o700);
-      return changes.file(`${manifestsDir}/etcd.yaml`, patchText('etcd', etcdManifest(config), patches), {
-        mode: 0o600,
-      });
+      return writeStaticPod(changes, 'etcd', await localEtcdManifest(context), signal);
     },
   },
   controlPlanePhase('kube-apiserver'),

@@ -4,22 +4,23 @@ import type { Client } from '../../machinery/client/types.ts';
 import { parseDuration } from '../config/duration.ts';
 import { overlay } from '../config/overlay.ts';
 import { defaultCertificatesDir, kubernetesDir, manifestsDir } from '../config/paths.ts';
+import { settled } from '../control-plane/owners.ts';
 import {
   fetchSharedCertificates,
   sharedPlaces,
   writeSharedCertificates,
 } from '../control-plane/shared-certificates.ts';
+import { writeStaticPod } from '../control-plane/write-static-pod.ts';
 import { EtcdMembers, etcdCredentials, initialClusterOf } from '../etcd/members.ts';
-import { clientUrl, etcdManifest, peerUrl } from '../etcd/static-pod.ts';
+import { clientUrl, peerUrl } from '../etcd/static-pod.ts';
 import { readText } from '../host/host.ts';
 import { ensureKubeconfig, kubeconfigIdentities } from '../kubeconfig/kubeconfig.ts';
-import { patchText } from '../patches/patches.ts';
 import { type AuthorityName, authorities, isUsed, leafCertificates } from '../pki/catalog.ts';
 import { ensureLeaf, ensureServiceAccountKey, loadAuthorityCertificate } from '../pki/ensure.ts';
 import { instanceKubeletConfig, kubeletFlags, startKubelet } from '../runtime/kubelet.ts';
 import { clusterPhases } from './cluster.ts';
 import type { InitContext, JoinContext } from './context.ts';
-import { controlPlanePhases } from './control-plane.ts';
+import { controlPlanePhases, localEtcdManifest } from './control-plane.ts';
 import type { Phase } from './engine.ts';
 import { etcdSnapshots } from './etcd-snapshots.ts';
 import { hostPhases } from './host.ts';
@@ -69,7 +70,7 @@ const downloadCertificates: Phase<JoinContext> = {
     try {
       const places = sharedPlaces(cluster);
       const files = await fetchSharedCertificates(client, certificateKey, places, { signal });
-      return await writeSharedCertificates(changes, cluster.certificatesDir, files);
+      return await settled(changes, writeSharedCertificates(changes, cluster.certificatesDir, files));
     } finally {
       client.close();
     }
@@ -85,8 +86,8 @@ const certificates: Phase<JoinContext> = {
     for (const { name } of authorities.filter(({ name }) => used(name)))
       await loadAuthorityCertificate(changes.host, config.cluster.certificatesDir, name);
     const leaves = leafCertificates.filter(({ authority }) => used(authority));
-    const made = await Promise.all(leaves.map((leaf) => ensureLeaf(changes, config, leaf)));
-    return (await ensureServiceAccountKey(changes, config.cluster)) || made.some(Boolean);
+    const made = await Promise.all(leaves.map((leaf) => settled(changes, ensureLeaf(changes, config, leaf))));
+    return (await settled(changes, ensureServiceAccountKey(changes, config.cluster))) || made.some(Boolean);
   },
 };
 
@@ -99,7 +100,7 @@ const kubeconfigs: Phase<JoinContext> = {
     const config = controlPlane!;
     let changed = false;
     for (const identity of [admin, controllerManager, scheduler, kubelet]) {
-      if (await ensureKubeconfig(changes, config, identity)) changed = true;
+      if (await settled(changes, ensureKubeconfig(changes, config, identity))) changed = true;
     }
     return changed;
   },
@@ -153,7 +154,7 @@ const etcdJoin: Phase<JoinContext> = {
   after: ['images/etcd'],
   needed: (context) => live(context) && context.controlPlane?.cluster.etcd.external === undefined,
   async run(context) {
-    const { changes, host, signal, patches } = context;
+    const { changes, host, signal } = context;
     const config = context.controlPlane!;
     const { advertiseAddress } = config.localAPIEndpoint;
     const url = peerUrl(advertiseAddress);
@@ -170,8 +171,8 @@ const etcdJoin: Phase<JoinContext> = {
       // What the members were when this one joined stays: etcd reads it only once.
       const before = /--initial-cluster=(\S+)/.exec((await readText(host, path)) ?? '')?.[1];
       const initial = before ?? initialClusterOf(await members.addLearner(url), config.nodeRegistration.name, url);
-      const manifest = patchText('etcd', etcdManifest(config, initial), patches);
-      const changed = await changes.file(path, manifest, { mode: 0o600 });
+      const manifest = await localEtcdManifest(asInit(context), initial);
+      const changed = await writeStaticPod(changes, 'etcd', manifest, signal);
       return (await members.promote(url)) || changed;
     } finally {
       client.close();

@@ -1,6 +1,7 @@
 /** kubeconfig/…: one phase per file, as in kubeadm. */
 import { basename } from 'node:path';
 import { kubernetesDir } from '../config/paths.ts';
+import { settled } from '../control-plane/owners.ts';
 import { ensureKubeconfig, type KubeconfigIdentity, kubeconfigIdentities } from '../kubeconfig/kubeconfig.ts';
 import { isExternal } from '../pki/external.ts';
 import type { InitContext } from './context.ts';
@@ -17,7 +18,7 @@ function kubeconfigPhase(name: string, identity: KubeconfigIdentity): Phase<Init
     async run({ changes, config, kubeconfigDir }) {
       if (kubeconfigDir !== kubernetesDir) await changes.folder(kubeconfigDir, 0o700);
       const path = `${kubeconfigDir}/${basename(identity.path)}`;
-      return ensureKubeconfig(changes, config, { ...identity, path });
+      return settled(changes, ensureKubeconfig(changes, config, { ...identity, path }));
     },
   };
 }

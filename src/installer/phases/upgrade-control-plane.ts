@@ -1,14 +1,12 @@
 /** Phases of an upgrade that only control planes have: the static pods, one after the other, each behind its gate. */
 import type { ControlPlaneName } from '../control-plane/static-pods.ts';
-import { etcdManifest } from '../etcd/static-pod.ts';
 import { readText } from '../host/host.ts';
-import { patchText } from '../patches/patches.ts';
 import { manifestPath, type StaticPodName } from '../upgrade/backup.ts';
 import { imagesOf } from '../upgrade/bundle-folders.ts';
 import { renewFor } from '../upgrade/certificates.ts';
 import { planeOf, type UpgradeContext } from '../upgrade/context.ts';
 import { settleStaticPod } from '../upgrade/static-pod.ts';
-import { componentManifest } from './control-plane.ts';
+import { componentManifest, localEtcdManifest } from './control-plane.ts';
 import type { Phase } from './engine.ts';
 import { gateTimeout, guarded } from './upgrade-host.ts';
 
@@ -18,15 +16,18 @@ export function existingCluster(manifest: string | undefined): string | undefine
   return /--initial-cluster=(\S+)/.exec(manifest)?.[1];
 }
 
-type ManifestContext = Pick<UpgradeContext, 'changes' | 'patches' | 'plane'>;
+type PlaneContext = Pick<UpgradeContext, 'changes' | 'patches' | 'plane' | 'warn'>;
 
 /** The manifest of the new version; what a host needs beside it is made. */
-export async function newManifest({ changes, patches, plane }: ManifestContext, name: StaticPodName): Promise<string> {
+export async function newManifest(
+  { changes, patches, plane, warn }: PlaneContext,
+  name: StaticPodName,
+): Promise<string> {
   if (!plane) throw new Error('only control planes have static pods');
-  const { config } = plane;
-  if (name !== 'etcd') return componentManifest({ changes, config, patches }, name);
+  const context = { changes, config: plane.config, patches, warn, upgrade: true };
+  if (name !== 'etcd') return componentManifest(context, name);
   const present = await readText(changes.host, manifestPath('etcd'));
-  return patchText('etcd', etcdManifest(config, existingCluster(present)), patches);
+  return localEtcdManifest(context, existingCluster(present));
 }
 
 /** Those that run on this host. */

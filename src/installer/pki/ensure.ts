@@ -23,6 +23,13 @@ export function validity(period: string, now = new Date()): { notBefore: Date; n
 export const certificateFile = (dir: string, name: string) => `${dir}/${name}.crt`;
 export const keyFile = (dir: string, name: string) => `${dir}/${name}.key`;
 
+/** Certificates are public; a key that a group has been let to read (sa.key) stays so. */
+export async function modeFor(host: Host, path: string): Promise<number> {
+  if (path.endsWith('.crt')) return 0o644;
+  const facts = await host.stat(path);
+  return facts?.mode === 0o640 && facts.gid !== 0 ? 0o640 : 0o600;
+}
+
 interface Pair {
   certificate?: X509Certificate;
   key?: KeyObject;

@@ -5,9 +5,10 @@ import type { Client } from '../../machinery/client/types.ts';
 import { listImages } from '../bundle/oci-layout.ts';
 import { temporaryDir } from '../config/paths.ts';
 import { holdStaticPods, releaseStaticPods } from '../control-plane/hold.ts';
+import { writeStaticPod } from '../control-plane/write-static-pod.ts';
 import type { Changes } from '../host/changes.ts';
 import { isSame } from '../runtime/image-access.ts';
-import { manifestPath, type StaticPodName } from './backup.ts';
+import type { StaticPodName } from './backup.ts';
 import { containerOf, staticPod, waitForStaticPod } from './gates.ts';
 
 const holdFolder = `${temporaryDir}/kinit-upgrade-hold`;
@@ -42,7 +43,7 @@ export async function settleStaticPod(name: StaticPodName, manifest: string, ste
   // What a run that was broken off has put away is written anew here.
   const held = await host.stat(`${holdFolder}/${name}.yaml`);
   if (held) await host.remove(`${holdFolder}/${name}.yaml`);
-  if (host.dryRun) return changes.file(manifestPath(name), manifest, { mode: 0o600 });
+  if (host.dryRun) return writeStaticPod(changes, name, manifest, signal);
   const api = await client();
   const before = await staticPod(api, name, nodeName, signal).catch((error: unknown) => {
     // The API server may be what does not run at the moment.
@@ -51,7 +52,7 @@ export async function settleStaticPod(name: StaticPodName, manifest: string, ste
     throw error;
   });
   const image = imageOf(manifest);
-  let changed = await changes.file(manifestPath(name), manifest, { mode: 0o600 });
+  let changed = await writeStaticPod(changes, name, manifest, signal);
   if (!changed && (await runsOtherImage(before, image, layout))) {
     await holdStaticPods(host, [name], holdFolder, signal);
     await releaseStaticPods(host, [name], holdFolder);

@@ -28,10 +28,6 @@ describe('a value that cannot be meant is told with its place', () => {
       'c:3:16: unrecognized feature-gate key: RootlessControlPlan; did you mean "RootlessControlPlane"?',
     ],
     [
-      cluster('featureGates: {RootlessControlPlane: true}\n'),
-      'c:3:16: feature gate RootlessControlPlane cannot be true: the components of the control plane run as root',
-    ],
-    [
       cluster('featureGates: {Xyz: true}\n'),
       'c:3:16: unrecognized feature-gate key: Xyz; gates of a component go into its extraArgs: feature-gates',
     ],

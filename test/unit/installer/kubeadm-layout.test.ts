@@ -37,6 +37,7 @@ kind: ClusterConfiguration
 controlPlaneEndpoint: api.example.test
 encryptionAlgorithm: ECDSA-P256
 apiServer: {certSANs: [extra.example.test, 192.0.2.7]}
+featureGates: {RootlessControlPlane: false}
 etcd: {local: {serverCertSANs: [etcd.example.test], peerCertSANs: [peer.example.test]}}
 `;
   config = resolveInit({}, parseConfig(text, 'c'), { hostname: 'cp1', address: '10.0.0.11' }, []);
