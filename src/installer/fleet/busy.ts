@@ -1,10 +1,10 @@
 /** Hosts on which kinit is at work already: what a workstation has started there goes on when the workstation goes away. */
 import type { Connection } from './connection.ts';
 
-/** What is at work: kinit with its arguments, or the bundle that unpacks itself. */
+/** What is at work: kinit with its arguments, or a bundle that unpacks itself, from its file or from its parts. */
 const atWork = `at_work() {
-  p=$(cat /run/kinit.lock 2>/dev/null) && tr '\\0' ' ' < "/proc/$p/cmdline" 2>/dev/null | grep kinit && return
-  for at in $(grep -lasE '^sh.[^ ]*/kinit-v[^ ]*[.]run.--quiet' /proc/[0-9]*/cmdline); do tr '\\0' ' ' < "$at"; done
+  { read -r p < /run/kinit.lock; } 2>/dev/null && tr '\\0' ' ' < "/proc/$p/cmdline" 2>/dev/null | grep kinit && return
+  for at in $(grep -lasE '^sh.([^ ]*/kinit-v[^ ]*[.]run.--quiet|-s.--.--quiet.--parts)' /proc/[0-9]*/cmdline); do tr '\\0' ' ' < "$at"; echo; done
 }`;
 
 /** @param told called once when there is something to wait for */

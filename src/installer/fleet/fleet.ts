@@ -9,7 +9,18 @@ import type { Connection, Traffic } from './connection.ts';
 import type { FleetEvent, FleetSink, FleetStep } from './events.ts';
 import { gatherFacts, type HostFacts } from './facts.ts';
 import { fleetError, type HostFailure, type Outcomes, onAll } from './failures.ts';
-import { type EndedEvent, followJob, forgetJob, isPassing, type JobSpec, startJob } from './job.ts';
+import {
+  connectAgain,
+  defaultPatienceMs,
+  type EndedEvent,
+  followJob,
+  forgetJob,
+  isLost,
+  isPassing,
+  type Job,
+  type JobSpec,
+  startJob,
+} from './job.ts';
 import { checkRoom } from './ship.ts';
 import { Supply } from './supply.ts';
 
@@ -56,7 +67,7 @@ export class Fleet {
     this.members = members;
     this.#options = options;
     const { signal, bundleFrom = 'auto' } = options;
-    const reconnect = (member: Member) => this.#reconnect(member);
+    const reconnect = (member: Member, lost?: KinitError) => this.#reconnect(member, lost);
     this.#supply = new Supply(this, { from: bundleFrom, signal, reconnect });
   }
 
@@ -153,18 +164,15 @@ export class Fleet {
   async run(member: Member, spec: JobSpec): Promise<EndedEvent & { ok: true }> {
     const { signal, events } = this.#options;
     const { name } = member;
-    const job = await startJob(member.connection, spec, signal);
+    const job = await this.#startJob(member, spec);
     const ended = await followJob(member.connection, job, {
       signal,
       events: (event) => {
         if (event.type === 'phase-ended' && event.outcome === 'changed') this.changed.add(name);
         events({ ...event, host: name });
       },
-      reconnect: async () => {
-        member.connection.close();
-        member.connection = await this.#connect(member.host);
-        return member.connection;
-      },
+      lost: () => this.#tellLost(name),
+      reconnect: () => this.#newConnection(member),
     });
     if (isPassing(spec)) await forgetJob(member.connection, job);
     if (ended.ok) return ended;
@@ -183,6 +191,19 @@ export class Fleet {
     });
   }
 
+  /** A connection that is lost just then does not tell whether kinit has begun: it is waited for then, and run once more. */
+  async #startJob(member: Member, spec: JobSpec): Promise<Job> {
+    const { signal } = this.#options;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await startJob(member.connection, spec, signal);
+      } catch (error) {
+        if (signal.aborted || tries === 5 || !isLost(error)) throw error;
+        await this.#reconnect(member, error);
+      }
+    }
+  }
+
   async close(): Promise<void> {
     await this.#supply.close();
     for (const { connection } of this.members) connection.close();
@@ -199,10 +220,25 @@ export class Fleet {
     this.emit({ type: 'host-failed', host, error: eventError(error) });
   }
 
-  async #reconnect(member: Member): Promise<void> {
+  #tellLost(host: string): void {
+    const message = `the connection was lost; trying to connect again for ${defaultPatienceMs / 60_000} minutes`;
+    this.emit({ type: 'warning', host, message });
+  }
+
+  /** Looks at the host over a new connection; what had begun there has ended then. @param lost why there must be one */
+  async #reconnect(member: Member, lost?: KinitError): Promise<void> {
+    const { signal } = this.#options;
+    if (lost) this.#tellLost(member.name);
+    const connect = () => this.#newConnection(member);
+    await (lost ? connectAgain(connect, lost, defaultPatienceMs, signal) : connect());
+    await this.#waitWhileBusy(member.name, member.connection);
+    member.facts = await gatherFacts(member.connection, member.host, signal);
+  }
+
+  async #newConnection(member: Member): Promise<Connection> {
     member.connection.close();
     member.connection = await this.#connect(member.host);
-    member.facts = await gatherFacts(member.connection, member.host, this.#options.signal);
+    return member.connection;
   }
 
   #connect(host: InventoryHost): Promise<Connection> {

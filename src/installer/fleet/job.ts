@@ -25,15 +25,19 @@ export interface JobSpec {
 export interface FollowOptions {
   signal: AbortSignal;
   events: EventSink;
+  /** Told when the connection was lost. */
+  lost?(): void;
   /** A new connection to the host, after the old one was lost. */
   reconnect(): Promise<Connection>;
-  /** How long to try that; default 5 minutes. */
+  /** How long to try that. */
   patienceMs?: number;
 }
 
 const kinit = '/opt/kinit/current/bin/kinit';
 
 const jobsFolder = '/var/lib/kinit/jobs';
+/** How long a lost connection is tried again. */
+export const defaultPatienceMs = 300_000;
 /** Logs of this many jobs are kept. */
 const kept = 10;
 
@@ -45,6 +49,16 @@ export interface Job {
   readonly folder: string;
   readonly spec: JobSpec;
 }
+
+/** Whether process $1 began at $2: after a restart of the host another one may have its number. */
+const isAlive = `is_alive() { [ -n "$2" ] && [ "$(cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null)" = "$2" ]; }`;
+
+/** What jobs leave behind that nobody could follow to their end: secrets, and folders that are no more than passing. */
+const tidy = `for old in ${jobsFolder}/* /var/tmp/kinit-job-*; do
+  is_alive "$(cat "$old/pid" 2>/dev/null)" "$(cat "$old/began" 2>/dev/null)" || rm -f "$old/config.yaml"
+done
+find /var/tmp -maxdepth 1 -name 'kinit-job-*' -mmin +60 -exec rm -rf {} +
+ls -d ${jobsFolder}/* 2>/dev/null | head -n -${kept - 1} | while read -r old; do rm -rf "$old"; done`;
 
 /** Starts the job; it has begun when this resolves. */
 export async function startJob(connection: Connection, spec: JobSpec, signal: AbortSignal): Promise<Job> {
@@ -60,21 +74,28 @@ echo $? > exit.draft
 rm -f config.yaml
 mv exit.draft exit
 `;
+  const bytes = Buffer.byteLength(spec.config ?? '');
+  // A connection that breaks off must not leave half a configuration to work with.
   const start = `umask 077
-ls -d ${jobsFolder}/* 2>/dev/null | head -n -${kept - 1} | while read -r old; do rm -rf "$old"; done
+${isAlive}
+${tidy}
 mkdir -p ${quote(folder)} && cd ${quote(folder)} || exit 1
-cat > config.yaml || exit 1
-printf %s ${quote(script)} > job.sh
-: > events.jsonl
+give_up() { rm -rf ${quote(folder)}; exit 1; }
+cat > config.yaml && printf %s ${quote(script)} > job.sh && : > events.jsonl || give_up
+[ "$(wc -c < config.yaml)" -eq ${bytes} ] || { echo 'the configuration did not arrive whole' >&2; give_up; }
 setsid sh job.sh > /dev/null 2>&1 < /dev/null &
+cut -d' ' -f22 "/proc/$!/stat" > began
 echo $! > pid`;
   await connection.must('starting kinit', start, { stdin: spec.config ?? '', signal });
   return { folder, spec };
 }
 
+export const isLost = (error: unknown): error is KinitError =>
+  error instanceof KinitError && error.code === 'Connection';
+
 /** Hands on the job's events until it has ended; answers the last one. */
 export async function followJob(connection: Connection, job: Job, options: FollowOptions): Promise<EndedEvent> {
-  const { signal, reconnect, patienceMs = 300_000 } = options;
+  const { signal, reconnect, patienceMs = defaultPatienceMs } = options;
   const reader = eventReader(options.events);
   let current = connection;
   for (;;) {
@@ -86,7 +107,8 @@ export async function followJob(connection: Connection, job: Job, options: Follo
         await interrupt(current, job, reader);
         break;
       }
-      if (!(error instanceof KinitError && error.code === 'Connection')) throw error;
+      if (!isLost(error)) throw error;
+      options.lost?.();
       current = await connectAgain(reconnect, error, patienceMs, signal);
     }
   }
@@ -98,8 +120,10 @@ export async function followJob(connection: Connection, job: Job, options: Follo
 async function followOnce(connection: Connection, job: Job, reader: EventReader, signal: AbortSignal): Promise<void> {
   const folder = quote(job.folder);
   const follow = (offset: number) => `cd ${folder} || exit 9
+${isAlive}
 tail -c +${offset + 1} -f events.jsonl 2>/dev/null & t=$!
-while [ ! -e exit ] && kill -0 $(cat pid) 2>/dev/null; do sleep 0.2; done
+pid=$(cat pid) began=$(cat began)
+while [ ! -e exit ] && is_alive "$pid" "$began"; do sleep 0.2; done
 kill $t; wait $t 2>/dev/null; true`;
   const onStdout = (chunk: Buffer) => reader.take(chunk);
   await connection.root(follow(reader.restart()), { onStdout, signal, timeoutMs: 0 });
@@ -107,7 +131,8 @@ kill $t; wait $t 2>/dev/null; true`;
   await connection.root(`cd ${folder} && tail -c +${reader.restart() + 1} events.jsonl`, { onStdout, signal });
 }
 
-async function connectAgain(
+/** A new connection in place of one that was lost, as soon as there can be one. */
+export async function connectAgain(
   reconnect: () => Promise<Connection>,
   first: KinitError,
   patienceMs: number,
@@ -120,14 +145,14 @@ async function connectAgain(
     try {
       return await reconnect();
     } catch (error) {
-      if (!(error instanceof KinitError && error.code === 'Connection')) throw error;
+      if (!isLost(error)) throw error;
       last = error;
     }
     await pause(waitMs, signal);
   }
   throw new KinitError('Connection', `the connection was lost and did not come back: ${last.message}`, {
     ...last.details,
-    advice: 'kinit goes on working on the host; run the same command again to see how it ended',
+    advice: 'what has begun on the host goes on there; run the same command again: it waits for that and goes on',
   });
 }
 
@@ -136,7 +161,10 @@ async function interrupt(connection: Connection, job: Job, reader: EventReader):
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(new Error('the job did not stop in time')), 20_000);
   try {
-    await connection.root(`kill -TERM $(cat ${quote(job.folder)}/kinit.pid) 2>/dev/null; true`, { timeoutMs: 10_000 });
+    const stopIt = `cd ${quote(job.folder)}
+${isAlive}
+is_alive "$(cat pid)" "$(cat began)" && kill -TERM $(cat kinit.pid) 2>/dev/null; true`;
+    await connection.root(stopIt, { timeoutMs: 10_000 });
     await followOnce(connection, job, reader, stop.signal);
   } catch (error) {
     throw new KinitError('Interrupted', 'interrupted; kinit may still be at work on the host', {

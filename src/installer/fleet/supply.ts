@@ -4,6 +4,7 @@ import type { BundleSource } from '../inventory/types.ts';
 import { ownAddress } from './documents.ts';
 import type { HostFacts } from './facts.ts';
 import type { Fleet, Member } from './fleet.ts';
+import { isLost } from './job.ts';
 import { fetchParts, openPeer, type Peer } from './peer.ts';
 import { isControlPlane } from './plan.ts';
 import { arrivedOf, bytesOf, hasBundle, missingParts, sendPart, unpackBundle } from './ship.ts';
@@ -15,8 +16,8 @@ const attempts = 5;
 export interface SupplyOptions {
   from: BundleSource;
   signal: AbortSignal;
-  /** Connects anew to a host whose connection was lost, and looks at it again. */
-  reconnect(member: Member): Promise<void>;
+  /** Connects anew to a host, with patience when the connection was lost, and looks at it again. */
+  reconnect(member: Member, lost?: KinitError): Promise<void>;
 }
 
 interface Progress {
@@ -71,12 +72,19 @@ export class Supply {
       }
       const keep = isControlPlane(member.host) || this.#seedOf(member) === member;
       let damaged: string | undefined;
-      await fleet.step(name, 'unpack', 'Unpack the bundle', async () => {
-        ({ damaged } = await unpackBundle(member.connection, member.bundle, keep, signal));
-        return { changed: damaged === undefined, ...(damaged ? { detail: damaged } : {}) };
-      });
+      try {
+        await fleet.step(name, 'unpack', 'Unpack the bundle', async () => {
+          ({ damaged } = await unpackBundle(member.connection, member.bundle, keep, signal));
+          return { changed: damaged === undefined, ...(damaged ? { detail: damaged } : {}) };
+        });
+      } catch (error) {
+        if (signal.aborted || tries === attempts || !isLost(error)) throw error;
+        await this.#options.reconnect(member, error);
+        if (hasBundle(member.facts, member.bundle)) return;
+        continue;
+      }
       if (damaged === undefined) return;
-      if (tries === 3) {
+      if (tries >= 3) {
         throw new KinitError('Bundle', 'the bundle arrives damaged again and again', { host: name, seen: damaged });
       }
       fleet.emit({ type: 'warning', host: name, message: `${damaged}; it is copied again from here` });
@@ -107,7 +115,7 @@ export class Supply {
       if (signal.aborted || !(error instanceof KinitError)) throw error;
       const message = `${error.message} (${error.details.seen ?? 'nothing was said'}); it is copied from here`;
       this.#fleet.emit({ type: 'warning', host: member.name, message });
-      await reconnect(member);
+      await reconnect(member, isLost(error) ? error : undefined);
       restart();
       return false;
     }
@@ -123,7 +131,7 @@ export class Supply {
         return;
       } catch (error) {
         if (signal.aborted || tries === attempts || !isLost(error)) throw error;
-        await reconnect(member);
+        await reconnect(member, error);
         restart();
       }
     }
@@ -187,8 +195,6 @@ export class Supply {
     }
   }
 }
-
-const isLost = (error: unknown): boolean => error instanceof KinitError && error.code === 'Connection';
 
 const amount = (bytes: number): string =>
   bytes < 1 << 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${Math.round(bytes / (1 << 20))} MiB`;

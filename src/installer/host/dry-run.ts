@@ -63,6 +63,11 @@ export function dryRunHost(real: Host): DryRunHost {
       planned.push({ action: 'write', what: path });
       put(path, Buffer.from(content), mode);
     },
+    async writeNewFile(path, content) {
+      if (await this.stat(path)) return false;
+      await this.writeFile(path, content);
+      return true;
+    },
     async appendFile(path, content, mode = 0o600) {
       put(path, Buffer.concat([(await this.readFile(path)) ?? Buffer.alloc(0), Buffer.from(content)]), mode);
     },

@@ -4,11 +4,26 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import { constants } from 'node:fs';
-import { lchown, lstat, mkdir, open, readdir, readFile, readlink, rename, rm, rmdir, symlink } from 'node:fs/promises';
+import {
+  lchown,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  rmdir,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { KinitError } from '../errors.ts';
+import { isFull, noRoom } from './no-room.ts';
 import { type SyncTiming, timeSyncs } from './sync-timing.ts';
 
 export interface FileFacts {
@@ -53,9 +68,14 @@ export interface Host {
   stat(path: string): Promise<FileFacts | undefined>;
   /** Names in a folder; empty when it does not exist. */
   list(path: string): Promise<string[]>;
-  /** Replaces the file in one step: readers see the old or the new content. Its owner stays, unless another one is given. */
+  /**
+   * Replaces the file in one step: readers see the old or the new content, also after the power was lost. Its owner stays,
+   * unless another one is given.
+   */
   writeFile(path: string, content: string | Buffer, options?: WriteFileOptions): Promise<void>;
-  /** Appends and waits until it is on disk. */
+  /** Makes a file in one step, unless something is there: false then. */
+  writeNewFile(path: string, content: string): Promise<boolean>;
+  /** Appends and waits until it is on disk; what cannot be written whole is taken back. */
   appendFile(path: string, content: string, mode?: number): Promise<void>;
   /** Writes to a file of the kernel (/proc, /sys): in place, the error is the kernel's. */
   writeKernel(path: string, value: string): Promise<void>;
@@ -119,12 +139,35 @@ async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
+/** Where a file is written before it gets its name; `kinit reset` knows it. */
+const draftOf = (path: string) => join(dirname(path), `.${basename(path)}.kinit-draft`);
+
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** A write to a place; what is wrong with the place is told with it. */
+async function writing<T>(path: string, bytes: number, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw isFull(error) ? await noRoom(path, bytes) : error;
+  }
+}
+
+/** Leaves nothing behind when it fails. */
+async function drafted(draft: string, work: () => Promise<void>): Promise<void> {
+  await rm(draft, { force: true });
+  try {
+    await work();
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
   }
 }
 
@@ -152,33 +195,59 @@ export function localHost(root = ''): Host {
       return { type, mode: facts.mode & 0o7777, uid, gid, size, target };
     },
     list: async (path) => ((await ifPresent(readdir(at(path)))) ?? []).sort(),
-    async writeFile(path, content, { mode = 0o644, uid, gid } = {}) {
-      const target = at(path);
-      const draft = join(dirname(target), `.${basename(target)}.kinit-draft`);
-      await rm(draft, { force: true });
-      const before = await ifPresent(lstat(target));
-      const handle = await open(draft, 'wx', mode);
-      try {
-        await handle.writeFile(content);
-        await handle.chmod(mode);
-        const made = await handle.stat();
-        const owner = uid !== undefined && gid !== undefined ? { uid, gid } : before?.isFile() ? before : made;
-        if (owner.uid !== made.uid || owner.gid !== made.gid) await handle.chown(owner.uid, owner.gid);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(draft, target);
-    },
-    async appendFile(path, content, mode = 0o600) {
-      const handle = await open(at(path), 'a', mode);
-      try {
-        await handle.writeFile(content);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-    },
+    writeFile: (path, content, { mode = 0o644, uid, gid } = {}) =>
+      writing(path, Buffer.byteLength(content), async () => {
+        const target = at(path);
+        const draft = draftOf(target);
+        const before = await ifPresent(lstat(target));
+        await drafted(draft, async () => {
+          const handle = await open(draft, 'wx', mode);
+          try {
+            await handle.writeFile(content);
+            await handle.chmod(mode);
+            const made = await handle.stat();
+            const owner = uid !== undefined && gid !== undefined ? { uid, gid } : before?.isFile() ? before : made;
+            if (owner.uid !== made.uid || owner.gid !== made.gid) await handle.chown(owner.uid, owner.gid);
+            await handle.sync();
+          } finally {
+            await handle.close();
+          }
+          await rename(draft, target);
+        });
+        await syncFolder(dirname(target));
+      }),
+    writeNewFile: (path, content) =>
+      writing(path, Buffer.byteLength(content), async () => {
+        const draft = `${at(path)}.${process.pid}`;
+        await writeFile(draft, content);
+        try {
+          await link(draft, at(path));
+          return true;
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+          throw error;
+        } finally {
+          await rm(draft, { force: true });
+        }
+      }),
+    appendFile: (path, content, mode = 0o600) =>
+      writing(path, Buffer.byteLength(content), async () => {
+        const handle = await open(at(path), 'a', mode);
+        try {
+          const { size } = await handle.stat();
+          try {
+            await handle.writeFile(content);
+            await handle.sync();
+          } catch (error) {
+            await handle.truncate(size);
+            throw error;
+          }
+          if (size === 0)
+            for (const folder of [dirname(at(path)), dirname(dirname(at(path)))]) await syncFolder(folder);
+        } finally {
+          await handle.close();
+        }
+      }),
     async writeKernel(path, value) {
       const handle = await open(at(path), 'w');
       try {
@@ -187,17 +256,20 @@ export function localHost(root = ''): Host {
         await handle.close();
       }
     },
-    async symlink(path, target) {
-      const place = at(path);
-      const draft = join(dirname(place), `.${basename(place)}.kinit-draft`);
-      await rm(draft, { force: true });
-      await symlink(target, draft);
-      await rename(draft, place);
-      await syncFolder(dirname(place));
-    },
-    async makeDirectory(path, mode = 0o755) {
-      await mkdir(at(path), { recursive: true, mode });
-    },
+    symlink: (path, target) =>
+      writing(path, 0, async () => {
+        const place = at(path);
+        const draft = draftOf(place);
+        await drafted(draft, async () => {
+          await symlink(target, draft);
+          await rename(draft, place);
+        });
+        await syncFolder(dirname(place));
+      }),
+    makeDirectory: (path, mode = 0o755) =>
+      writing(path, 0, async () => {
+        await mkdir(at(path), { recursive: true, mode });
+      }),
     setOwner: (path, uid, gid) => lchown(at(path), uid, gid),
     remove: (path) => rm(at(path), { recursive: true, force: true }),
     async removeEmptyDirectory(path) {

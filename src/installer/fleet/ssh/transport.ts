@@ -18,7 +18,11 @@ export function transportOver(way: Hop[], hostName: string): Transport {
   client.once('close', () => {
     closed = true;
   });
-  const lost = () => new KinitError('Connection', 'the connection was lost', { host: hostName });
+  const lost = () =>
+    new KinitError('Connection', 'the connection was lost', {
+      host: hostName,
+      advice: 'check that the host is on and the network, and run the same command again: it goes on from there',
+    });
   return {
     close() {
       closed = true;

@@ -1,0 +1,119 @@
+/** kinit killed in each phase of each command, one after the other: the next run goes on, and nobody sees it in the end. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { initPhaseNames } from '../../../src/installer/phases/init.ts';
+import { joinPhaseNames } from '../../../src/installer/phases/join.ts';
+import { resetPhaseNames } from '../../../src/installer/phases/reset.ts';
+import { kinitVersion } from '../../../src/machinery/version.ts';
+import { createLab, type Lab, type LabHost } from '../../lab/lab.ts';
+import { difference, hostState } from '../../parts/host-state.ts';
+import { finish, killAt, kinit, type Moment, ownFiles, randomNumbers } from './broken-run.ts';
+
+const bundle = join(import.meta.dirname, `../../../dist/kinit-${kinitVersion}-linux-amd64.run`);
+const copy = '/root/kinit.run';
+const journal = '/var/lib/kinit/journal.jsonl';
+
+/** Another one with KINIT_TEST_SEED: a run that fails tells it. */
+const seed = Number(process.env['KINIT_TEST_SEED'] ?? Date.now() % 100_000);
+const random = randomNumbers(seed);
+
+/** In turn at the end of a phase and in the middle of it; kinit alone, and with all that it has started. */
+function momentsIn(phases: readonly string[]): Moment[] {
+  return phases.map((phase, index) => ({
+    phase,
+    at: index % 2 ? 'end' : 'start',
+    afterMs: index % 2 ? 0 : Math.floor(random() * 60),
+    victim: index % 4 < 2 ? 'process' : 'group',
+  }));
+}
+
+describe(`kinit killed with -9 (seed ${seed})`, () => {
+  let lab: Lab;
+  let one: LabHost;
+  let two: LabHost;
+  const before = new Map<LabHost, string[]>();
+  const unpack = (host: LabHost) => host.must(`sh ${copy} --quiet`, { timeoutMs: 120_000 });
+
+  /** Kills the command in all phases. */
+  async function breakOff(host: LabHost, command: string, phases: readonly string[]): Promise<void> {
+    const reached = new Set<string>();
+    for (const moment of momentsIn(phases)) {
+      const events = await killAt(host, command, moment);
+      for (const { phase } of events) if (phase) reached.add(phase);
+    }
+    expect(phases.filter((phase) => !reached.has(phase))).toEqual([]);
+  }
+  const expectAsBefore = async (host: LabHost) =>
+    expect(difference(before.get(host) ?? [], await hostState(host, ownFiles))).toEqual([]);
+  const nodes = () =>
+    one.must(
+      'kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kubectl-cache get nodes --no-headers; rm -rf /run/kubectl-cache',
+    );
+
+  /** What does not differ from run to run: names, types, modes and owners; settings and units. */
+  async function installed(host: LabHost): Promise<string[]> {
+    const lines = await hostState(host, ownFiles);
+    const steady =
+      /^(file \/(etc|usr|opt|root|home)\/|file \/var\/lib\/(kinit|kubelet|etcd)(\/(?!pods|jobs|member|cpu_|memory_|pki\/kubelet-client-\d)[^/ ]*)* |content \/(usr|opt|etc\/(systemd|containerd|cni|sysctl.d|modules-load.d))|sysctl |unit-file |unit |listens )/;
+    return lines
+      .filter((line) => steady.test(line))
+      .map((line) => line.replace(/kubelet-client-\d\S*/g, 'kubelet-client'));
+  }
+  /** What the journal is about; every line of it is whole. */
+  async function journalKeys(host: LabHost): Promise<string[]> {
+    const lines = (await host.must(`stat -c %a ${journal}; cat ${journal}`)).trim().split('\n');
+    expect(lines.shift()).toBe('600');
+    const entries = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    return entries.map(({ kind, path, key, name, unit, what }) =>
+      [kind, path ?? key ?? name ?? unit ?? what].join(' '),
+    );
+  }
+
+  beforeAll(async () => {
+    expect(existsSync(bundle), `${bundle}: npm run bundle`).toBe(true);
+    lab = await createLab({
+      name: 'interruption',
+      hosts: [
+        { name: 'one', flavour: 'debian' },
+        { name: 'two', flavour: 'debian' },
+      ],
+    });
+    [one, two] = [lab.host('one'), lab.host('two')];
+    for (const host of lab.hosts) {
+      await host.copy(bundle, copy);
+      before.set(host, await hostState(host, ownFiles));
+      await unpack(host);
+    }
+  });
+  afterAll(() => lab?.down());
+
+  it('in every phase of init ends with the same host as one run does', async () => {
+    await finish(one, 'init');
+    const wanted = { state: await installed(one), journal: await journalKeys(one) };
+    await finish(one, 'reset --force --keep-bundle');
+    await breakOff(one, 'init', initPhaseNames);
+    await finish(one, 'init');
+    expect(await nodes()).toMatch(/^one +Ready /);
+    expect(await finish(one, 'init')).toMatchObject({ ok: true, changed: false });
+    expect(difference(wanted.state, await installed(one))).toEqual([]);
+    const keys = await journalKeys(one);
+    expect([...keys].sort()).toEqual([...wanted.journal].sort());
+  }, 400_000);
+
+  it('in every phase of join ends with a node that is Ready', async () => {
+    const join = `${(await one.must(`${kinit} token create --print-join-command`)).trim().replace(/^kinit /, '')}`;
+    await breakOff(two, join, joinPhaseNames);
+    await finish(two, join);
+    expect(await nodes()).toMatch(/^two +Ready /m);
+    expect(await finish(two, join)).toMatchObject({ ok: true, changed: false });
+  }, 200_000);
+
+  it('in every phase of reset leaves the bare host after another one', async () => {
+    for (const host of [two, one]) {
+      await breakOff(host, 'reset --force --keep-bundle', resetPhaseNames);
+      await finish(host, 'reset --force');
+      await expectAsBefore(host);
+    }
+  }, 200_000);
+});
