@@ -18,6 +18,9 @@ export interface Moment {
 
 export type Told = Pick<PhaseEvent, 'type'> & { phase?: string; outcome?: string; ok?: boolean };
 
+/** Another one with KINIT_TEST_SEED: the names of the tests tell it. */
+export const seed = Number(process.env['KINIT_TEST_SEED'] ?? Date.now() % 100_000);
+
 /** Numbers from 0 to 1, the same for the same seed. */
 export function randomNumbers(seed: number): () => number {
   let state = seed >>> 0;

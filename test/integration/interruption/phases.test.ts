@@ -8,14 +8,12 @@ import { resetPhaseNames } from '../../../src/installer/phases/reset.ts';
 import { kinitVersion } from '../../../src/machinery/version.ts';
 import { createLab, type Lab, type LabHost } from '../../lab/lab.ts';
 import { difference, hostState } from '../../parts/host-state.ts';
-import { finish, killAt, kinit, type Moment, ownFiles, randomNumbers } from './broken-run.ts';
+import { finish, killAt, kinit, type Moment, ownFiles, randomNumbers, seed } from './broken-run.ts';
 
 const bundle = join(import.meta.dirname, `../../../dist/kinit-${kinitVersion}-linux-amd64.run`);
 const copy = '/root/kinit.run';
 const journal = '/var/lib/kinit/journal.jsonl';
 
-/** Another one with KINIT_TEST_SEED: a run that fails tells it. */
-const seed = Number(process.env['KINIT_TEST_SEED'] ?? Date.now() % 100_000);
 const random = randomNumbers(seed);
 
 /** In turn at the end of a phase and in the middle of it; kinit alone, and with all that it has started. */
