@@ -11,6 +11,9 @@ export const headerSize = 8192;
 /** Where a bundle of this version lies on a host. */
 export const bundlePrefix = `/opt/kinit/${kinitVersion}`;
 
+/** Unpacked, the bundle is at most this many times as large. */
+export const unpackedFactor = 4;
+
 /** Exit code of a host that has thrown away a part which was not what it should be. */
 export const damagedExit = 4;
 
@@ -20,6 +23,7 @@ export function runHeader(
   parts: readonly PartRecord[],
   payloadSha256: string,
 ): string {
+  const needed = Math.ceil((parts.reduce((sum, { size }) => sum + size, 0) * unpackedFactor) / (1 << 20));
   const script = `#!/bin/sh
 # kinit ${kinitVersion}: unpacks itself to ${bundlePrefix} and links kinit into /usr/local/bin.
 # Usage: sh <this file> [--quiet] [--parts <folder>]
@@ -29,9 +33,10 @@ payload_sha256='${payloadSha256}'
 architecture='${debian}'
 target='${bundlePrefix}'
 parts='${parts.map(({ name, size, sha256 }) => `${name}:${size}:${sha256}`).join(' ')}'
-quiet='' folder=''
+quiet='' folder='' room=''
 say() { [ "$quiet" ] || echo "$@"; }
 fail() { echo "kinit bundle: $*" >&2; exit 1; }
+unpacked_not() { fail "cannot unpack to $draft (disk full? $room MiB were free there, up to ${needed} MiB are needed)"; }
 damaged() { echo "kinit bundle: $*" >&2; exit ${damagedExit}; }
 while [ $# -gt 0 ]; do
   case $1 in
@@ -99,6 +104,7 @@ draft="$target.unpacking"
 rm -rf "$draft"
 mkdir -p "$draft/.parts"
 trap 'rm -rf "$draft"' EXIT
+room=$(df -Pk "$draft" | tail -n 1 | { read -r _ _ _ kib _; echo $((kib / 1024)); })
 d="$draft/.decoder"
 at=${headerSize + 1} jobs=''
 for part in $parts; do
@@ -109,7 +115,7 @@ for part in $parts; do
   elif [ "$name" = decoder ]; then
     check "$sha256" "$size" "$at"
     mkdir "$d"
-    content "$sha256" "$size" "$at" | tar -xzf - -C "$d" --no-same-owner || fail "cannot unpack to $draft (disk full?)"
+    content "$sha256" "$size" "$at" | tar -xzf - -C "$d" --no-same-owner || unpacked_not
     (cd "$draft" && sha256sum .decoder/*) > "$draft/.parts/$sha256"
   else
     { check "$sha256" "$size" "$at"; unpack "$sha256" "$size" "$at"; } & jobs="$jobs $!"
@@ -120,9 +126,9 @@ for job in $jobs; do
   code=0
   wait "$job" || code=$?
   [ $code != ${damagedExit} ] || exit $code
-  [ $code = 0 ] || fail "cannot unpack to $draft (disk full?)"
+  [ $code = 0 ] || unpacked_not
 done
-[ -s "$draft/manifest.json" ] || fail "the payload did not unpack completely to $draft (disk full?)"
+[ -s "$draft/manifest.json" ] || unpacked_not
 echo "$payload_sha256" > "$draft/.payload-sha256"
 rm -rf "$target.old"
 [ ! -e "$target" ] || mv "$target" "$target.old"

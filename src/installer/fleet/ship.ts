@@ -2,14 +2,11 @@
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { type PlacedPart, partsFolder, type RunFileInfo, type RunFileLayout } from '../bundle/run-file.ts';
-import { damagedExit } from '../bundle/run-header.ts';
+import { damagedExit, unpackedFactor } from '../bundle/run-header.ts';
 import { bundlePaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { type Connection, passing, quote } from './connection.ts';
 import type { HostFacts } from './facts.ts';
-
-/** Unpacked, the bundle is this many times as large. */
-const unpackedFactor = 4;
 
 export interface ShipOptions {
   signal: AbortSignal;

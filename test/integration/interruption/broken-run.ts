@@ -65,3 +65,14 @@ rm -f pipe errors.txt ${events}
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as Told);
 }
+
+/** Pulls the host's plug when kinit begins a phase, and puts it in again. */
+export async function unplugAt(host: LabHost, command: string, phase: string): Promise<void> {
+  const script = `nohup setsid ${kinit} ${command} --output json > ${events} 2>&1 < /dev/null &
+pid=$!
+until grep -q '"phase-started","phase":"${phase}"' ${events}; do kill -0 $pid || { cat ${events}; exit 1; }; sleep 0.02; done`;
+  await host.must(script, { timeoutMs: 300_000 });
+  await host.kill();
+  await host.start();
+  await host.must(`rm -f ${events}`);
+}
