@@ -1,4 +1,4 @@
-/** `kinit certs check-expiration | renew | generate-csr | certificate-key` */
+/** `kinit certs check-expiration | renew | rotate-ca | generate-csr | certificate-key` */
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { defaultCertificatesDir, kubeconfigPaths, kubernetesDir } from '../installer/config/paths.ts';
@@ -7,6 +7,7 @@ import { KinitError } from '../installer/errors.ts';
 import { localHost } from '../installer/host/host.ts';
 import { renewableDescriptions } from '../installer/pki/renewable-names.ts';
 import { formatObject, formatOf, type ObjectFlags, objectOutputOption } from './render/object-output.ts';
+import { addRotateCommands } from './rotate-ca.ts';
 
 interface SourceFlags {
   certDir?: string;
@@ -24,6 +25,7 @@ export function addCertsCommand(program: Command): void {
     ),
   ).action(checkExpirations);
   addRenewCommand(certs);
+  addRotateCommands(certs);
   certs
     .command('generate-csr')
     .description('write keys and signing requests, for an authority that is elsewhere')

@@ -25,8 +25,8 @@ import { checkRoom } from './ship.ts';
 import { Supply } from './supply.ts';
 
 export interface FleetOptions {
-  /** The `.run` file; those of other architectures lie beside it. */
-  bundlePath: string;
+  /** The `.run` file; those of other architectures lie beside it. Absent: no host gets one. */
+  bundlePath?: string;
   /** Where hosts get it from. */
   bundleFrom?: BundleSource;
   signal: AbortSignal;
@@ -80,7 +80,7 @@ export class Fleet {
     options: FleetOptions,
     { needsRoom = true }: { needsRoom?: boolean } = {},
   ): Promise<Fleet> {
-    const bundles = await openBundles(options.bundlePath);
+    const bundles = options.bundlePath === undefined ? undefined : await openBundles(options.bundlePath);
     const members: Member[] = [];
     const fleet = new Fleet(members, options);
     const { failures } = await onAll(
@@ -91,9 +91,18 @@ export class Fleet {
           try {
             await fleet.#waitWhileBusy(host.name, connection);
             const facts = await gatherFacts(connection, host, options.signal);
-            const bundle = bundleFor(host.name, facts.architecture, bundles);
-            members.push({ name: host.name, host, connection, facts, bundle });
-            if (needsRoom) checkRoom(host.name, facts, bundle, connection.local);
+            const bundle = bundles && bundleFor(host.name, facts.architecture, bundles);
+            members.push({
+              name: host.name,
+              host,
+              connection,
+              facts,
+              get bundle() {
+                if (bundle) return bundle;
+                throw new Error(`${host.name} gets no bundle in this run`);
+              },
+            });
+            if (needsRoom && bundle) checkRoom(host.name, facts, bundle, connection.local);
             return { changed: false, detail: `${facts.system || 'Linux'}, ${facts.architecture}, ${facts.kernel}` };
           } catch (error) {
             connection.close();

@@ -24,7 +24,8 @@ export interface InventoryOptions {
 }
 
 export interface FleetCommandOptions extends InventoryOptions {
-  bundlePath: string;
+  /** Absent: for commands that bring no bundle. */
+  bundlePath?: string;
   /** Instead of what the inventory says. */
   bundleFrom?: BundleSource;
   /** A `--config` file of the workstation. */

@@ -27,7 +27,8 @@ export type SessionCommand =
   | 'etcd restore'
   | 'upgrade apply'
   | 'upgrade node'
-  | 'upgrade rollback';
+  | 'upgrade rollback'
+  | 'certs rotate-node';
 
 export type PhaseEvent =
   | (EventBase & {

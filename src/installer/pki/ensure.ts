@@ -8,7 +8,14 @@ import type { Changes } from '../host/changes.ts';
 import { exists, type Host, readText } from '../host/host.ts';
 import { type Authority, type LeafCertificate, orderAltNames } from './catalog.ts';
 import { makeKey, privateKeyPem, publicKeyPem, readPrivateKey } from './keys.ts';
-import { altNamesOf, type CertificateRequest, certificatePem, type Issuer, issueCertificate } from './x509.ts';
+import {
+  altNamesOf,
+  type CertificateRequest,
+  certificatePem,
+  type Issuer,
+  issueCertificate,
+  readCertificates,
+} from './x509.ts';
 
 /** Certificates are valid from a little before now, for hosts whose clocks differ a little (kubeadm does the same). */
 export const backdateMs = 5 * 60_000;
@@ -46,10 +53,15 @@ async function readPair(host: Host, dir: string, name: string): Promise<Pair> {
       throw unusable(dir, name, `${path} cannot be read: ${reason}`);
     }
   };
-  return {
-    certificate: await read(certificateFile(dir, name), (content) => new X509Certificate(content)),
-    key: await read(keyFile(dir, name), readPrivateKey),
-  };
+  const key = await read(keyFile(dir, name), readPrivateKey);
+  return { certificate: await read(certificateFile(dir, name), (content) => certificateOf(content, key)), key };
+}
+
+/** While an authority is rotated its file holds two: the one that signs fits to the key, and comes first. */
+function certificateOf(content: Buffer, key: KeyObject | undefined): X509Certificate {
+  const bundle = readCertificates(content.toString());
+  const signer = key && bundle.find((certificate) => certificate.checkPrivateKey(key));
+  return signer ?? bundle[0] ?? new X509Certificate(content);
 }
 
 function unusable(dir: string, name: string, reason: string): KinitError {
@@ -118,8 +130,8 @@ async function readLeaf(
   if (!certificate || !key) return undefined;
   assertCurrent(certificate, dir, leaf.name);
   if (!certificate.checkPrivateKey(key)) throw unusable(dir, leaf.name, `${keyFile(dir, leaf.name)} is not its key`);
-  const { certificate: authority } = await readPair(host, dir, leaf.authority);
-  if (authority && !certificate.verify(authority.publicKey)) {
+  const trusted = readCertificates((await readText(host, certificateFile(dir, leaf.authority))) ?? '');
+  if (trusted.length && !trusted.some((authority) => certificate.verify(authority.publicKey))) {
     throw unusable(dir, leaf.name, `it is not signed by ${certificateFile(dir, leaf.authority)}`);
   }
   const present = new Set(altNamesOf(certificate).map(canonical));

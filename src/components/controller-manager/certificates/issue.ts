@@ -38,9 +38,12 @@ export function ttlOf(expirationSeconds: number | undefined, longestMs: number):
 }
 
 export function loadAuthority(certificatePem: string, keyPem: string): Authority {
-  const certificate = new X509Certificate(certificatePem);
   const key = createPrivateKey(keyPem);
-  if (!certificate.checkPrivateKey(key)) throw new Error('the private key of the signer does not fit its certificate');
+  // While an authority is rotated its file holds two.
+  const certificate = (certificatePem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [])
+    .map((block) => new X509Certificate(block))
+    .find((one) => one.checkPrivateKey(key));
+  if (!certificate) throw new Error('the private key of the signer does not fit its certificate');
   return { certificate, key };
 }
 

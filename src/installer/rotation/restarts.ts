@@ -1,0 +1,195 @@
+/**
+ * Starts anew what has read its certificates when it started, one after the other and each behind its gate. What runs with which
+ * files is written down, so that a run after one that was broken off starts only what still runs with old ones.
+ */
+import { createHash } from 'node:crypto';
+import type { Client } from '../../machinery/client/types.ts';
+import { kubeconfigPaths, kubeletPaths, temporaryDir } from '../config/paths.ts';
+import { holdStaticPods, releaseStaticPods } from '../control-plane/hold.ts';
+import { KinitError } from '../errors.ts';
+import { etcdAccess } from '../etcd/access.ts';
+import { type MemberStatus, memberStatuses } from '../etcd/status.ts';
+import type { Changes } from '../host/changes.ts';
+import { type Host, readText, runOrFail } from '../host/host.ts';
+import { waitUntil } from '../host/wait.ts';
+import { kubeletUnit } from '../runtime/kubelet.ts';
+import { manifestPath, type StaticPodName, staticPodNames } from '../upgrade/backup.ts';
+import { containerOf, staticPod, waitForStaticPod } from '../upgrade/gates.ts';
+import { waitForKubelet } from '../upgrade/services.ts';
+import { imageOf } from '../upgrade/static-pod.ts';
+import { rotationFolder } from './record.ts';
+
+const holdFolder = `${temporaryDir}/kinit-rotate-hold`;
+const runningPath = `${rotationFolder}/running.json`;
+const gateMs = 180_000;
+
+export type Restarted = StaticPodName | 'kubelet';
+
+/** Whose content matters to whom; names below the certificates folder, or paths. */
+const filesOf: Record<Restarted, readonly string[]> = {
+  etcd: ['etcd/ca.crt', 'etcd/server.crt', 'etcd/peer.crt'],
+  'kube-apiserver': [
+    'ca.crt',
+    'apiserver.crt',
+    'apiserver-kubelet-client.crt',
+    'front-proxy-ca.crt',
+    'front-proxy-client.crt',
+    'etcd/ca.crt',
+    'apiserver-etcd-client.crt',
+    'sa.pub',
+  ],
+  'kube-controller-manager': ['ca.crt', 'front-proxy-ca.crt', 'sa.pub', kubeconfigPaths.controllerManager],
+  'kube-scheduler': [kubeconfigPaths.scheduler],
+  kubelet: ['ca.crt', kubeconfigPaths.kubelet, kubeletPaths.clientCertificate],
+};
+
+/** `sa.pub` counts for kubelets, too: after a restart they ask for new tokens. */
+const digest = async (host: Host, certificatesDir: string, name: Restarted, also = ''): Promise<string> => {
+  const hash = createHash('sha256').update(also);
+  for (const file of filesOf[name]) {
+    const content = await host.readFile(file.startsWith('/') ? file : `${certificatesDir}/${file}`);
+    hash.update(content ? createHash('sha256').update(content).digest() : '-');
+  }
+  return hash.digest('hex');
+};
+
+type Running = Partial<Record<Restarted, string>>;
+
+async function readRunning(host: Host): Promise<Running | undefined> {
+  const text = await readText(host, runningPath);
+  return text === undefined ? undefined : (JSON.parse(text) as Running);
+}
+
+async function noteRunning({ folder, file }: Changes, running: Running): Promise<void> {
+  await folder(rotationFolder, 0o700);
+  await file(runningPath, `${JSON.stringify(running, undefined, 2)}\n`, { mode: 0o600 });
+}
+
+/** Before the first file changes: what runs has the files that are there. */
+export async function noteBeginning(changes: Changes, certificatesDir: string): Promise<void> {
+  if (await readRunning(changes.host)) return;
+  const running: Running = {};
+  for (const name of [...staticPodNames, 'kubelet'] as const)
+    running[name] = await digest(changes.host, certificatesDir, name);
+  await noteRunning(changes, running);
+}
+
+/** Of a run that was broken off: without its API server a control plane cannot go on. */
+export const releaseHeld = (host: Host): Promise<boolean> => releaseStaticPods(host, staticPodNames, holdFolder);
+
+export interface RestartOptions {
+  changes: Changes;
+  certificatesDir: string;
+  nodeName: string;
+  open(): Promise<Client>;
+  signal: AbortSignal;
+}
+
+/** @returns whether it had to be started anew */
+export async function restartStaticPod(name: StaticPodName, options: RestartOptions): Promise<boolean> {
+  const { changes, certificatesDir, nodeName, open, signal } = options;
+  const { host } = changes;
+  const manifest = await readText(host, manifestPath(name));
+  if (manifest === undefined) return false;
+  const wanted = await digest(host, certificatesDir, name);
+  const running = (await readRunning(host)) ?? {};
+  if (running[name] === wanted) return false;
+  const oldContainer = await containerNow(name, options);
+  if (name === 'etcd') await untilEtcdIsWell(host, signal);
+  await holdStaticPods(host, [name], holdFolder, signal);
+  await releaseStaticPods(host, [name], holdFolder);
+  if (name === 'etcd') await untilEtcdIsWell(host, signal);
+  const client = await open();
+  try {
+    const gate = { image: imageOf(manifest), ...(oldContainer ? { oldContainer } : {}) };
+    await waitForStaticPod(client, name, nodeName, gate, { timeoutMs: gateMs, signal });
+  } finally {
+    client.close();
+  }
+  await noteRunning(changes, { ...running, [name]: wanted });
+  return true;
+}
+
+/** The API server may need a moment, after what was started anew before. */
+async function containerNow(
+  name: StaticPodName,
+  { open, nodeName, signal }: RestartOptions,
+): Promise<string | undefined> {
+  const client = await open();
+  let found: string | undefined;
+  let seen = '';
+  try {
+    await waitUntil(
+      async () => {
+        try {
+          found = containerOf(await staticPod(client, name, nodeName, signal));
+          return true;
+        } catch (error) {
+          signal.throwIfAborted();
+          seen = error instanceof Error ? error.message : String(error);
+          return false;
+        }
+      },
+      {
+        timeoutMs: gateMs,
+        intervalMs: 250,
+        signal,
+        failure: () =>
+          new KinitError('Api', 'the API server does not answer', {
+            seen,
+            advice: 'look at: kinit doctor on this host',
+          }),
+      },
+    );
+  } finally {
+    client.close();
+  }
+  return found;
+}
+
+/** Why a member of etcd may not be stopped, or the next one not yet. */
+export const etcdProblem = (members: readonly MemberStatus[]): string | undefined =>
+  members.flatMap(({ name, id, healthy, error }) => (healthy ? [] : [`${name || id}: ${error}`])).join('\n') ||
+  undefined;
+
+async function untilEtcdIsWell(host: Host, signal: AbortSignal): Promise<void> {
+  let seen = '';
+  await waitUntil(
+    async () => {
+      try {
+        seen = etcdProblem((await memberStatuses(await etcdAccess(host))).members) ?? '';
+      } catch (error) {
+        signal.throwIfAborted();
+        seen = error instanceof Error ? error.message : String(error);
+      }
+      return seen === '';
+    },
+    {
+      timeoutMs: gateMs,
+      intervalMs: 250,
+      signal,
+      failure: () =>
+        new KinitError('Timeout', `not all members of etcd are well after ${gateMs / 1000} s`, {
+          seen,
+          advice: 'look at: kinit etcd status; then run the same command again',
+        }),
+    },
+  );
+}
+
+/** @param also what else a kubelet takes up when it starts */
+export async function restartKubelet(
+  { changes, certificatesDir, signal }: Omit<RestartOptions, 'open' | 'nodeName'>,
+  also: string,
+): Promise<boolean> {
+  const { host } = changes;
+  const wanted = await digest(host, certificatesDir, 'kubelet', also);
+  const running = (await readRunning(host)) ?? {};
+  if (running.kubelet === wanted) return false;
+  await runOrFail(host, 'systemctl', ['restart', kubeletUnit], {
+    advice: `look at: journalctl -u ${kubeletUnit} -n 50`,
+  });
+  await waitForKubelet(host, gateMs, signal);
+  await noteRunning(changes, { ...running, kubelet: wanted });
+  return true;
+}
