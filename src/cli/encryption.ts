@@ -5,12 +5,20 @@ import type { EncryptionStatus } from '../installer/encryption/status.ts';
 import { KinitError } from '../installer/errors.ts';
 import { localHost } from '../installer/host/host.ts';
 import type { Client } from '../machinery/client/types.ts';
-import { interruptSignal } from './session.ts';
+import { drawEvents, type HostKeyFlags, hostKeyChecking } from './fleet-session.ts';
+import { hostKeyCheckingOption } from './node-options.ts';
+import { askPassphrase } from './passphrase.ts';
+import { drawSession, interruptSignal, type OutputFlags, outputOption } from './session.ts';
 import { formatTable } from './table.ts';
 
 interface Flags {
   kubeconfig: string;
   output: string;
+}
+
+interface RotateFlags extends Flags, HostKeyFlags {
+  inventory?: string;
+  dryRun?: boolean;
 }
 
 const write = (text: string) => void process.stdout.write(text);
@@ -24,7 +32,37 @@ export function addEncryptionCommand(program: Command): void {
   common(encryption.command('status').description('what encrypts the secrets, and how many of them')).action(status);
   common(
     encryption.command('rotate').description('make a new key, encrypt all secrets with it, and drop the old one'),
-  ).action(rotate);
+  )
+    .option('-i, --inventory <file>', 'on all control planes of an inventory, over SSH')
+    .option('--accept-host-keys', 'with --inventory: accept the host keys of hosts that are not known yet')
+    .addOption(hostKeyCheckingOption())
+    .option('--dry-run', 'with --inventory: print the steps, and change nothing')
+    .action(rotate);
+  outputOption(encryption.command('rotate-node', { hidden: true }))
+    .description('one part of a rotation on this control plane')
+    .requiredOption('--config <file>', 'what kinit encryption rotate --inventory asks of this host')
+    .action(rotateNode);
+}
+
+async function rotateNode(flags: OutputFlags & { config: string }): Promise<void> {
+  const { runEncryption } = await import('../installer/encryption/node.ts');
+  await drawSession(flags, (options) => runEncryption(flags.config, options));
+}
+
+async function rotateOverInventory(inventoryPath: string, flags: RotateFlags): Promise<void> {
+  const { rotateEncryption } = await import('../installer/fleet/rotate-encryption.ts');
+  const { dryRun = false, output } = flags;
+  await drawEvents(output, (events) =>
+    rotateEncryption({
+      inventoryPath,
+      ...hostKeyChecking(flags),
+      askPassphrase,
+      dryRun,
+      signal: interruptSignal(),
+      events,
+    }),
+  );
+  if (output !== 'json' && !dryRun) write('\nAll secrets are encrypted with the newest key; the older one is gone.\n');
 }
 
 async function withClient(flags: Flags, work: (client: Client) => Promise<void>): Promise<void> {
@@ -75,7 +113,9 @@ function stateOf(server: EncryptionStatus['servers'][number], hash: string | und
   return server.hash ? 'another one' : 'none';
 }
 
-async function rotate(flags: Flags): Promise<void> {
+async function rotate(flags: RotateFlags): Promise<void> {
+  if (flags.inventory) return rotateOverInventory(flags.inventory, flags);
+  if (flags.dryRun) throw new KinitError('Usage', '--dry-run is for use with --inventory');
   const { encryptionFileOf } = await import('../installer/encryption/status.ts');
   const { rotateKeys } = await import('../installer/encryption/rotate.ts');
   const { lockHost } = await import('../installer/host/lock.ts');

@@ -44,36 +44,55 @@ export interface RotationOptions {
 
 const pageSize = 200;
 
-/** @returns how many secrets were written again */
-export async function rotateKeys({ host, client, path, signal, tell }: RotationOptions): Promise<number> {
-  let rewritten = 0;
-  for (;;) {
-    const text = await readText(host, path);
-    if (text === undefined)
-      throw new KinitError('Validation', `${path} is missing`, { advice: 'run this on a control plane' });
-    const keys = parseEncryption(text, path);
-    // Also before the first step: a server that lags behind would not be able to read what the others write.
-    await untilAllUse(client, configurationHash(text), path, signal);
-    const step = nextStep(keys);
-    if (step === 'rewrite') {
-      rewritten = await rewriteSecrets(client, signal);
-      tell(`${rewritten} secrets are encrypted with ${keys[0]!.name}`);
-    }
-    const next = keysAfter(step, keys);
-    const after = formatEncryption(next);
-    await host.writeFile(path, after, { mode: 0o600 });
-    if (step === 'rewrite') {
-      tell(`${namesOf(keys.slice(1))} is gone from ${path}`);
-      await tellLaggards(client, configurationHash(after), path, signal, tell);
-      return rewritten;
-    }
-    await untilAllUse(client, configurationHash(after), path, signal);
-    if (step === 'add') tell(`every API server knows ${next.at(-1)!.name}`);
-    if (step === 'use') tell(`every API server writes with ${next[0]!.name}`);
-  }
+export interface Advance {
+  step: RotationStep;
+  before: EncryptionKey[];
+  after: EncryptionKey[];
+  /** Of the file as it is now. */
+  hash: string;
+  /** How many secrets were written again. */
+  rewritten: number;
 }
 
-const namesOf = (keys: readonly EncryptionKey[]): string => keys.map(({ name }) => name).join(', ');
+/**
+ * One step: when it begins every API server uses the file as it is here, when it has ended the file is another one, and nobody is waited
+ * for.
+ */
+export async function advance({ host, client, path, signal }: Omit<RotationOptions, 'tell'>): Promise<Advance> {
+  const text = await readText(host, path);
+  if (text === undefined)
+    throw new KinitError('Validation', `${path} is missing`, { advice: 'run this on a control plane' });
+  const before = parseEncryption(text, path);
+  // Also before the first step: a server that lags behind would not be able to read what the others write.
+  await untilAllUse(client, configurationHash(text), path, signal);
+  const step = nextStep(before);
+  const rewritten = step === 'rewrite' ? await rewriteSecrets(client, signal) : 0;
+  const after = keysAfter(step, before);
+  const { uid, gid } = (await host.stat(path)) ?? {};
+  await host.writeFile(path, formatEncryption(after), { mode: 0o600, uid, gid });
+  return { step, before, after, hash: configurationHash(formatEncryption(after)), rewritten };
+}
+
+/** What a step has done, once every API server uses its file. */
+export function describe({ step, before, after, rewritten }: Advance, path: string): string[] {
+  if (step === 'add') return [`every API server knows ${after.at(-1)!.name}`];
+  if (step === 'use') return [`every API server writes with ${after[0]!.name}`];
+  const gone = before.slice(1).map(({ name }) => name);
+  return [`${rewritten} secrets are encrypted with ${after[0]!.name}`, `${gone.join(', ')} is gone from ${path}`];
+}
+
+/** @returns how many secrets were written again */
+export async function rotateKeys(options: RotationOptions): Promise<number> {
+  const { client, path, signal, tell } = options;
+  for (;;) {
+    const made = await advance(options);
+    if (made.step !== 'rewrite') await untilAllUse(client, made.hash, path, signal);
+    for (const line of describe(made, path)) tell(line);
+    if (made.step !== 'rewrite') continue;
+    await tellLaggards(client, made.hash, path, signal, tell);
+    return made.rewritten;
+  }
+}
 
 /** After the last step nothing waits for servers that still know the old key: it opens nothing any more. */
 async function tellLaggards(

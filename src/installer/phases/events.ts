@@ -28,7 +28,8 @@ export type SessionCommand =
   | 'upgrade apply'
   | 'upgrade node'
   | 'upgrade rollback'
-  | 'certs rotate-node';
+  | 'certs rotate-node'
+  | 'encryption rotate-node';
 
 export type PhaseEvent =
   | (EventBase & {
