@@ -30,9 +30,7 @@ export function addEncryptionCommand(program: Command): void {
       .option('--kubeconfig <file>', 'kubeconfig of an administrator', kubeconfigPaths.admin)
       .option('-o, --output <format>', 'text or json', 'text');
   common(encryption.command('status').description('what encrypts the secrets, and how many of them')).action(status);
-  common(
-    encryption.command('rotate').description('make a new key, encrypt all secrets with it, and drop the old one'),
-  )
+  common(encryption.command('rotate').description('make a new key, encrypt all secrets with it, and drop the old one'))
     .option('-i, --inventory <file>', 'on all control planes of an inventory, over SSH')
     .option('--accept-host-keys', 'with --inventory: accept the host keys of hosts that are not known yet')
     .addOption(hostKeyCheckingOption())

@@ -24,14 +24,16 @@ interface Known {
 /** How far a file is: the newest key, whether it writes, and that older ones are gone. */
 export function compareProgress(a: readonly EncryptionKey[], b: readonly EncryptionKey[]): number {
   const newest = (keys: readonly EncryptionKey[]) => Math.max(0, ...keys.map(numberOf));
-  const writes = (keys: readonly EncryptionKey[]) => Number(keys[0] !== undefined && numberOf(keys[0]) === newest(keys));
+  const writes = (keys: readonly EncryptionKey[]) =>
+    Number(keys[0] !== undefined && numberOf(keys[0]) === newest(keys));
   return newest(a) - newest(b) || writes(a) - writes(b) || b.length - a.length;
 }
 
 export async function rotateEncryption(options: FleetCommandOptions): Promise<FleetResult> {
   const plan = await planOf(options);
   const hosts = plan.inventory.hosts.filter(isControlPlane);
-  if (!hosts.length) throw new KinitError('Usage', `there is no control plane among the hosts of ${plan.inventory.path}`);
+  if (!hosts.length)
+    throw new KinitError('Usage', `there is no control plane among the hosts of ${plan.inventory.path}`);
   return inFleet(
     hosts,
     plan,

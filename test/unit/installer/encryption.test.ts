@@ -8,6 +8,7 @@ import {
 } from '../../../src/installer/encryption/configuration.ts';
 import { keysAfter, nextStep } from '../../../src/installer/encryption/rotate.ts';
 import { sealedBy } from '../../../src/installer/encryption/status.ts';
+import { compareProgress } from '../../../src/installer/fleet/rotate-encryption.ts';
 import { redact } from '../../../src/installer/health/redact.ts';
 import { differenceOf } from '../../../src/installer/host/differences.ts';
 
@@ -58,6 +59,15 @@ describe('a rotation', () => {
     expect(done[0]?.secret).toBe(added[1]?.secret);
     expect(names(keysAfter('add', done))).toEqual(['key-2', 'key-3']);
   });
+});
+
+it('of several control planes goes on with the file that is furthest, wherever it was broken off', () => {
+  const added = keysAfter('add', [one]);
+  const used = keysAfter('use', added);
+  const done = keysAfter('rewrite', used);
+  const order = [[one], added, used, done, keysAfter('add', done)];
+  for (const [i, a] of order.entries())
+    for (const [j, b] of order.entries()) expect(Math.sign(compareProgress(a, b))).toBe(Math.sign(i - j));
 });
 
 it.each([

@@ -14,9 +14,9 @@ const certificate = () => {
 const [old, next, foreign] = [certificate(), certificate(), certificate()];
 const trusted = `${old}${next}`;
 const token = (kid: string) =>
-  [{ alg: 'RS256', kid }, { sub: 'x' }]
+  `${[{ alg: 'RS256', kid }, { sub: 'x' }]
     .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
-    .join('.') + '.c2ln';
+    .join('.')}.c2ln`;
 
 it.each<[string, string, string | undefined]>([
   ['a bundle with both', trusted, undefined],
