@@ -26,6 +26,7 @@ export interface BalancerSettings {
 export interface KnownBalancer {
   endpoint: EndpointSettings;
   servers: string[];
+  certificateAuthority: string;
 }
 
 /** What the unit of this host says, undefined when there is none. */
@@ -35,7 +36,11 @@ export async function knownBalancer(host: Host): Promise<KnownBalancer | undefin
   const flag = (name: string) => new RegExp(`--${name}=(\\S+)`).exec(text)?.[1] ?? '';
   const port = splitHostPort(flag('listen'))?.port;
   if (!port) throw new KinitError('Validation', `${balancerPaths.unit} does not say where the balancer listens`);
-  return { endpoint: { mode: 'local', port }, servers: flag('servers').split(',').filter(Boolean) };
+  return {
+    endpoint: { mode: 'local', port },
+    servers: flag('servers').split(',').filter(Boolean),
+    certificateAuthority: flag('certificate-authority'),
+  };
 }
 
 /** The API servers that this host has learnt, with those that it began with behind them. */

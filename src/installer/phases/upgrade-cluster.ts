@@ -99,10 +99,14 @@ const optional: Phase<UpgradeContext> = {
   async run(context) {
     if (!(await isTime(context))) return false;
     const { cluster } = planeOf(context).config;
+    const { signal } = context;
+    const client = await context.client();
     let changed = false;
-    for (const { name, enabled } of await listAddons(await context.client(), cluster, context.signal)) {
-      const objects = optionalAddons[name]?.objects(cluster).map(withVersion) ?? [];
-      if (enabled && (await rollOut(context, objects))) changed = true;
+    for (const { name, enabled } of await listAddons(client, cluster, signal)) {
+      const addon = optionalAddons[name];
+      if (!enabled || !addon) continue;
+      const directory = await addon.directory?.(client, signal);
+      if (await rollOut(context, addon.objects(cluster, directory).map(withVersion))) changed = true;
     }
     return changed;
   },

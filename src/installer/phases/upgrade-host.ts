@@ -5,6 +5,8 @@ import { parseDuration } from '../config/duration.ts';
 import { defaultSnapshotFolder, kubeletPaths } from '../config/paths.ts';
 import { parseConfig } from '../config/read-config.ts';
 import type { OpenDocument } from '../config/types.ts';
+import { knownBalancer } from '../endpoint/balancer.ts';
+import { knownVirtualIp } from '../endpoint/virtual-ip.ts';
 import { asKinitError, KinitError } from '../errors.ts';
 import { etcdAccess } from '../etcd/access.ts';
 import { saveSnapshot } from '../etcd/snapshot-save.ts';
@@ -16,6 +18,7 @@ import { saveCopies } from '../upgrade/backup.ts';
 import { describeBundle, imagesOf, oldBundles } from '../upgrade/bundle-folders.ts';
 import { upgradedKubeletConfig, yamlFields } from '../upgrade/configuration.ts';
 import type { UpgradeContext } from '../upgrade/context.ts';
+import { type EndpointUpgrade, upgradeBalancer, upgradeVirtualIp } from '../upgrade/endpoint.ts';
 import { waitForUpgradedNode } from '../upgrade/gates.ts';
 import { notRolledBackError, rollBack, rollbackDecision, rolledBackError } from '../upgrade/rollback.ts';
 import { moveLink, restartFrom, upgradeContainerd, waitForKubelet } from '../upgrade/services.ts';
@@ -124,6 +127,30 @@ export const runtimePhase: Phase<UpgradeContext> = guarded({
   run: ({ changes, facts, state, signal }) =>
     upgradeContainerd(changes, facts.canLowerOomScore, state.to.folder, signal),
 });
+
+const endpointUpgrade = ({ changes, facts, nodeName, state, signal }: UpgradeContext): EndpointUpgrade => ({
+  changes,
+  facts,
+  nodeName,
+  folder: state.to.folder,
+  signal,
+});
+
+/** Before the kubelet, whose way to the cluster the balancer is. */
+export const endpointPhases: Phase<UpgradeContext>[] = [
+  guarded({
+    name: 'local-endpoint',
+    title: "Start the node's own way to the API servers from the new bundle",
+    needed: async ({ host }) => (await knownBalancer(host)) !== undefined,
+    run: (context) => upgradeBalancer(endpointUpgrade(context)),
+  }),
+  guarded({
+    name: 'virtual-ip',
+    title: 'Share the virtual address from the new bundle',
+    needed: async ({ host }) => (await knownVirtualIp(host)) !== undefined,
+    run: (context) => upgradeVirtualIp(endpointUpgrade(context)),
+  }),
+];
 
 /** What is of this host alone stays as join or init has written it. */
 async function instanceConfig({ host }: UpgradeContext): Promise<{ instance: OpenDocument; flags: string }> {

@@ -8,6 +8,7 @@ import { upgradeControlPlane } from './upgrade-control-plane.ts';
 import {
   backupPhase,
   bundlePhase,
+  endpointPhases,
   kubeletConfigPhase,
   loadNewImages,
   postUpgrade,
@@ -25,6 +26,7 @@ export const applyPhases: readonly Phase<UpgradeContext>[] = [
   ...upgradeControlPlane,
   bundlePhase,
   runtimePhase,
+  ...endpointPhases,
   kubeletConfigPhase,
   ...uploadConfig,
   bootstrapRights,
@@ -40,6 +42,7 @@ export const nodePhases: readonly Phase<UpgradeContext>[] = [
   ...upgradeControlPlane,
   bundlePhase,
   runtimePhase,
+  ...endpointPhases,
   kubeletConfigPhase,
   ...upgradeAddons,
   postUpgrade,

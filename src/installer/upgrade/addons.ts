@@ -128,20 +128,21 @@ export async function waitForRollouts(
 ): Promise<void> {
   for (const { kind, metadata } of objects) {
     const type = types[kind ?? ''];
-    if (type && metadata?.name) await waitForRollout(client, type, metadata.name, wait);
+    if (type && metadata?.name)
+      await waitForRollout(client, type, { name: metadata.name, namespace: metadata.namespace ?? 'kube-system' }, wait);
   }
 }
 
 async function waitForRollout(
   client: Client,
   type: ResourceType<DaemonSet | Deployment>,
-  name: string,
+  ref: { name: string; namespace: string },
   { timeoutMs, signal }: RolloutWait,
 ): Promise<void> {
   let seen = '';
   await waitUntil(
     async () => {
-      const object = await client.resource(type).find({ name, namespace: 'kube-system' }, { signal });
+      const object = await client.resource(type).find(ref, { signal });
       const reason = rolloutGate(object);
       seen = reason ?? '';
       return reason === undefined;
@@ -151,9 +152,9 @@ async function waitForRollout(
       intervalMs: 500,
       signal,
       failure: () =>
-        new KinitError('Timeout', `${name} is not rolled out after ${Math.round(timeoutMs / 1000)} s`, {
+        new KinitError('Timeout', `${ref.name} is not rolled out after ${Math.round(timeoutMs / 1000)} s`, {
           seen,
-          advice: `look at: kubectl -n kube-system get pods -o wide; then run the same command again`,
+          advice: `look at: kubectl -n ${ref.namespace} get pods -o wide; then run the same command again`,
         }),
     },
   );

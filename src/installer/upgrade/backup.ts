@@ -1,5 +1,5 @@
 /** Copies of what an upgrade replaces on a host, and putting them back. */
-import { containerdPaths, kubeletPaths, manifestsDir } from '../config/paths.ts';
+import { balancerPaths, containerdPaths, kubeletPaths, manifestsDir, virtualIpUnitPath } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
 import type { Host } from '../host/host.ts';
@@ -21,6 +21,8 @@ const nodeFiles = [
   containerdPaths.config,
   containerdPaths.unit,
   containerdPaths.crictl,
+  balancerPaths.unit,
+  virtualIpUnitPath,
 ];
 
 /** Of a manifest by its own name, as kubeadm keeps it; of others with their path. */

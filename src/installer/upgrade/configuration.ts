@@ -10,6 +10,7 @@ import { parseConfig } from '../config/read-config.ts';
 import { resolveInit } from '../config/resolve.ts';
 import type { ClusterConfiguration, HostConfiguration, InitConfiguration, OpenDocument } from '../config/types.ts';
 import { isUserSupplied } from '../control-plane/component-config-hash.ts';
+import { withKnownEndpoint } from '../endpoint/known-endpoint.ts';
 import { KinitError } from '../errors.ts';
 import { manifestArgument } from '../etcd/access.ts';
 import type { HostFacts } from '../host/facts.ts';
@@ -106,7 +107,7 @@ export async function controlPlaneConfiguration(
     ...(criSocket ? { criSocket } : {}),
   };
   const config = resolveInit(flags, { ...read, documents }, { hostname: facts.hostname, address }, []);
-  return { ...config, host: { ...config.host, network: networkSettings(stored.network) } };
+  return withKnownEndpoint(host, { ...config, host: { ...config.host, network: networkSettings(stored.network) } });
 }
 
 /** One configuration of a component, and whose it is. */

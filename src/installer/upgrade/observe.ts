@@ -40,6 +40,7 @@ const addons = [
   { name: 'kinit-network', type: daemonSets as Workload },
   { name: 'coredns', type: deployments as Workload },
   { name: 'metrics-server', type: deployments as Workload },
+  { name: 'local-path-provisioner', namespace: 'local-path-storage', type: deployments as Workload },
 ];
 
 /** How many a kubelet lists unless it is told otherwise. */
@@ -54,7 +55,9 @@ export async function observeForUpgrade(client: Client, signal: AbortSignal): Pr
     readStoredCluster(client, signal),
     client.resource(nodes).list({ signal }),
     client.resource(pods).list(planeQuery),
-    ...addons.map(({ name, type }) => client.resource(type).find({ name, namespace: 'kube-system' }, { signal })),
+    ...addons.map(({ name, namespace = 'kube-system', type }) =>
+      client.resource(type).find({ name, namespace }, { signal }),
+    ),
   ]);
   const components = planes.items.map(
     (pod): RunningComponent => ({

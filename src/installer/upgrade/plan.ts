@@ -58,6 +58,7 @@ const imageNames: Record<string, ImageName> = {
   'kinit-network': 'kinit-network',
   coredns: 'coredns/coredns',
   'metrics-server': 'metrics-server',
+  'local-path-provisioner': 'local-path-provisioner',
 };
 
 /** In kubeadm's order. */
@@ -69,6 +70,7 @@ const order = [
   'kinit-network',
   'coredns',
   'metrics-server',
+  'local-path-provisioner',
   'etcd',
 ];
 

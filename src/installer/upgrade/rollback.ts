@@ -10,6 +10,7 @@ import { loadFromLayout } from '../runtime/load-images.ts';
 import { nodeRuntime } from '../runtime/node-runtime.ts';
 import { copyOf, isManifest, manifestPath, restoreCopies, staticPodNames } from './backup.ts';
 import { describeBundle, imagesOf } from './bundle-folders.ts';
+import { restartEndpoint } from './endpoint.ts';
 import { moveLink, restartFrom, waitForKubelet } from './services.ts';
 import { type UpgradeState, writeUpgradeState } from './state.ts';
 import { settleStaticPod } from './static-pod.ts';
@@ -59,6 +60,7 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
     (runtime === 'bundle' || runtimeFiles) &&
     (await restartFrom(host, containerdService, from.folder, runtimeFiles));
   if (runtimeBack && !host.dryRun) await waitForContainerd(host, signal);
+  const endpointBack = await restartEndpoint(host, from.folder, files);
   const kubeletBack = await restartFrom(host, kubeletUnit, from.folder, files.length > 0);
   if (!host.dryRun) await waitForKubelet(host, timeoutMs, signal);
   let podsBack = false;
@@ -72,7 +74,7 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
     if (await settleStaticPod(name, manifest, step)) podsBack = true;
   }
   await writeUpgradeState(host, { ...state, ended: 'rolled-back' });
-  return moved || runtimeBack || kubeletBack || podsBack || files.length > 0;
+  return moved || runtimeBack || endpointBack || kubeletBack || podsBack || files.length > 0;
 }
 
 /** The failure with what became of the host. */
