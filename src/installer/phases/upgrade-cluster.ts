@@ -101,14 +101,14 @@ const optional: Phase<UpgradeContext> = {
     const { cluster } = planeOf(context).config;
     const { signal } = context;
     const client = await context.client();
-    let changed = false;
+    const objects: UnknownObject[] = [];
     for (const { name, enabled } of await listAddons(client, cluster, signal)) {
       const addon = optionalAddons[name];
       if (!enabled || !addon) continue;
       const directory = await addon.directory?.(client, signal);
-      if (await rollOut(context, addon.objects(cluster, directory).map(withVersion))) changed = true;
+      objects.push(...addon.objects(cluster, directory).map(withVersion));
     }
-    return changed;
+    return rollOut(context, objects);
   },
 };
 

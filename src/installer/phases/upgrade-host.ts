@@ -14,7 +14,7 @@ import { exists, readText } from '../host/host.ts';
 import { loadImages } from '../runtime/images.ts';
 import { kubeletUnit, startKubelet } from '../runtime/kubelet.ts';
 import { loadFromLayout } from '../runtime/load-images.ts';
-import { saveCopies } from '../upgrade/backup.ts';
+import { saveCopies, staticPodNames } from '../upgrade/backup.ts';
 import { describeBundle, imagesOf, oldBundles } from '../upgrade/bundle-folders.ts';
 import { upgradedKubeletConfig, yamlFields } from '../upgrade/configuration.ts';
 import type { UpgradeContext } from '../upgrade/context.ts';
@@ -23,6 +23,7 @@ import { waitForUpgradedNode } from '../upgrade/gates.ts';
 import { notRolledBackError, rollBack, rollbackDecision, rolledBackError } from '../upgrade/rollback.ts';
 import { moveLink, restartFrom, upgradeContainerd, waitForKubelet } from '../upgrade/services.ts';
 import { writeUpgradeState } from '../upgrade/state.ts';
+import { waitForReadyStaticPods } from '../upgrade/static-pod.ts';
 import type { Phase } from './engine.ts';
 import { downloadKubeletConfig } from './join.ts';
 import { readKubeadmConfig } from './join-configuration.ts';
@@ -33,6 +34,9 @@ export const gateTimeout = ({ settings }: UpgradeContext): number =>
 
 export const kubeletTimeout = ({ settings }: UpgradeContext): number =>
   parseDuration(settings.timeouts.kubeletHealthCheck) ?? 240_000;
+
+/** The way back is not given up early, however impatient the way there is. */
+const wayBackMs = 300_000;
 
 /** A phase behind which the host is well or goes back to what it was. */
 export function guarded(phase: Phase<UpgradeContext>): Phase<UpgradeContext> {
@@ -46,7 +50,8 @@ export function guarded(phase: Phase<UpgradeContext>): Phase<UpgradeContext> {
         const failure = asKinitError(thrown);
         if (rollbackDecision({ interrupted: signal.aborted, dryRun: host.dryRun }, state) === 'stay') throw failure;
         context.warn(`${failure.message}; going back to ${describeBundle(state.from)}`);
-        const options = { changes, state, nodeName, client, timeoutMs: gateTimeout(context), signal };
+        const timeoutMs = Math.max(gateTimeout(context), wayBackMs);
+        const options = { changes, state, nodeName, client, timeoutMs, signal };
         await rollBack(options).catch((second: unknown) => {
           throw notRolledBackError(failure, asKinitError(second), state);
         });
@@ -181,6 +186,7 @@ export const kubeletConfigPhase: Phase<UpgradeContext> = guarded({
       const timeoutMs = kubeletTimeout(context);
       await waitForKubelet(host, timeoutMs, signal);
       await waitForUpgradedNode(await context.client(), nodeName, state.to.kubernetes, { timeoutMs, signal });
+      await waitForReadyStaticPods(staticPodNames, { ...context, timeoutMs: gateTimeout(context) });
     }
     return settled || restarted;
   },

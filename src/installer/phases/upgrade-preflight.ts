@@ -4,6 +4,7 @@ import { asKinitError } from '../errors.ts';
 import { etcdAccess } from '../etcd/access.ts';
 import { etcdStatus } from '../etcd/status.ts';
 import { exists } from '../host/host.ts';
+import { pause } from '../host/wait.ts';
 import { error, type Finding, withoutIgnored } from '../preflight/check.ts';
 import { isPrivilegedUser } from '../preflight/privileged-user.ts';
 import { manifestPath } from '../upgrade/backup.ts';
@@ -82,6 +83,18 @@ export async function wellness(context: UpgradeContext, observed: ClusterState |
   return [...health, ...(await manifestFindings(context)), ...(await etcdFindings(context))];
 }
 
+/** Containers that have just started anew, as behind an upgrade of another control plane, are found ready some seconds later. */
+const settlingMs = 30_000;
+
+async function observeSettled({ client, signal }: UpgradeContext): Promise<ClusterState> {
+  const deadline = Date.now() + settlingMs;
+  for (;;) {
+    const observed = await observeForUpgrade(await client(), signal);
+    if (!healthFindings(observed).some(({ level }) => level === 'error') || Date.now() > deadline) return observed;
+    await pause(1_000, signal);
+  }
+}
+
 /** An upgrade that was broken off may itself be why the cluster is not well. */
 const softened = (context: UpgradeContext, findings: readonly Finding[]): Finding[] =>
   context.beginning === 'again' && context.state.ended === undefined
@@ -99,8 +112,8 @@ export const preflightApply: Phase<UpgradeContext> = {
   name: 'preflight',
   title: 'Check versions and health of the cluster',
   async run(context) {
-    const { client, clusterVersion, settings, signal, state } = context;
-    const observed = await observeForUpgrade(await client(), signal);
+    const { clusterVersion, settings, state } = context;
+    const observed = await observeSettled(context);
     const versions = versionFindings({
       cluster: clusterVersion,
       target: state.to.kubernetes,
@@ -130,9 +143,9 @@ export const preflightNode: Phase<UpgradeContext> = {
   name: 'preflight',
   title: 'Check versions and health',
   async run(context) {
-    const { client, clusterVersion, plane, signal, state } = context;
+    const { clusterVersion, plane, state } = context;
     const versions = [...(await isPrivilegedUser(context)), ...orderFindings(clusterVersion, state.to.kubernetes)];
-    const observed = plane ? await observeForUpgrade(await client(), signal) : undefined;
+    const observed = plane ? await observeSettled(context) : undefined;
     judge(context, versions, await wellness(context, observed));
     return false;
   },

@@ -4,6 +4,7 @@ import type { Node, Pod } from '../../machinery/api/types.ts';
 import { nodes, pods } from '../../machinery/client/resources.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import { KinitError } from '../errors.ts';
+import { ask, probeUrl } from '../health/components.ts';
 import { waitUntil } from '../host/wait.ts';
 
 /** The container that a static pod runs at the moment. */
@@ -14,7 +15,11 @@ export interface WantedPod {
   image: string;
   /** The container that shall be gone; absent: whichever runs is right. */
   oldContainer?: string;
+  /** It serves when its readiness probe would say so: the kubelet itself looks 10 s after the start for the first time. */
+  serves?: boolean;
 }
+
+const notReady = 'its container runs, but is not ready';
 
 /** Why a static pod is not through its gate; undefined: it is. */
 export function podGate(pod: Pod | undefined, { image, oldContainer }: WantedPod): string | undefined {
@@ -28,7 +33,7 @@ export function podGate(pod: Pod | undefined, { image, oldContainer }: WantedPod
   if (waiting)
     return `its container waits: ${waiting.reason ?? 'no reason given'}${waiting.message ? `: ${waiting.message}` : ''}`;
   if (terminated) return `its container has ended with exit code ${terminated.exitCode}`;
-  if (!isConditionTrue(pod.status?.conditions, 'Ready')) return 'its container runs, but is not ready';
+  if (!isConditionTrue(pod.status?.conditions, 'Ready')) return notReady;
   return undefined;
 }
 
@@ -96,6 +101,13 @@ export async function staticPod(
   return client.resource(pods).find(name, { signal: briefly(signal) });
 }
 
+/** What its readiness probe asks, asked from this host. */
+async function answers(pod: Pod | undefined): Promise<boolean> {
+  const container = pod?.spec?.containers[0];
+  const url = probeUrl(container?.readinessProbe, container?.ports);
+  return url !== undefined && (await ask(url)).healthy;
+}
+
 export function waitForStaticPod(
   client: Client,
   component: string,
@@ -105,7 +117,11 @@ export function waitForStaticPod(
 ): Promise<void> {
   return waitAt(
     `${component} on ${nodeName}`,
-    async () => podGate(await staticPod(client, component, nodeName, wait.signal), wanted),
+    async () => {
+      const pod = await staticPod(client, component, nodeName, wait.signal);
+      const reason = podGate(pod, wanted);
+      return reason === notReady && wanted.serves && (await answers(pod)) ? undefined : reason;
+    },
     `look at: /var/log/pods/kube-system_${component}-${nodeName}_*; journalctl -u kubelet -n 50`,
     wait,
   );

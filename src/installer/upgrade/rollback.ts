@@ -8,12 +8,13 @@ import { unitName as containerdService, waitForContainerd } from '../runtime/con
 import { kubeletUnit } from '../runtime/kubelet.ts';
 import { loadFromLayout } from '../runtime/load-images.ts';
 import { nodeRuntime } from '../runtime/node-runtime.ts';
-import { copyOf, isManifest, manifestPath, restoreCopies, staticPodNames } from './backup.ts';
+import { copyOf, isManifest, manifestPath, restoreCopies, type StaticPodName, staticPodNames } from './backup.ts';
 import { describeBundle, imagesOf } from './bundle-folders.ts';
 import { restartEndpoint } from './endpoint.ts';
+import { waitForStaticPod } from './gates.ts';
 import { moveLink, restartFrom, waitForKubelet } from './services.ts';
 import { type UpgradeState, writeUpgradeState } from './state.ts';
-import { settleStaticPod } from './static-pod.ts';
+import { type ReplacedPod, replaceStaticPod, waitForReadyStaticPods } from './static-pod.ts';
 
 export interface RollbackOptions {
   changes: Changes;
@@ -63,7 +64,8 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
   const endpointBack = await restartEndpoint(host, from.folder, files);
   const kubeletBack = await restartFrom(host, kubeletUnit, from.folder, files.length > 0);
   if (!host.dryRun) await waitForKubelet(host, timeoutMs, signal);
-  let podsBack = false;
+  // All of them before the first one is awaited: what is seen of them is seen through the API server, which may be what is broken.
+  const pods: [StaticPodName, ReplacedPod][] = [];
   for (const name of staticPodNames) {
     const saved = state.saved.find(({ path }) => path === manifestPath(name));
     if (saved?.mode === undefined) continue;
@@ -71,10 +73,21 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
     if (manifest === undefined)
       throw new KinitError('Command', `the copy of ${manifestPath(name)} is gone from ${state.backup}`);
     const step = { changes, client, nodeName, layout: imagesOf(from), timeoutMs, signal };
-    if (await settleStaticPod(name, manifest, step)) podsBack = true;
+    pods.push([name, await replaceStaticPod(name, manifest, step)]);
+  }
+  if (!host.dryRun) {
+    for (const [name, { wanted }] of pods)
+      await waitForStaticPod(await client(), name, nodeName, wanted, { timeoutMs, signal });
+    const settled = { changes, client, nodeName, timeoutMs, signal };
+    await waitForReadyStaticPods(
+      pods.map(([name]) => name),
+      settled,
+    );
   }
   await writeUpgradeState(host, { ...state, ended: 'rolled-back' });
-  return moved || runtimeBack || endpointBack || kubeletBack || podsBack || files.length > 0;
+  return (
+    moved || runtimeBack || endpointBack || kubeletBack || pods.some(([, { changed }]) => changed) || files.length > 0
+  );
 }
 
 /** The failure with what became of the host. */

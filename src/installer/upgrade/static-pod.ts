@@ -7,9 +7,10 @@ import { temporaryDir } from '../config/paths.ts';
 import { holdStaticPods, releaseStaticPods } from '../control-plane/hold.ts';
 import { writeStaticPod } from '../control-plane/write-static-pod.ts';
 import type { Changes } from '../host/changes.ts';
+import { readText } from '../host/host.ts';
 import { isSame } from '../runtime/image-access.ts';
-import type { StaticPodName } from './backup.ts';
-import { containerOf, staticPod, waitForStaticPod } from './gates.ts';
+import { manifestPath, type StaticPodName } from './backup.ts';
+import { containerOf, staticPod, type WantedPod, waitForStaticPod } from './gates.ts';
 
 const holdFolder = `${temporaryDir}/kinit-upgrade-hold`;
 
@@ -36,22 +37,31 @@ export async function runsOtherImage(pod: Pod | undefined, image: string, layout
   return found !== undefined && !(await isSame(layout, found, seen));
 }
 
-/** @returns whether anything changed @throws KinitError Timeout when the pod does not become well */
-export async function settleStaticPod(name: StaticPodName, manifest: string, step: StaticPodStep): Promise<boolean> {
-  const { changes, client, nodeName, layout, timeoutMs, signal } = step;
+export interface ReplacedPod {
+  changed: boolean;
+  /** What the kubelet shall make of it. */
+  wanted: WantedPod;
+}
+
+/** Gives the kubelet the manifest, and waits for nothing. */
+export async function replaceStaticPod(
+  name: StaticPodName,
+  manifest: string,
+  step: StaticPodStep,
+): Promise<ReplacedPod> {
+  const { changes, client, nodeName, layout, signal } = step;
   const { host } = changes;
   // What a run that was broken off has put away is written anew here.
   const held = await host.stat(`${holdFolder}/${name}.yaml`);
   if (held) await host.remove(`${holdFolder}/${name}.yaml`);
-  if (host.dryRun) return writeStaticPod(changes, name, manifest, signal);
-  const api = await client();
-  const before = await staticPod(api, name, nodeName, signal).catch((error: unknown) => {
+  const image = imageOf(manifest);
+  if (host.dryRun) return { changed: await writeStaticPod(changes, name, manifest, signal), wanted: { image } };
+  const before = await staticPod(await client(), name, nodeName, signal).catch((error: unknown) => {
     // The API server may be what does not run at the moment.
     signal.throwIfAborted();
     if (error instanceof Error) return undefined;
     throw error;
   });
-  const image = imageOf(manifest);
   let changed = await writeStaticPod(changes, name, manifest, signal);
   if (!changed && (await runsOtherImage(before, image, layout))) {
     await holdStaticPods(host, [name], holdFolder, signal);
@@ -59,7 +69,25 @@ export async function settleStaticPod(name: StaticPodName, manifest: string, ste
     changed = true;
   }
   const oldContainer = changed ? containerOf(before) : undefined;
-  const wanted = { image, ...(oldContainer ? { oldContainer } : {}) };
-  await waitForStaticPod(api, name, nodeName, wanted, { timeoutMs, signal });
+  return { changed, wanted: { image, serves: true, ...(oldContainer ? { oldContainer } : {}) } };
+}
+
+/** @returns whether anything changed @throws KinitError Timeout when the pod does not become well */
+export async function settleStaticPod(name: StaticPodName, manifest: string, step: StaticPodStep): Promise<boolean> {
+  const { changes, client, nodeName, timeoutMs, signal } = step;
+  const { changed, wanted } = await replaceStaticPod(name, manifest, step);
+  if (!changes.host.dryRun) await waitForStaticPod(await client(), name, nodeName, wanted, { timeoutMs, signal });
   return changed;
+}
+
+/** Behind the gates, when all else is done: the kubelet itself has found them ready, which takes it 10 s after a start. */
+export async function waitForReadyStaticPods(
+  names: readonly StaticPodName[],
+  { changes: { host }, client, nodeName, timeoutMs, signal }: Omit<StaticPodStep, 'layout'>,
+): Promise<void> {
+  for (const name of names) {
+    const manifest = await readText(host, manifestPath(name));
+    if (manifest === undefined) continue;
+    await waitForStaticPod(await client(), name, nodeName, { image: imageOf(manifest) }, { timeoutMs, signal });
+  }
 }
