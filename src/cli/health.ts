@@ -23,7 +23,10 @@ export function addHealthCommands(program: Command): void {
   const doctor = program
     .command('doctor')
     .description('find what is wrong on hosts and in the cluster, and say what to do (exit code 1: errors were found)')
-    .option('--fix', 'mend what can be mended without risk: dead services, swap, kernel settings, file modes, ports');
+    .option(
+      '--fix',
+      'mend what can be mended without risk: dead services, swap, kernel settings, modes and owners of files, ports',
+    );
   whereOptions(doctor).action((flags: Flags) => report(flags, 'doctor'));
 }
 

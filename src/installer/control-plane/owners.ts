@@ -41,6 +41,8 @@ const everybodys = ['/', '/etc', '/etc/kubernetes', '/tmp', '/var', '/var/lib', 
 
 export interface OwnedPath extends PathOwner {
   path: string;
+  mode: number;
+  component: string;
   /** With all that is in it. */
   tree: boolean;
   /** The folder of the host that is mounted so that the component finds it; a file may be mounted alone. */
@@ -82,9 +84,10 @@ export function ownedPaths(manifest: string): OwnedPath[] {
   };
   const found = new Map<string, OwnedPath>();
   const own = { uid, gid, mode: 0o600 };
-  const add = (path: string, owner: PathOwner, tree = false) => {
+  const add = (path: string, owner: Required<PathOwner>, tree = false) => {
     const place = onHost(path);
-    if (place && !(tree && everybodys.includes(place.path))) found.set(place.path, { ...place, ...owner, tree });
+    if (place && !(tree && everybodys.includes(place.path)))
+      found.set(place.path, { ...place, ...owner, tree, component: container.name });
   };
   for (const word of [...(container.command ?? []), ...(container.args ?? [])]) {
     const [, flag = '', value = ''] = /^--([a-z-]+)=(\/.*)$/.exec(word) ?? [];

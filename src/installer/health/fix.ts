@@ -1,4 +1,5 @@
 /** Mends on a host what can be mended without risk; every change goes through the journal, as in init and join. */
+import { presentManifests, settleOwners } from '../control-plane/owners.ts';
 import { asKinitError, KinitError } from '../errors.ts';
 import { type Changes, createChanges } from '../host/changes.ts';
 import { openPorts } from '../host/firewall.ts';
@@ -24,6 +25,9 @@ const fixes: Record<FixName, Fix> = {
     const limit = fileModes.find(({ path }) => path === target)?.limit;
     if (!limit) throw new KinitError('Internal', `no limit is known for ${target}`);
     await runOrFail(host, 'chmod', [limit, target]);
+  },
+  async owners(changes) {
+    for (const manifest of await presentManifests(changes.host)) await settleOwners(changes, manifest);
   },
   firewall: async (changes) => openPorts(changes, await portsOf(changes.host)),
 };

@@ -222,6 +222,17 @@ const modes: Judge = ({ fileModes }) =>
     target: path,
   }));
 
+const owners: Judge = ({ fileOwners = [] }) =>
+  fileOwners.map(({ path, component, seen, wanted }) => ({
+    id: 'file-owner',
+    level: 'error',
+    message: `${component} cannot use ${path}, since it does not run as root`,
+    seen: `${seen}; ${wanted} is meant`,
+    advice: 'give it to its user (docs/hardening.md has the table)',
+    fix: 'owners',
+    target: path,
+  }));
+
 const firewall: Judge = ({ closedPorts }) =>
   closedPorts.length
     ? [
@@ -269,6 +280,7 @@ const judges: readonly Judge[] = [
   modules,
   clock,
   modes,
+  owners,
   firewall,
   etcdDisk,
 ];

@@ -29,7 +29,7 @@ import { timeKeeper } from '../host/time-sync.ts';
 import { checkExpiration } from '../pki/expiration.ts';
 import { ctr } from '../runtime/containerd.ts';
 import { lastLineCount, observeComponents, plainLines } from './components.ts';
-import { observeModes } from './modes.ts';
+import { observeModes, observeOwners } from './modes.ts';
 import { observeEtcdDisk } from './observe-etcd.ts';
 import type { Certificate, Disk, HostObservation, Service } from './types.ts';
 
@@ -149,6 +149,7 @@ export async function observeHealth(host: Host): Promise<HostObservation> {
     keeper,
     closed,
     fileModes,
+    fileOwners,
     etcdDisk,
   ] = await Promise.all([
     Promise.all(units.map((unit) => observeService(host, unit))),
@@ -162,6 +163,7 @@ export async function observeHealth(host: Host): Promise<HostObservation> {
     timeKeeper(host),
     isNode ? closedPorts(host, await portsOf(host)) : [],
     observeModes(host, isControlPlane),
+    observeOwners(host),
     observeEtcdDisk(host),
   ]);
   const settings = await Promise.all(
@@ -195,6 +197,7 @@ export async function observeHealth(host: Host): Promise<HostObservation> {
     settings,
     missingModules,
     fileModes,
+    fileOwners,
     closedPorts: closed,
     ...(etcdDisk ? { etcdDisk } : {}),
   };

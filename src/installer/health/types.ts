@@ -48,6 +48,15 @@ export interface FileMode {
   limit: string;
 }
 
+export interface FileOwner {
+  path: string;
+  /** Of the control plane: what cannot do its work with the file as it is. */
+  component: string;
+  /** Owner and mode, by numbers. */
+  seen: string;
+  wanted: string;
+}
+
 export interface HostObservation {
   hostname: string;
   role: 'control-plane' | 'worker' | 'none';
@@ -74,6 +83,8 @@ export interface HostObservation {
   settings: { key: string; wanted: string; found?: string }[];
   missingModules: string[];
   fileModes: FileMode[];
+  /** Absent: an earlier kinit has looked. */
+  fileOwners?: FileOwner[];
   /** `firewalld: 10250/tcp kubelet` */
   closedPorts: string[];
   /** Of the member of etcd that runs there. */
@@ -138,7 +149,7 @@ export interface ClusterObservation {
   pendingRequests: string[];
 }
 
-export const fixNames = ['service', 'swap', 'settings', 'modules', 'modes', 'firewall'] as const;
+export const fixNames = ['service', 'swap', 'settings', 'modules', 'modes', 'owners', 'firewall'] as const;
 export type FixName = (typeof fixNames)[number];
 
 export interface Problem {

@@ -82,6 +82,12 @@ describe('a host', () => {
     ],
     ['a missing module', { missingModules: ['br_netfilter'] }, 'error module-missing', 'modules'],
     ['a clock that nothing keeps', { timeKeeper: undefined as never }, 'warning clock-unkept', undefined],
+    [
+      'a file of another owner',
+      { fileOwners: [{ path: '/k', component: 'etcd', seen: '0:0 0600', wanted: '998:998 0600' }] },
+      'error file-owner',
+      'owners',
+    ],
     ['a readable key', { fileModes: [{ path: '/k', mode: '0644', limit: '0600' }] }, 'warning file-mode', 'modes'],
     ['a slow disk below etcd', { etcdDisk: { walMs: 512, commitMs: 8 } }, 'warning etcd-disk-slow', undefined],
     [

@@ -49,8 +49,7 @@ function manifest(name: StaticPodName, config = configOf(), as: Identity | 'root
 const table = (text: string) =>
   ownedPaths(text)
     .map(
-      ({ path, uid, gid, mode = 0, tree }) =>
-        `${path}${tree ? '/' : ''} ${names[uid]}:${names[gid]} ${mode.toString(8)}`,
+      ({ path, uid, gid, mode, tree }) => `${path}${tree ? '/' : ''} ${names[uid]}:${names[gid]} ${mode.toString(8)}`,
     )
     .sort();
 
