@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
+const virtualMachine = 'test/integration/lab/vm.test.ts';
+
 export default defineConfig({
   test: {
     projects: [
@@ -8,10 +10,15 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: [virtualMachine],
           testTimeout: 120_000,
           hookTimeout: 300_000,
           fileParallelism: false,
         },
+      },
+      // Its processor is emulated: it waits for one core for minutes, beside which the other suites run.
+      {
+        test: { name: 'vm', include: [virtualMachine], testTimeout: 600_000, hookTimeout: 900_000 },
       },
       {
         test: {

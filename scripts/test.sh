@@ -1,6 +1,6 @@
 #!/bin/sh
 # `npm test`: installs what the tests need, builds, runs every suite, and ends with the counts of the runners' reports.
-# `npm test -- unit` (or integration, e2e) runs only the suites named.
+# `npm test -- unit` (or vm, integration, e2e) runs only the suites named.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/node_modules/.bin:$PATH"
@@ -13,14 +13,44 @@ node test/images/build.ts
 # Whatever the tests leave in the folder for temporary files goes with them.
 TMPDIR=$(mktemp -d /tmp/kinit-test.XXXXXX)
 export TMPDIR
-trap 'rm -rf "$TMPDIR"' EXIT
+machine=
+leave() {
+  # Interrupted: vitest ends the machine that it has started.
+  if [ -n "$machine" ]; then
+    kill "$machine" 2>/dev/null || true
+    wait "$machine" || true
+  fi
+  rm -rf "$TMPDIR"
+}
+trap 'leave' EXIT
 trap 'exit 130' INT TERM
 rm -rf .cache/test-results
 mkdir -p .cache/test-results
-for suite in ${*:-unit integration e2e}; do
+suites=${*:-vm unit integration e2e}
+
+run() {
   # The long suites tell how far they are.
   reporter=verbose
-  [ "$suite" = unit ] && reporter=default
-  vitest run --project "$suite" --reporter="$reporter" --reporter=json --outputFile.json=".cache/test-results/$suite.json" || true
+  [ "$1" = unit ] && reporter=default
+  exec vitest run --project "$1" --reporter="$reporter" --reporter=json --outputFile.json=".cache/test-results/$1.json"
+}
+
+# What the virtual machine's run has said comes when it is done.
+machine_done() {
+  wait "$machine" || true
+  machine=
+  cat .cache/test-results/vm.log
+}
+
+for suite in $suites; do
+  # The virtual machine's processor is emulated by one core: unit and integration tests run beside it.
+  if [ "$suite" = vm ] && [ "$suites" != vm ]; then
+    run vm >.cache/test-results/vm.log 2>&1 &
+    machine=$!
+    continue
+  fi
+  if [ "$suite" = e2e ] && [ -n "$machine" ]; then machine_done; fi
+  (run "$suite") || true
 done
-node scripts/test-summary.ts .cache/test-results ${*:-unit integration e2e}
+if [ -n "$machine" ]; then machine_done; fi
+node scripts/test-summary.ts .cache/test-results $suites
