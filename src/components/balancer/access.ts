@@ -55,10 +55,10 @@ export class Access {
       const { status } = await this.client(server).raw('GET', '/readyz', { timeoutMs, signal });
       // Who may not ask knows at least that an API server of this cluster has answered.
       const ready = status === 200 || status === 401 || status === 403;
-      return { outcome: ready ? 'ready' : 'failed', seen: `HTTP ${status} for /readyz` };
+      return { outcome: ready ? 'ready' : 'unready', seen: `HTTP ${status} for /readyz` };
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      return { outcome: code === 'ECONNREFUSED' ? 'refused' : 'failed', seen: message };
+      return { outcome: code === 'ECONNREFUSED' ? 'refused' : 'silent', seen: message };
     }
   }
 

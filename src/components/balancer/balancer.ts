@@ -23,6 +23,8 @@ export interface BalancerOptions extends AccessFiles {
 }
 
 const credentialsMs = 2_000;
+/** So many times longer an answer is waited for that has been missed once. */
+const patience = 3;
 
 /** Runs until the signal fires. @throws Error when the port is taken */
 export async function runBalancer(options: BalancerOptions, signal: AbortSignal): Promise<void> {
@@ -35,8 +37,9 @@ export async function runBalancer(options: BalancerOptions, signal: AbortSignal)
     refused: (error) => log.error(error.message),
   });
   const watch = new Watch({
-    probe: (server, stop) => access.probe(server, probeTimeoutMs, stop),
+    probe: (server, state, stop) => access.probe(server, probeTimeoutMs * (state === 'suspect' ? patience : 1), stop),
     isUsed: (server) => forwarder.carries(server) > 0,
+    received: (server) => forwarder.received(server),
     changed: (server, state, seen) => {
       log.info({ server, state, seen }, 'health of an API server changed');
       cutDead();

@@ -20,8 +20,10 @@ export interface Ways {
 export class Forwarder {
   readonly #ways: Ways;
   readonly #listener: Server;
-  /** Server → connections through it, and how to end them. */
-  readonly #carried = new Map<string, Set<() => void>>();
+  /** Server → connections through it: how to end one, and its socket. */
+  readonly #carried = new Map<string, Map<() => void, Socket>>();
+  /** Server → bytes that have come through connections that have ended. */
+  readonly #received = new Map<string, number>();
 
   constructor(ways: Ways) {
     this.#ways = ways;
@@ -41,6 +43,13 @@ export class Forwarder {
     return this.#carried.get(server)?.size ?? 0;
   }
 
+  /** Bytes that have come from a server, over all time. */
+  received(server: string): number {
+    let sum = this.#received.get(server) ?? 0;
+    for (const socket of this.#carried.get(server)?.values() ?? []) sum += socket.bytesRead;
+    return sum;
+  }
+
   /** The servers that connections go through. */
   used(): string[] {
     return [...this.#carried.keys()];
@@ -48,7 +57,7 @@ export class Forwarder {
 
   /** Ends the connections through a server, so that clients notice now and not at their next timeout. */
   cut(server: string): void {
-    for (const end of [...(this.#carried.get(server) ?? [])]) end();
+    for (const end of [...(this.#carried.get(server)?.keys() ?? [])]) end();
   }
 
   close(): void {
@@ -90,10 +99,11 @@ export class Forwarder {
       client.resetAndDestroy();
       upstream.destroy();
     };
-    const through = this.#carried.get(server) ?? new Set();
-    this.#carried.set(server, through.add(end));
+    const through = this.#carried.get(server) ?? new Map<() => void, Socket>();
+    this.#carried.set(server, through.set(end, upstream));
     upstream.once('close', () => {
       through.delete(end);
+      this.#received.set(server, (this.#received.get(server) ?? 0) + upstream.bytesRead);
       if (through.size === 0 && this.#carried.get(server) === through) this.#carried.delete(server);
     });
     // An error ends both at once; an orderly end lets what is on its way arrive.

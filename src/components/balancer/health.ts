@@ -10,16 +10,21 @@ export interface Health {
   failures: number;
 }
 
-/** `refused`: nobody listens there; `failed`: no good answer, or none in time. */
-export type Outcome = 'ready' | 'refused' | 'failed';
+/** `refused`: nobody listens there; `unready`: it says so, or is not of this cluster; `silent`: no answer in time. */
+export type Outcome = 'ready' | 'refused' | 'unready' | 'silent';
 
-/** One late answer may be the load of this host or that one; a port where nobody listens leaves no doubt. */
-const failuresThatCount = 3;
+/** The second time an answer is waited for longer: who is only slow gets by. */
+const failuresThatCount = { unready: 3, silent: 2 };
 
-export function judge({ state, failures }: Health, outcome: Outcome): Health {
+/**
+ * A port where nobody listens leaves no doubt. Silence may be the load of this host or that one: ending the connections of a server that is
+ * slow makes all its clients come at once, and it slower still.
+ * @param heard whether something has come through its connections since the last answer that was missed
+ */
+export function judge({ state, failures }: Health, outcome: Outcome, heard = false): Health {
   if (outcome === 'ready') return { state: 'healthy', failures: 0 };
-  const counted = failures + 1;
-  const isDown = state === 'down' || outcome === 'refused' || counted >= failuresThatCount;
+  const counted = outcome === 'silent' && heard ? Math.max(failures, 1) : failures + 1;
+  const isDown = state === 'down' || outcome === 'refused' || counted >= failuresThatCount[outcome];
   return { state: isDown ? 'down' : 'suspect', failures: counted };
 }
 
@@ -34,14 +39,18 @@ export function delayFor(state: State, used: boolean): number {
 }
 
 export interface Watched {
-  probe(server: string, signal: AbortSignal): Promise<{ outcome: Outcome; seen: string }>;
+  probe(server: string, state: State, signal: AbortSignal): Promise<{ outcome: Outcome; seen: string }>;
   /** Whether connections go through it. */
   isUsed(server: string): boolean;
+  /** Bytes that have come from it through them, over all time. */
+  received(server: string): number;
   changed(server: string, state: State, seen: string): void;
 }
 
 interface Entry {
   health: Health;
+  /** What had come from it when it was judged last. */
+  received: number;
   stop: AbortController;
   /** Ends the pause between two questions. */
   wake(): void;
@@ -74,7 +83,7 @@ export class Watch {
   doubt(server: string): void {
     const entry = this.#servers.get(server);
     if (!entry || entry.health.state === 'down') return;
-    if (entry.health.state === 'healthy') this.#judged(server, 'failed', 'no connection');
+    if (entry.health.state === 'healthy') this.#judged(server, 'silent', 'no connection');
     entry.wake();
   }
 
@@ -82,7 +91,9 @@ export class Watch {
     const entry = this.#servers.get(server);
     if (!entry) return;
     const before = entry.health.state;
-    entry.health = judge(entry.health, outcome);
+    const received = this.#watched.received(server);
+    entry.health = judge(entry.health, outcome, entry.health.failures > 0 && received > entry.received);
+    entry.received = received;
     if (entry.health.state !== before) this.#watched.changed(server, entry.health.state, seen);
   }
 
@@ -91,12 +102,13 @@ export class Watch {
     const signal = AbortSignal.any([outer, stop.signal]);
     const entry: Entry = {
       health: { state: 'unknown', failures: 0 },
+      received: 0,
       stop,
       wake: () => undefined,
     };
     this.#servers.set(server, entry);
     while (!signal.aborted) {
-      const { outcome, seen } = await this.#watched.probe(server, signal);
+      const { outcome, seen } = await this.#watched.probe(server, entry.health.state, signal);
       if (signal.aborted) return;
       this.#judged(server, outcome, seen);
       await this.#pause(server, entry, signal);

@@ -113,17 +113,31 @@ describe('the order in which API servers are tried', () => {
 describe('the health of an API server', () => {
   it.each<[Outcome[], State]>([
     [['ready'], 'healthy'],
-    [['failed'], 'suspect'],
-    [['failed', 'failed'], 'suspect'],
-    [['failed', 'failed', 'failed'], 'down'],
-    [['failed', 'failed', 'ready', 'failed'], 'suspect'],
+    [['unready'], 'suspect'],
+    [['unready', 'unready'], 'suspect'],
+    [['unready', 'unready', 'unready'], 'down'],
+    [['unready', 'unready', 'ready', 'unready'], 'suspect'],
+    [['silent'], 'suspect'],
+    [['silent', 'silent'], 'down'],
+    [['silent', 'ready', 'silent'], 'suspect'],
     [['ready', 'refused'], 'down'],
     [['refused', 'ready'], 'healthy'],
-    [['refused', 'failed'], 'down'],
-    [['refused', 'ready', 'failed'], 'suspect'],
+    [['refused', 'silent'], 'down'],
+    [['refused', 'ready', 'unready'], 'suspect'],
   ])('after %j is %s', (outcomes, state) => {
-    const health = outcomes.reduce<Health>(judge, { state: 'unknown', failures: 0 });
+    const health = outcomes.reduce<Health>((known, outcome) => judge(known, outcome), {
+      state: 'unknown',
+      failures: 0,
+    });
     expect(health.state).toBe(state);
+  });
+
+  it('is not bad as long as its connections bring something, however late its answers are', () => {
+    let health: Health = { state: 'healthy', failures: 0 };
+    for (let i = 0; i < 9; i++) health = judge(health, 'silent', i > 0);
+    expect(health.state).toBe('suspect');
+    expect(judge(health, 'silent').state).toBe('down');
+    expect(judge(judge(health, 'unready', true), 'unready', true).state).toBe('down');
   });
 
   it.each<[State, boolean, number]>([
