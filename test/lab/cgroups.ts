@@ -50,6 +50,14 @@ function ignoreMissingOrBusy(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT' && error.code !== 'EBUSY' && error.code !== 'ENOTEMPTY') throw error;
 }
 
+/** Stops all processes of a host where they are, or lets them go on: to others it is a host that hangs. */
+export async function setFrozen(name: string, frozen: boolean): Promise<void> {
+  const unified = join(root, parent, name, 'cgroup.freeze');
+  const separate = join(root, 'freezer', parent, name, 'freezer.state');
+  if (existsSync(unified)) await writeFile(unified, frozen ? '1' : '0');
+  else if (existsSync(separate)) await writeFile(separate, frozen ? 'FROZEN' : 'THAWED');
+}
+
 /** Ids of all processes in a host's groups. */
 export async function hostProcesses(name: string): Promise<number[]> {
   const found = new Set<number>();

@@ -5,11 +5,13 @@ import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { setFrozen } from './cgroups.ts';
 import { rememberHostKey } from './host-root.ts';
 import { raiseInotifyLimit } from './kernel-limits.ts';
 import { claimNetwork, hostAddress } from './network.ts';
 import { type Flavour, flavourLayers } from './roots.ts';
 import {
+  cgroupOf,
   consolePath,
   controlSocket,
   type HostKind,
@@ -76,6 +78,9 @@ export interface LabHost {
   /** Takes the host off the network, and back. */
   cut(): Promise<void>;
   heal(): Promise<void>;
+  /** Stops all its processes where they are, and lets them go on; its kernel still answers. Containers only. */
+  freeze(): Promise<void>;
+  thaw(): Promise<void>;
   /** Waits until SSH answers. */
   reachable(timeoutMs?: number): Promise<void>;
 }
@@ -312,6 +317,8 @@ function hostOf(state: LabState, host: HostState): LabHost {
     },
     cut: () => control(state, { op: 'cut', host: host.name }),
     heal: () => control(state, { op: 'heal', host: host.name }),
+    freeze: () => setFrozen(cgroupOf(state, host.name), true),
+    thaw: () => setFrozen(cgroupOf(state, host.name), false),
     reachable,
   };
 }

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { execa } from 'execa';
-import { hostProcesses, removeHostCgroups } from './cgroups.ts';
+import { hostProcesses, removeHostCgroups, setFrozen } from './cgroups.ts';
 import { restoreInotifyLimit } from './kernel-limits.ts';
 import { disconnectHost, ownsNetwork, releaseNetwork } from './network.ts';
 import { cgroupOf, type HostState, hostFolder, type LabState } from './state.ts';
@@ -12,6 +12,8 @@ const deadlineMs = 20_000;
 /** Ends every process of a host at once, as pulling its plug would. */
 export async function killHost(state: LabState, host: HostState): Promise<void> {
   const deadline = Date.now() + deadlineMs;
+  // Who is frozen would not die.
+  await setFrozen(cgroupOf(state, host.name), false);
   for (;;) {
     const pids = await hostProcesses(cgroupOf(state, host.name));
     if (!pids.length) return;
