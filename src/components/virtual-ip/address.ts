@@ -50,7 +50,14 @@ export async function hold(address: string, device: string, seconds: number): Pr
 /** @returns whether it was there */
 export async function letGo(address: string): Promise<boolean> {
   const devices = await holdersOf(address);
-  for (const device of devices) await ip('address', 'delete', `${address}/32`, 'dev', device);
+  for (const device of devices) {
+    try {
+      await ip('address', 'delete', `${address}/32`, 'dev', device);
+    } catch (error) {
+      // Its time may have been up meanwhile.
+      if ((await holdersOf(address)).includes(device)) throw error;
+    }
+  }
   return devices.length > 0;
 }
 

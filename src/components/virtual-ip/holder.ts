@@ -17,12 +17,12 @@ export interface HolderOptions {
 }
 
 export const leaseName = 'kinit-virtual-ip';
-/** Who is silent for so long has lost the address; who cannot renew gives it up two seconds earlier. */
-const leaseDurationMs = 5_000;
-const renewDeadlineMs = 3_000;
+/** Who is silent for so long has lost the address; who cannot renew gives it up two seconds earlier. Busy servers get some time. */
+const leaseDurationMs = 7_000;
+const renewDeadlineMs = 5_000;
 const retryPeriodMs = 1_000;
 /** The kernel's own time limit: a process that hangs has lost the address before another one takes it. */
-const lifeSeconds = 3;
+const lifeSeconds = 5;
 const refreshMs = 500;
 
 /** Runs until the signal fires. */
