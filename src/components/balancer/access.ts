@@ -5,9 +5,6 @@ import { loadKubeconfig } from '../../machinery/client/kubeconfig.ts';
 import type { Client, RestConfig } from '../../machinery/client/types.ts';
 import type { Outcome } from './health.ts';
 
-/** A name that stands in the certificate of every API server, whatever its address is. */
-const tlsServerName = 'kubernetes';
-
 export interface AccessFiles {
   kubeconfig: string;
   certificateAuthority: string;
@@ -15,12 +12,15 @@ export interface AccessFiles {
 
 export class Access {
   readonly #files: AccessFiles;
+  readonly #name: string;
   readonly #clients = new Map<string, Client>();
   #config: Omit<RestConfig, 'server'>;
   #version = 0;
 
-  constructor(files: AccessFiles) {
+  /** @param name where clients connect: a server whose certificate is not valid for it is none for them */
+  constructor(files: AccessFiles, name: string) {
     this.#files = files;
+    this.#name = name;
     this.#config = this.#anonymous();
   }
 
@@ -74,6 +74,6 @@ export class Access {
   }
 
   #anonymous(): Omit<RestConfig, 'server'> {
-    return { caFile: this.#files.certificateAuthority, tlsServerName, userAgent: 'kinit-balancer' };
+    return { caFile: this.#files.certificateAuthority, tlsServerName: this.#name, userAgent: 'kinit-balancer' };
   }
 }

@@ -29,7 +29,7 @@ const patience = 3;
 /** Runs until the signal fires. @throws Error when the port is taken */
 export async function runBalancer(options: BalancerOptions, signal: AbortSignal): Promise<void> {
   const { listen, servers, nodeName, probeTimeoutMs, log } = options;
-  const access = new Access(options);
+  const access = new Access(options, listen.host);
   let members = await recallOr(options);
   const forwarder = new Forwarder({
     servers: () => inOrder(members, (server) => watch.stateOf(server), nodeName, isOwn),
@@ -42,14 +42,13 @@ export async function runBalancer(options: BalancerOptions, signal: AbortSignal)
     received: (server) => forwarder.received(server),
     changed: (server, state, seen) => {
       log.info({ server, state, seen }, 'health of an API server changed');
-      cutDead();
     },
+    judged: () => cutDead(),
   });
   /** Only when there is somewhere better to go: all of them silent is more likely this host's own trouble. */
   const cutDead = () => {
-    if (!members.some(({ server }) => watch.stateOf(server) === 'healthy')) return;
     for (const server of forwarder.used()) {
-      if (watch.stateOf(server) !== 'down') continue;
+      if (watch.stateOf(server) !== 'down' || !watch.hasBetterThan(server)) continue;
       log.warn({ server, connections: forwarder.carries(server) }, 'ended the connections to a dead API server');
       forwarder.cut(server);
     }

@@ -45,15 +45,21 @@ export interface Watched {
   /** Bytes that have come from it through them, over all time. */
   received(server: string): number;
   changed(server: string, state: State, seen: string): void;
+  /** After each question. */
+  judged(): void;
 }
 
 interface Entry {
   health: Health;
   /** What had come from it when it was judged last. */
   received: number;
+  /** When the question was asked that it has answered last; and the first one since then that it has not. */
+  goodSince: number;
+  badSince: number;
   stop: AbortController;
-  /** Ends the pause between two questions. */
+  /** Ends the pause between two questions, or leaves out the next one. */
   wake(): void;
+  again: boolean;
 }
 
 /** Asks each server over and over, and says when what is known of it changes. */
@@ -67,6 +73,14 @@ export class Watch {
 
   stateOf(server: string): State {
     return this.#servers.get(server)?.health.state ?? 'unknown';
+  }
+
+  /** Whether a healthy one has answered a question that was asked after the first that this one has missed. */
+  hasBetterThan(server: string): boolean {
+    const badSince = this.#servers.get(server)?.badSince ?? 0;
+    return [...this.#servers.values()].some(
+      ({ health, goodSince }) => health.state === 'healthy' && goodSince > badSince,
+    );
   }
 
   /** From now on exactly these are asked. */
@@ -83,18 +97,25 @@ export class Watch {
   doubt(server: string): void {
     const entry = this.#servers.get(server);
     if (!entry || entry.health.state === 'down') return;
-    if (entry.health.state === 'healthy') this.#judged(server, 'silent', 'no connection');
+    if (entry.health.state === 'healthy') this.#judged(server, 'silent', 'no connection', Date.now());
     entry.wake();
   }
 
-  #judged(server: string, outcome: Outcome, seen: string): void {
+  #judged(server: string, outcome: Outcome, seen: string, asked: number): void {
     const entry = this.#servers.get(server);
     if (!entry) return;
     const before = entry.health.state;
     const received = this.#watched.received(server);
     entry.health = judge(entry.health, outcome, entry.health.failures > 0 && received > entry.received);
     entry.received = received;
+    if (outcome === 'ready') entry.goodSince = asked;
     if (entry.health.state !== before) this.#watched.changed(server, entry.health.state, seen);
+    if (before === 'healthy' && outcome !== 'ready') {
+      entry.badSince = asked;
+      // Whether it is this one or this host, the others tell.
+      for (const other of this.#servers.values()) if (other !== entry) other.wake();
+    }
+    this.#watched.judged();
   }
 
   async #ask(server: string, outer: AbortSignal): Promise<void> {
@@ -103,14 +124,20 @@ export class Watch {
     const entry: Entry = {
       health: { state: 'unknown', failures: 0 },
       received: 0,
+      goodSince: 0,
+      badSince: 0,
       stop,
-      wake: () => undefined,
+      wake: () => {
+        entry.again = true;
+      },
+      again: false,
     };
     this.#servers.set(server, entry);
     while (!signal.aborted) {
+      const asked = Date.now();
       const { outcome, seen } = await this.#watched.probe(server, entry.health.state, signal);
       if (signal.aborted) return;
-      this.#judged(server, outcome, seen);
+      this.#judged(server, outcome, seen, asked);
       await this.#pause(server, entry, signal);
     }
   }
@@ -118,6 +145,9 @@ export class Watch {
   /** Looked at every second: a connection that has come since makes it shorter. */
   async #pause(server: string, entry: Entry, signal: AbortSignal): Promise<void> {
     const waking = new AbortController();
+    const { wake } = entry;
+    if (entry.again) waking.abort();
+    entry.again = false;
     const either = AbortSignal.any([signal, waking.signal]);
     entry.wake = () => waking.abort();
     const from = Date.now();
@@ -125,6 +155,6 @@ export class Watch {
     const share = 0.8 + Math.random() * 0.4;
     const left = () => from + share * delayFor(entry.health.state, this.#watched.isUsed(server)) - Date.now();
     while (!either.aborted && left() > 0) await pause(Math.min(left(), usedMs), either);
-    entry.wake = () => undefined;
+    entry.wake = wake;
   }
 }

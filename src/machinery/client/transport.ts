@@ -1,7 +1,8 @@
 /** HTTP requests to an API server: one keep-alive agent per set of credentials, deadlines, streams for watches. */
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
+import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
 import { Credentials, type TlsMaterial } from './credentials.ts';
 import type { RestConfig } from './types.ts';
 
@@ -93,10 +94,17 @@ export class Transport {
       ...material,
       maxCachedSessions: 0,
       rejectUnauthorized: !this.#config.insecureSkipTlsVerify,
-      ...(this.#config.tlsServerName ? { servername: this.#config.tlsServerName } : {}),
+      ...expectedName(this.#config.tlsServerName),
     });
     return this.#agent;
   }
+}
+
+/** What the certificate has to be valid for instead of the server's host. An address is no name that TLS could ask for. */
+function expectedName(name: string | undefined): ConnectionOptions {
+  if (!name) return {};
+  if (!isIP(name)) return { servername: name };
+  return { servername: '', checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate) };
 }
 
 /** A connection that is not there soon (a service address before its rules are) is better tried again. */
