@@ -1,6 +1,6 @@
 /** The Node object of this host: labels and taints of a control plane, and waiting until it is Ready. */
 import type { Node } from '../../machinery/api/types.ts';
-import { isConflict, isNotFound } from '../../machinery/client/errors.ts';
+import { ApiError, isConflict, isNotFound } from '../../machinery/client/errors.ts';
 import type { Client, ResourceType } from '../../machinery/client/types.ts';
 import type { Taint } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
@@ -24,12 +24,23 @@ export interface NodeWait {
   signal: AbortSignal;
 }
 
+/** A connection that breaks, and a server that is busy or going, are no answer yet: another try may come to another server. */
+function unlessRefused(error: unknown): string {
+  if (error instanceof ApiError && error.code < 500 && error.code !== 429) throw error;
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Waits until the kubelet has registered the node. */
 export async function waitForNode(client: Client, name: string, { timeoutMs, signal }: NodeWait): Promise<Node> {
   let node: Node | undefined;
+  let seen = 'no such node';
   await waitUntil(
     async () => {
-      node = await client.resource(nodes).find({ name }, { signal });
+      try {
+        node = await client.resource(nodes).find({ name }, { signal });
+      } catch (error) {
+        seen = unlessRefused(error);
+      }
       return node !== undefined;
     },
     {
@@ -41,6 +52,7 @@ export async function waitForNode(client: Client, name: string, { timeoutMs, sig
           'Timeout',
           `the kubelet has not registered the node ${name} after ${Math.round(timeoutMs / 1000)} s`,
           {
+            seen,
             advice: 'look at: journalctl -u kubelet -n 50',
           },
         ),
@@ -85,10 +97,15 @@ export async function waitForReady(client: Client, name: string, { timeoutMs, si
   let seen = 'no such node';
   await waitUntil(
     async () => {
-      const node = await client.resource(nodes).find({ name }, { signal });
-      const condition = node?.status?.conditions?.find(({ type }) => type === 'Ready');
-      seen = condition ? `Ready=${condition.status}: ${condition.reason}: ${condition.message}` : seen;
-      return condition?.status === 'True';
+      try {
+        const node = await client.resource(nodes).find({ name }, { signal });
+        const condition = node?.status?.conditions?.find(({ type }) => type === 'Ready');
+        seen = condition ? `Ready=${condition.status}: ${condition.reason}: ${condition.message}` : seen;
+        return condition?.status === 'True';
+      } catch (error) {
+        seen = unlessRefused(error);
+        return false;
+      }
     },
     {
       timeoutMs,
