@@ -205,8 +205,13 @@ export async function ensureKubeconfig(
   const existing = await readText(host, identity.path);
   if (existing !== undefined) {
     const authority = await loadAuthorityCertificate(host, certificatesDir, 'ca');
-    assertFits(parseKubeconfig(existing, identity.path), identity.path, server, authority);
-    return false;
+    const found = parseKubeconfig(existing, identity.path);
+    const before = assertTrusts(found, identity.path, authority);
+    if (before === server) return false;
+    // Another way to the same cluster: the nodes have got endpoints of their own.
+    if (localEndpoint(config.host) && before === controlPlaneServer(config))
+      return changes.file(identity.path, formatKubeconfig(withServer(found, server)), { mode: 0o600 });
+    throw unusable(identity.path, `it points to ${before} instead of ${server}`);
   }
   const issuer = await loadAuthority(host, certificatesDir, 'ca');
   const commonName = identity.commonName(config);
@@ -234,16 +239,20 @@ export async function ensureKubeconfig(
   return changes.file(identity.path, formatKubeconfig(kubeconfig), { mode: 0o600 });
 }
 
-function assertFits(found: Kubeconfig, path: string, server: string, authority: X509Certificate): void {
-  const rest = restConfigOf(found, path);
-  const problem =
-    rest.caData !== undefined && new X509Certificate(rest.caData).fingerprint256 !== authority.fingerprint256
-      ? 'it trusts another CA than the one on this host'
-      : rest.server !== server
-        ? `it points to ${rest.server} instead of ${server}`
-        : undefined;
-  if (!problem) return;
-  throw new KinitError('Validation', `the existing kubeconfig ${path} cannot be used: ${problem}`, {
+/** @returns where it leads to */
+function assertTrusts(found: Kubeconfig, path: string, authority: X509Certificate): string {
+  const { caData, server } = restConfigOf(found, path);
+  if (caData !== undefined && new X509Certificate(caData).fingerprint256 !== authority.fingerprint256)
+    throw unusable(path, 'it trusts another CA than the one on this host');
+  return server;
+}
+
+const unusable = (path: string, problem: string) =>
+  new KinitError('Validation', `the existing kubeconfig ${path} cannot be used: ${problem}`, {
     advice: 'move it away so that kinit makes a new one, or run kinit reset first',
   });
-}
+
+export const withServer = (config: Kubeconfig, server: string): Kubeconfig => ({
+  ...config,
+  clusters: config.clusters.map((entry) => ({ ...entry, cluster: { ...entry.cluster, server } })),
+});

@@ -13,10 +13,23 @@ import { waitForNode, waitForReady } from '../control-plane/node.ts';
 import { fetchSharedCertificates, sharedPlaces } from '../control-plane/shared-certificates.ts';
 import { knownBalancer, knownServers } from '../endpoint/balancer.ts';
 import { asKinitError, KinitError } from '../errors.ts';
-import { exists, readText } from '../host/host.ts';
+import type { Changes } from '../host/changes.ts';
+import { exists, readText, runOrFail } from '../host/host.ts';
 import { waitUntil } from '../host/wait.ts';
-import { buildKubeconfig, formatKubeconfig, parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
-import { instanceKubeletConfig, kubeletFlags, parseKubeletConfig, startKubelet } from '../runtime/kubelet.ts';
+import {
+  buildKubeconfig,
+  formatKubeconfig,
+  parseKubeconfig,
+  restConfigOf,
+  withServer,
+} from '../kubeconfig/kubeconfig.ts';
+import {
+  instanceKubeletConfig,
+  kubeletFlags,
+  kubeletUnit,
+  parseKubeletConfig,
+  startKubelet,
+} from '../runtime/kubelet.ts';
 import { discoverByFile, discoverByToken } from '../tokens/discovery.ts';
 import { fetchOverTls } from '../tokens/fetch.ts';
 import type { JoinContext } from './context.ts';
@@ -217,6 +230,8 @@ const kubeletStart: Phase<JoinContext> = {
       if (await changes.file(kubeconfigPaths.bootstrapKubelet, formatKubeconfig(bootstrap), { mode: 0o600 }))
         changed = true;
     }
+    // A node that shared an endpoint until now.
+    const moved = joined && nodeEndpoint ? await leadTo(changes, nodeEndpoint) : false;
     const client = joined ? await nodeClient(context) : bootstrapClient(context);
     try {
       const kubelet = await downloadKubeletConfig(client, signal);
@@ -228,12 +243,23 @@ const kubeletStart: Phase<JoinContext> = {
         patches,
         storageDirectory: hostSettings.storage.directory,
       });
-      return started || changed;
+      return started || changed || moved;
     } finally {
       client.close();
     }
   },
 };
+
+/** The kubelet is started again with the rest: one that is stopped is, also when this run is broken off here. */
+async function leadTo(changes: Changes, endpoint: string): Promise<boolean> {
+  const { host } = changes;
+  const { kubelet: path } = kubeconfigPaths;
+  const config = parseKubeconfig((await readText(host, path)) ?? '', path);
+  const server = `https://${endpoint}`;
+  if (restConfigOf(config, path).server === server) return false;
+  await runOrFail(host, 'systemctl', ['stop', kubeletUnit]);
+  return changes.file(path, formatKubeconfig(withServer(config, server)), { mode: 0o600 });
+}
 
 export async function downloadKubeletConfig(client: Client, signal: AbortSignal) {
   const type = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true };
