@@ -1,60 +1,36 @@
-/** Three control planes and a worker on lab hosts: brought up, one lost, one reset, one added again. */
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+/** Three control planes and three workers on lab hosts of all flavours: brought up, one killed, one frozen, one reset, most of them lost. */
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EtcdMembers } from '../../../src/installer/etcd/members.ts';
-import { createLab, type Lab } from '../../lab/lab.ts';
-import { labFolder } from '../../lab/state.ts';
+import { buildTestImages, busyboxImage, echoImage } from '../../images/build.ts';
+import { observe } from '../../parts/outage.ts';
+import {
+  hostsForSeveral,
+  readOnce,
+  type SeveralControlPlanes,
+  serversInUse,
+  virtualHolder,
+  type Way,
+  wayThrough,
+  write,
+} from '../../parts/several-control-planes.ts';
 
-const root = join(import.meta.dirname, '../../..');
-const lab = 'ha-test';
-const network = 140;
 const wanted = process.env['KINIT_TEST_HA'] === '1';
-const reason = wanted ? '' : ' (takes minutes and four hosts: runs with KINIT_TEST_HA=1)';
+const reason = wanted ? '' : ' (takes minutes and six hosts: runs with KINIT_TEST_HA=1)';
 
-let hosts: Lab;
-let folder: string;
-const address = (position: number) => `10.77.${network}.${10 + position}`;
-
-const inventory = () => `apiVersion: kinit.local/v1alpha1
-kind: Inventory
-defaults:
-  user: root
-  identityFile: ${labFolder(lab)}/id_ed25519
-  knownHosts: ${labFolder(lab)}/known_hosts
-hosts:
-  - { name: m1, address: ${address(0)}, roles: [control-plane] }
-  - { name: m2, address: ${address(1)}, roles: [control-plane] }
-  - { name: m3, address: ${address(2)}, roles: [control-plane] }
-  - { name: n1, address: ${address(3)}, roles: [worker] }
-`;
-
-async function kinit(...args: string[]): Promise<string> {
-  const { exitCode, all } = await execa(
-    join(root, 'node_modules/.bin/node'),
-    [join(root, 'dist/kinit/main.mjs'), ...args, '--output', 'plain'],
-    { cwd: folder, reject: false, all: true, stdin: 'ignore', timeout: 900_000 },
-  );
-  if (exitCode !== 0) throw new Error(`kinit ${args.join(' ')} exited ${exitCode}:\n${all}`);
-  return all;
-}
-
-const up = () => kinit('up', '-i', 'inventory.yaml', '--kubeconfig-out', join(folder, 'kubeconfig'));
-
-/** kubectl on a control plane, against its own API server or the one that is named. */
-const kubectl = (on: string, command: string, server = '') =>
-  hosts
-    .host(on)
-    .must(`kubectl --kubeconfig /etc/kubernetes/admin.conf ${server && `--server https://${server}:6443`} ${command}`);
+let cluster: SeveralControlPlanes;
+const masters = ['m1', 'm2', 'm3'];
+const address = (name: string) => cluster.lab.host(name).ip;
+const kubectl = (on: string, command: string, input?: string) => cluster.kubectl(on, command, input);
 
 /** The members of etcd as a control plane's own etcd knows them: `m1`, or `m1 (learner)`. */
 async function etcdMembers(on: string): Promise<string[]> {
-  const read = async (file: string) => Buffer.from(await hosts.host(on).must(`cat /etc/kubernetes/pki/etcd/${file}`));
+  const host = cluster.lab.host(on);
+  const read = async (file: string) => Buffer.from(await host.must(`cat /etc/kubernetes/pki/etcd/${file}`));
   const members = await new EtcdMembers({
-    endpoints: [`https://${hosts.host(on).ip}:2379`],
+    endpoints: [`https://${host.ip}:2379`],
     credentials: {
       rootCertificate: await read('ca.crt'),
       privateKey: await read('healthcheck-client.key'),
@@ -80,126 +56,246 @@ async function eventually(attempt: () => Promise<void>, timeoutMs: number): Prom
 
 const words = (text: string) => text.trim().split(/\s+/).sort();
 
-describe.runIf(wanted).sequential(`three control planes${reason}`, () => {
+const expectServers = (on: string, names: readonly string[], timeoutMs: number) =>
+  eventually(async () => {
+    const ips = await kubectl(on, `get endpoints kubernetes -o jsonpath='{.subsets[*].addresses[*].ip}'`);
+    expect(words(ips)).toEqual(names.map(address));
+  }, timeoutMs);
+
+const expectReady = (on: string, name: string) =>
+  eventually(async () => expect(await kubectl(on, `get node ${name} --no-headers`)).toMatch(/^\S+ +Ready /), 120_000);
+
+/** Who has it. */
+async function holders(names: readonly string[]): Promise<string[]> {
+  const found = names.map(async (name) => {
+    const addresses = await cluster.lab.host(name).must('ip -o address');
+    return addresses.includes(` ${cluster.virtualIP}/`) ? [name] : [];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+/** One has it, and it is the one that may. */
+const expectHolder = (among: readonly string[]) =>
+  eventually(
+    async () => expect(await holders(among)).toEqual([await virtualHolder(cluster, among[0] as string)]),
+    20_000,
+  );
+
+const nodePort = 30080;
+const workload = `
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: written }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: echo }
+spec:
+  type: NodePort
+  selector: { app: echo }
+  ports: [{ port: 80, targetPort: 8080, nodePort: ${nodePort} }]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: echo }
+spec:
+  replicas: 2
+  selector: { matchLabels: { app: echo } }
+  template:
+    metadata: { labels: { app: echo } }
+    spec:
+      containers:
+        - name: echo
+          image: ${echoImage}
+          readinessProbe: { httpGet: { path: /, port: 8080 }, periodSeconds: 1 }
+`;
+/** Ends at the first answer that it does not get. */
+const asking = (service: string) => `
+apiVersion: v1
+kind: Pod
+metadata: { name: asking }
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+    - name: asking
+      image: ${busyboxImage}
+      command: [sh, -c, "while wget -q -T 5 -O /dev/null http://${service}/; do usleep 200000; done; exit 1"]
+`;
+
+describe.runIf(wanted).sequential(`three control planes and three workers${reason}`, () => {
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'kinit-ha-'));
-    await writeFile(join(folder, 'inventory.yaml'), inventory());
-    hosts = await createLab({
-      name: lab,
-      network,
-      hosts: ['m1', 'm2', 'm3', 'n1'].map((name) => ({ name, flavour: 'debian' as const })),
-    });
+    cluster = await hostsForSeveral({ name: 'ha-test', network: 100, masters: 3, workers: 3 });
   }, 600_000);
 
-  afterAll(async () => {
-    await hosts?.down();
-    if (folder) await rm(folder, { recursive: true, force: true });
-  }, 120_000);
+  afterAll(() => cluster?.down(), 120_000);
 
   it('are brought up in one go, and need no endpoint', async () => {
-    expect(await up()).not.toContain('controlPlaneEndpoint');
+    expect(await cluster.up()).not.toContain('controlPlaneEndpoint');
     const roles = await kubectl('m1', 'get nodes --no-headers');
     expect(roles.match(/^m\d +Ready +control-plane /gm)).toHaveLength(3);
-    expect(roles).toMatch(/^n1 +Ready +<none> /m);
+    expect(roles.match(/^w\d +Ready +<none> /gm)).toHaveLength(3);
   }, 900_000);
 
-  it('are all members of etcd and endpoints of the kubernetes service', async () => {
+  it('are members of etcd, endpoints of the kubernetes Service, and labelled, tainted and alike', async () => {
     expect(await etcdMembers('m2')).toEqual(['m1', 'm2', 'm3']);
-    await eventually(async () => {
-      const ips = await kubectl('m1', `get endpoints kubernetes -o jsonpath='{.subsets[*].addresses[*].ip}'`);
-      expect(words(ips)).toEqual([address(0), address(1), address(2)]);
-    }, 30_000);
-  });
-
-  it('each have their labels, taint, certificates and static pods', async () => {
+    await expectServers('m1', masters, 30_000);
+    const keys = (name: string) =>
+      cluster.lab.host(name).must('cd /etc/kubernetes && sha256sum pki/ca.key pki/sa.key | cut -c1-64');
     for (const name of ['m2', 'm3']) {
       const taints = await kubectl('m1', `get node ${name} -o jsonpath='{.spec.taints[*].key}'`);
       expect(words(taints)).toContain('node-role.kubernetes.io/control-plane');
-      const ids = await hosts.host(name).must('cd /etc/kubernetes && sha256sum pki/ca.key pki/sa.key | cut -c1-64');
-      expect(ids).toBe(
-        await hosts.host('m1').must('cd /etc/kubernetes && sha256sum pki/ca.key pki/sa.key | cut -c1-64'),
-      );
+      expect(await keys(name)).toBe(await keys('m1'));
       const pods = await kubectl('m1', `-n kube-system get pods --field-selector spec.nodeName=${name} -o name`);
-      for (const part of ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler']) {
+      for (const part of ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'])
         expect(pods).toContain(`pod/${part}-${name}`);
-      }
     }
   });
 
   it('change nothing when up runs again', async () => {
-    expect(await up()).toMatch(/unchanged|nothing had to be changed/i);
+    expect(await cluster.up()).toMatch(/unchanged|nothing had to be changed/i);
   }, 300_000);
 
-  it('go on when one of them is lost', async () => {
-    await hosts.host('m3').kill();
-    await eventually(async () => {
-      await kubectl('m1', 'create configmap written-without-m3', address(0));
-    }, 60_000);
-    expect(await kubectl('m2', 'get configmap written-without-m3 -o name', address(1))).toContain('written-without-m3');
-    await eventually(async () => {
-      const ips = await kubectl('m1', `get endpoints kubernetes -o jsonpath='{.subsets[*].addresses[*].ip}'`);
-      expect(words(ips)).toEqual([address(0), address(1)]);
-    }, 60_000);
-    await hosts.host('m3').start();
-    await eventually(async () => {
-      expect(await kubectl('m1', 'get node m3 --no-headers')).toMatch(/^m3 +Ready/);
-      await kubectl('m3', 'get configmap written-without-m3', address(2));
-    }, 180_000);
-  }, 400_000);
+  describe('with a workload, watched by clients', () => {
+    let way: Way;
+    let worker: string;
 
-  it('leave the nodes a way to the API when the first of them is lost', async () => {
-    const worker = hosts.host('n1');
-    const asNode = '/opt/kinit/current/bin/kubectl --kubeconfig /etc/kubernetes/kubelet.conf --request-timeout=3s';
-    const renewed = async () =>
-      Date.parse(await kubectl('m2', `-n kube-node-lease get lease n1 -o jsonpath='{.spec.renewTime}'`));
-    expect(await worker.must('cat /etc/kubernetes/kubelet.conf')).toContain('server: https://127.0.0.1:7443');
-    await eventually(async () => {
-      const known = await worker.must('cat /var/lib/kinit-balancer/members.json');
-      for (const position of [0, 1, 2]) expect(known).toContain(`${address(position)}:6443`);
-    }, 30_000);
-    await hosts.host('m1').kill();
-    const lost = Date.now();
-    await eventually(async () => {
-      expect(await worker.must(`${asNode} get node n1 -o name`)).toContain('node/n1');
-    }, 5_000);
-    // The kubelet reports every ten seconds over the connection that it has.
-    await eventually(async () => expect(await renewed()).toBeGreaterThan(lost + 5_000), 30_000);
-    expect(await kubectl('m2', 'get node n1 --no-headers')).toMatch(/^n1 +Ready/);
-    // What it has learnt it knows after a reboot.
-    await worker.kill();
-    await worker.start();
-    const started = Date.now();
-    await eventually(async () => expect(await renewed()).toBeGreaterThan(started), 120_000);
-    await hosts.host('m1').start();
-    await eventually(async () => {
-      expect(await kubectl('m1', 'get node m1 --no-headers')).toMatch(/^m1 +Ready/);
-    }, 180_000);
-  }, 500_000);
+    beforeAll(async () => {
+      const archive = await buildTestImages();
+      await Promise.all(
+        cluster.workers.map(async (host) => {
+          await host.copy(archive, '/var/tmp/test-images.tar');
+          await host.must('/opt/kinit/current/bin/ctr -n k8s.io images import /var/tmp/test-images.tar');
+        }),
+      );
+      await kubectl('m1', 'apply -f -', workload);
+      await kubectl('m1', 'rollout status deployment/echo --timeout=120s');
+      const service = await kubectl('m1', `get service echo -o jsonpath='{.spec.clusterIP}'`);
+      await kubectl('m1', 'apply -f -', asking(service));
+      await kubectl('m1', 'wait --for=condition=Ready pod/asking --timeout=60s');
+      worker = 'w1';
+      for (const { name, ip } of cluster.workers) {
+        const host = cluster.lab.host(name);
+        expect(await host.must('cat /etc/kubernetes/kubelet.conf')).toContain('server: https://127.0.0.1:7443');
+        await eventually(async () => {
+          const known = await host.must('cat /var/lib/kinit-balancer/members.json');
+          for (const master of cluster.masters) expect(known).toContain(`"${master.ip}:6443"`);
+        }, 30_000);
+        if ((await serversInUse(host)).includes(address('m1'))) worker = name;
+        expect((await fetch(`http://${ip}:${nodePort}/`)).status).toBe(200);
+      }
+      way = await wayThrough(cluster.lab, cluster.lab.host(worker));
+    }, 300_000);
+
+    afterAll(() => way?.close());
+
+    function lose(name = 'm1') {
+      const others = masters.filter((other) => other !== name) as [string, string];
+      return { lost: cluster.lab.host(name), others, on: others[0] };
+    }
+
+    /** Does something to a control plane while everything is asked; answers when all is well again, and only then. */
+    async function watched(fault: () => Promise<void>, wellAgain: () => Promise<void>, on: string): Promise<void> {
+      const kept = await cluster.client(way.server);
+      const virtual = `${cluster.virtualIP}:6443`;
+      const api = {
+        'writes through the endpoint of a worker': observe(write(kept, 'written')),
+        'reads through the endpoint of a worker': observe(() => readOnce(cluster, way.server, 'written')),
+        'reads through the virtual address': observe(() => readOnce(cluster, virtual, 'written')),
+      };
+      const echo = cluster.workers.map(({ ip }) =>
+        observe(() =>
+          fetch(`http://${ip}:${nodePort}/`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(5_000) }),
+        ),
+      );
+      const all = [...Object.values(api), ...echo];
+      try {
+        await Promise.all(all.map((each) => each.answers(5, 30_000)));
+        await fault();
+        await wellAgain();
+        await Promise.all(all.map((each) => each.answers(5, 30_000)));
+        for (const [what, observer] of Object.entries(api)) {
+          const outage = observer.seen();
+          const limit = what.includes('virtual') ? 15_000 : 10_000;
+          expect(outage.longestMs, `${what}: ${JSON.stringify(outage)}`).toBeLessThan(limit);
+        }
+        for (const observer of echo) expect(observer.seen()).toMatchObject({ failures: 0, errors: [] });
+        const asked = await kubectl(on, `get pod asking -o jsonpath='{.status.phase}'`);
+        expect(asked).toBe('Running');
+      } finally {
+        await Promise.all(all.map((each) => each.stop()));
+        kept.close();
+      }
+    }
+
+    it('lose the one with the virtual address: clients go on, the address moves, and the cluster works', async () => {
+      const { lost, others, on } = lose((await holders(masters))[0]);
+      await watched(
+        () => lost.kill(),
+        async () => {
+          await expectHolder(others);
+          await kubectl(on, 'scale deployment/echo --replicas=3');
+          await kubectl(on, 'rollout status deployment/echo --timeout=90s');
+          await expectServers(on, others, 60_000);
+          // The workers have joined by m1; one that starts now has to know the others by itself.
+          const w3 = cluster.lab.host('w3');
+          const started = Date.now();
+          await w3.must('systemctl is-enabled kinit-balancer && systemctl restart kinit-balancer kubelet');
+          await eventually(async () => {
+            const renewed = await kubectl(on, `-n kube-node-lease get lease w3 -o jsonpath='{.spec.renewTime}'`);
+            expect(Date.parse(renewed)).toBeGreaterThan(started);
+          }, 60_000);
+        },
+        on,
+      );
+      await lost.start();
+      await expectServers(on, masters, 120_000);
+      await expectReady(lost.name, lost.name);
+      await expectHolder(masters);
+    }, 400_000);
+
+    it('have one that hangs, and clients go on', async () => {
+      const inUse = await serversInUse(cluster.lab.host(worker));
+      const { lost, others, on } = lose(masters.find((name) => inUse.includes(address(name))));
+      await watched(
+        () => lost.freeze(),
+        async () => {
+          await expectServers(on, others, 60_000);
+          expect(await serversInUse(cluster.lab.host(worker))).not.toContain(lost.ip);
+          await expectHolder(others);
+        },
+        on,
+      );
+      await lost.thaw();
+      await expectServers(on, masters, 60_000);
+      await expectReady(on, lost.name);
+    }, 300_000);
+  });
 
   it('lose a member of etcd when one is reset, and up adds it again', async () => {
-    await kinit('reset', '--force', '-i', 'inventory.yaml', '--limit', 'm2');
+    await cluster.kinit('reset', '--force', '-i', 'inventory.yaml', '--limit', 'm2');
     expect(await etcdMembers('m1')).toEqual(['m1', 'm3']);
     await kubectl('m1', 'delete node m2');
-    await up();
+    await cluster.up();
     expect(await etcdMembers('m1')).toEqual(['m1', 'm2', 'm3']);
   }, 900_000);
 
   it('are made again of a snapshot when all but one of them is lost', async () => {
+    const { lab, folder, kinit, up } = cluster;
     await kubectl('m1', 'create configmap kept');
     await kinit('etcd', 'snapshot', 'save', '-i', 'inventory.yaml', '--out', 'backup');
     const file = (await readdir(join(folder, 'backup'))).find((name) => name.endsWith('.db'));
     await kubectl('m1', 'create configmap lost');
-    for (const name of ['m2', 'm3']) await hosts.host(name).kill();
+    for (const name of ['m2', 'm3']) await lab.host(name).kill();
     await eventually(async () => {
-      expect((await hosts.host('m1').exec('kinit etcd status')).code).not.toBe(0);
+      expect((await lab.host('m1').exec('kinit etcd status')).code).not.toBe(0);
     }, 60_000);
-    for (const name of ['m2', 'm3']) await hosts.host(name).start();
-    await Promise.all(['m2', 'm3'].map((name) => hosts.host(name).reachable()));
+    await Promise.all(['m2', 'm3'].map((name) => lab.host(name).start()));
     await kinit('etcd', 'restore', join('backup', file as string), '--force', '-i', 'inventory.yaml');
     expect(await etcdMembers('m1')).toEqual(['m1']);
     await up();
     expect(await etcdMembers('m1')).toEqual(['m1', 'm2', 'm3']);
-    const maps = await kubectl('m3', 'get configmaps -o name', address(2));
+    const maps = await kubectl('m3', 'get configmaps -o name');
     expect(words(maps)).toContain('configmap/kept');
     expect(words(maps)).not.toContain('configmap/lost');
   }, 900_000);

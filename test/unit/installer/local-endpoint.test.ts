@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { networkObjects, proxyObjects } from '../../../src/installer/addons/objects.ts';
 import { noConfig, parseConfig } from '../../../src/installer/config/read-config.ts';
 import { resolveInit, resolveJoin } from '../../../src/installer/config/resolve.ts';
@@ -15,12 +15,21 @@ import { balancerUnit, ensureBalancer, knownBalancer, knownServers } from '../..
 import { withKnownEndpoint } from '../../../src/installer/endpoint/known-endpoint.ts';
 import { ensureVirtualIp, virtualIpUnit } from '../../../src/installer/endpoint/virtual-ip.ts';
 import { createChanges } from '../../../src/installer/host/changes.ts';
+import { readText } from '../../../src/installer/host/host.ts';
 import { openJournal } from '../../../src/installer/host/journal.ts';
-import { kubeconfigIdentities, nodeServer, serverOf } from '../../../src/installer/kubeconfig/kubeconfig.ts';
+import {
+  ensureKubeconfig,
+  kubeconfigIdentities,
+  nodeServer,
+  parseKubeconfig,
+  restConfigOf,
+  serverOf,
+} from '../../../src/installer/kubeconfig/kubeconfig.ts';
 import type { JoinContext } from '../../../src/installer/phases/context.ts';
 import { findCluster, readCluster } from '../../../src/installer/phases/join.ts';
 import { readKubeadmConfig } from '../../../src/installer/phases/join-configuration.ts';
-import { apiServerAltNames } from '../../../src/installer/pki/catalog.ts';
+import { apiServerAltNames, authorities } from '../../../src/installer/pki/catalog.ts';
+import { ensureAuthority } from '../../../src/installer/pki/ensure.ts';
 import { publicKeyPin } from '../../../src/installer/pki/x509.ts';
 import { parseToken } from '../../../src/installer/tokens/format.ts';
 import { signDetached } from '../../../src/installer/tokens/jws.ts';
@@ -100,6 +109,41 @@ describe('a cluster whose nodes find the API servers by themselves', () => {
     expect(config.cluster.apiServer.certSANs).toEqual([]);
     expect(kubeadmConfigObjects(config)).toHaveLength(3);
     expect(kubeadmConfigObjects(config)[0]?.metadata?.annotations).toBeUndefined();
+  });
+});
+
+describe('a cluster that shared an endpoint until now', () => {
+  it('keeps the credentials of its administrators, who are led to their own host', async () => {
+    const root = scratchRoot();
+    onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+    const host = scratchHost(root);
+    const changes = createChanges(host, await openJournal(host));
+    const first = { controlPlaneEndpoint: '10.0.0.10:6443' };
+    const { admin } = kubeconfigIdentities;
+    for (const authority of authorities) await ensureAuthority(changes, init(first).cluster, authority);
+    expect(await ensureKubeconfig(changes, init(first), admin)).toBe(true);
+    const access = async () => restConfigOf(parseKubeconfig((await readText(host, admin.path)) ?? '', 'a'), 'a');
+    const before = await access();
+    expect(before.server).toBe('https://10.0.0.10:6443');
+    const now = init({ ...local, ...first });
+    expect(await ensureKubeconfig(changes, now, admin)).toBe(true);
+    expect(await access()).toEqual({ ...before, server: 'https://10.0.0.11:6443' });
+    expect(await ensureKubeconfig(changes, now, admin)).toBe(false);
+    const elsewhere = init({ ...local, controlPlaneEndpoint: 'api.example.test:6443' });
+    await expect(ensureKubeconfig(changes, elsewhere, admin)).rejects.toThrow(
+      'it points to https://10.0.0.11:6443 instead of https://api.example.test:6443',
+    );
+  });
+
+  it.each([proxyObjects, networkObjects])('gets new pods for its add-ons: %o', (objects) => {
+    const template = (flags: object) => {
+      const set = objects(init(flags)).find(({ kind }) => kind === 'DaemonSet') as unknown as {
+        spec: { template: object };
+      };
+      return set.spec.template;
+    };
+    expect(template({})).toEqual(template({ endpointMode: 'shared' }));
+    expect(template({})).not.toEqual(template(local));
   });
 });
 
