@@ -97,6 +97,11 @@ describe('reading', () => {
     expect(items.map(({ metadata }) => metadata?.name)).toEqual(names);
   });
 
+  it('finds objects of one name in all namespaces', async () => {
+    const { items } = await maps().list({ fieldSelector: 'metadata.name=m2' });
+    expect(items.map(({ metadata }) => `${metadata?.namespace}/${metadata?.name}`)).toContain(`${namespace}/m2`);
+  });
+
   it('refuses a field that cannot be selected by', async () => {
     const error = await failure(maps().list({ namespace, fieldSelector: 'data.n=1' }));
     expect([error.code, error.message]).toEqual([400, 'field label not supported: data.n']);

@@ -113,8 +113,10 @@ export async function readPage(
   const needed = revision ?? (await deps.store.etcd.currentRevision());
   if (needed > 0) await waitForRevision(deps, needed);
   const at = Math.max(deps.watchCache.revision, needed);
-  const all = filter.name
-    ? [cache.get(namespace, filter.name)].filter((found) => found !== undefined)
+  // The same name may be in each namespace.
+  const isOne = filter.name !== undefined && (namespace !== '' || !cache.namespaced);
+  const all = isOne
+    ? [cache.get(namespace, filter.name ?? '')].filter((found) => found !== undefined)
     : cache.list(namespace);
   const wanted = filter.empty ? all : all.filter((stored) => filter.matches(stored));
   // Reads at "any" revision are never paged, as upstream's cache answers them.
