@@ -6,7 +6,6 @@ import { addOns } from './parts/addons.ts';
 import { backup } from './parts/backup.ts';
 import { badInput } from './parts/bad-input.ts';
 import { bringUp, loadTestImages, resetAndAgain } from './parts/bring-up.ts';
-import { brokenOff } from './parts/broken-off.ts';
 import { kubeadmCommands } from './parts/commands.ts';
 import { failures } from './parts/failures.ts';
 import { health } from './parts/health.ts';
@@ -30,7 +29,6 @@ describe.sequential('a cluster', () => {
   failures();
   health();
   badInput();
-  brokenOff();
   kubeadmCommands();
   nodes();
   backup();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { initPhaseNames } from '../../../src/installer/phases/init.ts';
 import { joinPhaseNames } from '../../../src/installer/phases/join.ts';
+import { joinControlPlanePhases } from '../../../src/installer/phases/join-control-plane.ts';
 import { resetPhaseNames } from '../../../src/installer/phases/reset.ts';
 import { kinitVersion } from '../../../src/machinery/version.ts';
 import { createLab, type Lab, type LabHost } from '../../lab/lab.ts';
@@ -15,16 +16,15 @@ const copy = '/root/kinit.run';
 const journal = '/var/lib/kinit/journal.jsonl';
 
 const random = randomNumbers(seed);
+const upTo = (limit: number) => Math.floor(random() * limit);
 
-/** In turn at the end of a phase and in the middle of it; kinit alone, and with all that it has started. */
-function momentsIn(phases: readonly string[]): Moment[] {
-  return phases.map((phase, index) => ({
+/** At the end of a phase or in the middle of it; kinit alone, or with all that it has started. */
+const momentsIn = (phases: readonly string[]): Moment[] =>
+  phases.map((phase) => ({
     phase,
-    at: index % 2 ? 'end' : 'start',
-    afterMs: index % 2 ? 0 : Math.floor(random() * 60),
-    victim: index % 4 < 2 ? 'process' : 'group',
+    ...(random() < 0.5 ? { at: 'end', afterMs: 0 } : { at: 'start', afterMs: upTo(60) }),
+    victim: random() < 0.5 ? 'process' : 'group',
   }));
-}
 
 describe(`kinit killed with -9 (seed ${seed})`, () => {
   let lab: Lab;
@@ -54,6 +54,9 @@ describe(`kinit killed with -9 (seed ${seed})`, () => {
     one.must(
       'kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kubectl-cache get nodes --no-headers; rm -rf /run/kubectl-cache',
     );
+
+  const joinCommand = async (more = '') =>
+    `${(await one.must(`${kinit} token create --print-join-command`)).trim().replace(/^kinit /, '')} ${more}`;
 
   /** What does not differ from run to run: names, types, modes and owners; settings and units. */
   async function installed(host: LabHost): Promise<string[]> {
@@ -99,6 +102,16 @@ describe(`kinit killed with -9 (seed ${seed})`, () => {
   });
   afterAll(() => lab?.down());
 
+  it.each(['runtime/install', 'kubelet-start', 'wait-control-plane'])(
+    'in %s leaves the bare host after a reset',
+    async (phase) => {
+      await killAt(one, 'init', { phase, at: 'start', afterMs: upTo(300), victim: 'process' });
+      await finish(one, 'reset --force');
+      await expectAsBefore(one);
+      await unpack(one);
+    },
+  );
+
   it('in every phase of init ends with the same host as one run does', async () => {
     await finish(one, 'init');
     const wanted = { state: await installed(one), journal: await journalKeys(one) };
@@ -113,12 +126,35 @@ describe(`kinit killed with -9 (seed ${seed})`, () => {
   }, 400_000);
 
   it('in every phase of join ends with a node that is Ready', async () => {
-    const join = `${(await one.must(`${kinit} token create --print-join-command`)).trim().replace(/^kinit /, '')}`;
-    await breakOff(two, join, joinPhaseNames, 'kubelet-wait-bootstrap');
-    await finish(two, join);
+    const command = await joinCommand();
+    await breakOff(two, command, joinPhaseNames, 'kubelet-wait-bootstrap');
+    await finish(two, command);
     expect(await nodes()).toMatch(/^two +Ready /m);
-    expect(await finish(two, join)).toMatchObject({ ok: true, changed: false });
+    expect(await finish(two, command)).toMatchObject({ ok: true, changed: false });
   }, 200_000);
+
+  const wanted = process.env['KINIT_TEST_HA'] === '1';
+  const reason = wanted ? '' : ' (another minute: runs with KINIT_TEST_HA=1)';
+  it.runIf(wanted)(
+    `in every phase of the join of a control plane ends with two members of etcd${reason}`,
+    async () => {
+      await finish(two, 'reset --force --keep-bundle');
+      await one.must('kubectl --kubeconfig /etc/kubernetes/admin.conf delete node two');
+      const key = 'c'.repeat(64);
+      await one.must(`${kinit} init phase upload-certs --upload-certs --certificate-key ${key}`);
+      const command = await joinCommand(`--control-plane --certificate-key ${key}`);
+      await breakOff(
+        two,
+        command,
+        joinControlPlanePhases.map(({ name }) => name),
+        'etcd-join',
+      );
+      await finish(two, command);
+      expect(await nodes()).toMatch(/^two +Ready +control-plane/m);
+      expect(await finish(two, command)).toMatchObject({ ok: true, changed: false });
+    },
+    400_000,
+  );
 
   it('in every phase of reset leaves the bare host after another one', async () => {
     for (const host of [two, one]) {
