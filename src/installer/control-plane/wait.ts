@@ -7,6 +7,10 @@ import { type Host, readText } from '../host/host.ts';
 import { waitUntil } from '../host/wait.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
 import { fetchOverTls, type TlsRequest } from '../tokens/fetch.ts';
+import { failWhenFull } from './last-words.ts';
+
+/** How often what keeps etcd from starting is looked for. */
+const lookMs = 1000;
 
 export interface HealthWait {
   timeoutMs: number;
@@ -28,7 +32,11 @@ export async function waitForControlPlane(
   host: Host,
   config: Pick<InitConfiguration, 'localAPIEndpoint'>,
   wait: HealthWait,
+  /** Of an etcd on this host. */
+  dataDir?: string,
 ): Promise<void> {
+  const began = new Date();
+  let looked = began.getTime();
   const { advertiseAddress, bindPort } = config.localAPIEndpoint;
   const text =
     (await readText(host, kubeconfigPaths.superAdmin)) ?? (await readText(host, kubeconfigPaths.admin)) ?? '';
@@ -49,7 +57,12 @@ export async function waitForControlPlane(
     async () => {
       const answer = await probe(url, request);
       seen = answer.seen;
-      return answer.ok;
+      if (answer.ok) return true;
+      if (dataDir && Date.now() - looked > lookMs) {
+        looked = Date.now();
+        await failWhenFull(host, dataDir, began);
+      }
+      return false;
     },
     {
       timeoutMs: wait.timeoutMs,

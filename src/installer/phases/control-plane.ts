@@ -83,7 +83,7 @@ export const controlPlanePhases: Phase<InitContext>[] = [
     needed: ({ host }) => !host.dryRun,
     async run({ config, signal, host }) {
       const timeoutMs = parseDuration(config.timeouts.controlPlaneComponentHealthCheck) ?? 240_000;
-      await waitForControlPlane(host, config, { timeoutMs, signal });
+      await waitForControlPlane(host, config, { timeoutMs, signal }, config.cluster.etcd.local.dataDir);
       return false;
     },
   },

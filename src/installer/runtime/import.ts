@@ -6,6 +6,7 @@ import { type ImageSummary, imageArchive, layersOf, listImages } from '../bundle
 import { bundlePaths, containerdPaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { isFull, noRoom } from '../host/no-room.ts';
 import { ctr } from './containerd.ts';
 
 /** Where containerd keeps blobs. */
@@ -82,6 +83,10 @@ export async function importImages(
     result = await importWithout([]);
   }
   if (result.exitCode === 0) return;
+  if (isFull(result.stderr)) {
+    const { message, details } = await noRoom(containerdPaths.root);
+    throw new KinitError('Command', message, { ...details, seen: `${details.seen}\n${result.stderr}` });
+  }
   throw new KinitError('Command', `images cannot be imported: ${references.join(', ')}`, {
     seen: result.stderr || result.stdout,
     advice: 'check the free space of /var/lib/containerd, and: journalctl -u containerd -n 50',
