@@ -12,7 +12,7 @@ export const headerSize = 8192;
 export const bundlePrefix = `/opt/kinit/${kinitVersion}`;
 
 /** Unpacked, the bundle is at most this many times as large. */
-export const unpackedFactor = 4;
+export const unpackedFactor = 5.5;
 
 /** Exit code of a host that has thrown away a part which was not what it should be. */
 export const damagedExit = 4;
@@ -100,10 +100,19 @@ unpack() {
     mv "$draft/.parts/$name" "$draft/.parts/$1"
 }
 umask 022
-draft="$target.unpacking"
-rm -rf "$draft"
+# What was killed has left its draft, and perhaps programs that still write there.
+for old in "$target".unpacking.*; do
+  [ -d "$old" ] && ! grep -qs . "/proc/\${old##*.}/cmdline" || continue
+  for at in $(find /proc/[0-9]*/cwd -maxdepth 0 -lname "$old*" 2>/dev/null); do
+    at=\${at#/proc/}
+    kill -9 "\${at%/cwd}" 2>/dev/null || :
+  done
+  rm -rf "$old" || rm -rf "$old"
+done
+draft="$target.unpacking.$$"
 mkdir -p "$draft/.parts"
-trap 'rm -rf "$draft"' EXIT
+# Parts that are still being unpacked would go on writing.
+trap 'wait; rm -rf "$draft"' EXIT
 room=$(df -Pk "$draft" | tail -n 1 | { read -r _ _ _ kib _; echo $((kib / 1024)); })
 d="$draft/.decoder"
 at=${headerSize + 1} jobs=''

@@ -124,7 +124,7 @@ describe(`connections cut at random moments (seed ${seed})`, () => {
     expect(again.code, again.told).toBe(0);
     expect(again.events.at(-1)).toMatchObject({ type: 'fleet-ended', ok: true, changed: false });
     for (const host of lab.hosts) {
-      expect(await host.must("find / -xdev -name '*.kinit-draft' -o -xdev -name '*.unpacking'")).toBe('');
+      expect(await host.must("find / -xdev -name '*.kinit-draft' -o -xdev -name '*.unpacking.*'")).toBe('');
       expect(
         await host.must('ls /var/lib/kinit/jobs/*/config.yaml /var/tmp 2>/dev/null | grep -v systemd || true'),
       ).toBe('');

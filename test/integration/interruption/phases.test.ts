@@ -102,6 +102,18 @@ describe(`kinit killed with -9 (seed ${seed})`, () => {
   });
   afterAll(() => lab?.down());
 
+  it('while the bundle unpacks itself, again and again, still ends with the whole bundle', async () => {
+    const before = await two.must('find /opt/kinit | sort');
+    await two.must('rm -rf /opt/kinit');
+    const times = Array.from({ length: 4 }, () => (random() * 0.8).toFixed(3)).join(' ');
+    await two.must(
+      `for t in ${times}; do sh ${copy} --quiet > /dev/null 2>&1 & sleep $t; kill -9 $! 2>/dev/null; done; true`,
+    );
+    await unpack(two);
+    expect(await two.must('find /opt/kinit | sort')).toBe(before);
+    await two.must('cd /opt/kinit/current && for part in .parts/*; do sha256sum -c --status $part || exit 1; done');
+  });
+
   it.each(['runtime/install', 'kubelet-start', 'wait-control-plane'])(
     'in %s leaves the bare host after a reset',
     async (phase) => {
