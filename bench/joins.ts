@@ -2,7 +2,6 @@
  * `npm run bench -- joins`: bare lab hosts join a running cluster at once, by `kinit join --inventory`: how long it takes for one, for
  * several, for many; what each of them costs in CPU time; and how much goes over SSH to each.
  */
-import { readdirSync } from 'node:fs';
 import { copyFile, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import type { FleetEvent } from '../src/installer/fleet/events.ts';
 import { createLab, type Lab, type LabHost } from '../test/lab/lab.ts';
+import { distBundle } from './bundle-path.ts';
 import { hostCpuSeconds } from './cluster-run.ts';
 import { measureReference } from './reference.ts';
 import { type Figure, formatReport, keepReport, type Report } from './report.ts';
@@ -32,15 +32,8 @@ if (counts.some((count) => !Number.isInteger(count) || count < 1))
 const many = 20;
 const budgetFactor = 3;
 
-function bundlePath(): string {
-  if (values.bundle) return values.bundle;
-  const name = readdirSync(join(root, 'dist')).find((file) => file.endsWith('-amd64.run'));
-  if (!name) throw new Error('there is no bundle in dist/; make it with npm run bundle');
-  return join(root, 'dist', name);
-}
-
 const say = (line: string) => process.stdout.write(`${line}\n`);
-const bundle = bundlePath();
+const bundle = distBundle(values.bundle);
 
 async function writeInventory(lab: Lab): Promise<string> {
   const document = {

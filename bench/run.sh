@@ -1,5 +1,5 @@
 #!/bin/sh
-# `npm run bench -- install|joins|ha`: measures, prints figures beside their budgets, and keeps them in bench/results/.
+# `npm run bench -- install|joins|ha|upgrade`: measures, prints figures beside their budgets, and keeps them in bench/results/.
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/install.sh
@@ -8,6 +8,7 @@ if [ ! -f "bench/$name.ts" ] || [ -z "$name" ]; then
   echo 'usage: npm run bench -- install [--network 100..254] [--bundle FILE] [--idle SECONDS]' >&2
   echo '       npm run bench -- joins [--network 100..254] [--bundle FILE] [--counts 1,5,20]' >&2
   echo '       npm run bench -- ha      [--network 100..254] [--masters 3] [--workers 3] [--rounds 3]' >&2
+  echo '       npm run bench -- upgrade [--network 100..254] [--bundle FILE] [--max-unavailable 1]' >&2
   exit 2
 fi
 shift

@@ -1,0 +1,167 @@
+/**
+ * `npm run bench -- upgrade`: three control planes and three workers go to the next version by `kinit upgrade apply --inventory`, while
+ * two replicas with a budget are asked ten times a second: how long it takes, in all and for each host, what was not answered,
+ * and for how long API servers were away.
+ */
+import { copyFile, rm, writeFile } from 'node:fs/promises';
+import { cpus, loadavg, release } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { execa } from 'execa';
+import type { FleetEvent } from '../src/installer/fleet/events.ts';
+import { buildTestImages, busyboxImage } from '../test/images/build.ts';
+import { createLab, type Lab } from '../test/lab/lab.ts';
+import { buildNextBundle } from '../test/parts/next-bundle.ts';
+import { askServing, servingManifest, servingNamespace, stopAsking } from '../test/parts/serving.ts';
+import { watchServers } from './api-gaps.ts';
+import { distBundle } from './bundle-path.ts';
+import { hostCpuSeconds } from './cluster-run.ts';
+import { measureReference } from './reference.ts';
+import { type Figure, formatReport, keepReport, type Report } from './report.ts';
+
+const root = join(import.meta.dirname, '..');
+const { values } = parseArgs({
+  options: {
+    network: { type: 'string', default: '190' },
+    lab: { type: 'string', default: 'bench' },
+    bundle: { type: 'string' },
+    'max-unavailable': { type: 'string', default: '1' },
+    keep: { type: 'boolean', default: false },
+  },
+});
+const planes = ['cp1', 'cp2', 'cp3'];
+const workers = ['w1', 'w2', 'w3'];
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+async function writeInventory(lab: Lab): Promise<string> {
+  const document = {
+    apiVersion: 'kinit.local/v1alpha1',
+    kind: 'Inventory',
+    cluster: { clusterName: 'bench' },
+    defaults: { user: 'root', identityFile: lab.sshKeyPath, knownHosts: lab.knownHosts },
+    hosts: lab.hosts.map(({ name, ip }) => ({
+      name,
+      address: ip,
+      roles: [planes.includes(name) ? 'control-plane' : 'worker'],
+    })),
+  };
+  const path = join(lab.state.folder, 'inventory.json');
+  await writeFile(path, JSON.stringify(document));
+  return path;
+}
+
+async function kinit(program: string, ...words: string[]): Promise<FleetEvent[]> {
+  const { stdout } = await execa(process.execPath, [program, ...words, '--output', 'json'], {
+    stdin: 'ignore',
+    maxBuffer: 64 << 20,
+  });
+  return stdout.split('\n').map((line) => JSON.parse(line) as FleetEvent);
+}
+
+const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf';
+
+/** Two replicas with a budget, that serve. */
+async function startServing(lab: Lab): Promise<void> {
+  const archive = await buildTestImages();
+  const path = '/var/tmp/test-images.tar';
+  for (const name of workers) {
+    await lab.host(name).copy(archive, path);
+    await lab.host(name).must(`/opt/kinit/current/bin/ctr --namespace k8s.io images import ${path} && rm ${path}`);
+  }
+  const manifest = Buffer.from(servingManifest(busyboxImage)).toString('base64');
+  await lab
+    .host('cp1')
+    .must(
+      `echo ${manifest} | base64 -d | ${kubectl} apply -f - && ${kubectl} -n ${servingNamespace} rollout status deployment web --timeout=120s`,
+      { timeoutMs: 150_000 },
+    );
+  await askServing(lab.host('cp1'));
+}
+
+const mean = (numbers: readonly number[]) => numbers.reduce((sum, each) => sum + each, 0) / numbers.length;
+
+/** Mean milliseconds of each step and phase on these hosts; a phase that has run twice there counts with both. */
+function phasesOf(events: readonly FleetEvent[], names: readonly string[]): { name: string; ms: number }[] {
+  const times = new Map<string, number>();
+  for (const event of events) {
+    if (event.type !== 'step-ended' && event.type !== 'phase-ended') continue;
+    if (!names.includes(event.host ?? '')) continue;
+    const name = event.type === 'step-ended' ? event.step : event.phase;
+    times.set(name, (times.get(name) ?? 0) + event.ms);
+  }
+  return [...times].map(([name, ms]) => ({ name, ms: Math.round(ms / names.length) }));
+}
+
+/** What comes to all hosts at once, before the first one changes. */
+const prepared = ['connect', 'ship', 'unpack'];
+const turnOf = (phases: readonly { name: string; ms: number }[]) =>
+  phases.filter(({ name }) => !prepared.includes(name)).reduce((sum, { ms }) => sum + ms, 0) / 1000;
+
+async function upgrade(lab: Lab, program: string, bundle: string) {
+  const inventory = await writeInventory(lab);
+  await kinit(
+    join(root, 'dist/kinit/main.mjs'),
+    ...['up', '-i', inventory, '--bundle', distBundle(values.bundle)],
+    ...['--kubeconfig-out', join(lab.state.folder, 'kubeconfig')],
+  );
+  await startServing(lab);
+  say('the upgrade');
+  const cpuBefore = lab.hosts.map((host) => hostCpuSeconds(lab, host));
+  const stopWatching = watchServers(planes.map((name) => lab.host(name).ip));
+  const started = performance.now();
+  const events = await kinit(
+    program,
+    ...['upgrade', 'apply', '-i', inventory, '--bundle', bundle, '--yes', '--delete-emptydir-data'],
+    ...['--max-unavailable', values['max-unavailable']],
+  );
+  const seconds = (performance.now() - started) / 1000;
+  const gaps = await stopWatching();
+  const served = await stopAsking(lab.host('cp1'));
+  const cpu = lab.hosts.map((host, index) => hostCpuSeconds(lab, host) - cpuBefore[index]!);
+  return { events, seconds, gaps, served, cpu };
+}
+
+say('reference');
+const reference = await measureReference(process.execPath);
+say('the next bundle');
+const folder = join(root, '.cache/bench-next');
+const next = await buildNextBundle(folder);
+say('a lab of 6 hosts, and its cluster');
+const lab = await createLab({
+  name: values.lab,
+  network: Number(values.network),
+  hosts: [...planes, ...workers].map((name) => ({ name, flavour: 'debian' as const })),
+});
+let measured: Awaited<ReturnType<typeof upgrade>>;
+try {
+  measured = await upgrade(lab, next.program, next.file);
+} finally {
+  await lab.down();
+  await rm(folder, { recursive: true, force: true });
+}
+
+const { events, seconds, gaps, served, cpu } = measured;
+const [ofPlanes, ofWorkers] = [phasesOf(events, planes), phasesOf(events, workers)];
+const figures: Figure[] = [
+  { what: 'upgrade of 3 control planes and 3 workers', value: seconds, unit: 's' },
+  { what: 'turn of a control plane, mean', value: turnOf(ofPlanes), unit: 's' },
+  { what: 'turn of a worker, with its drain, mean', value: turnOf(ofWorkers), unit: 's' },
+  { what: 'CPU time of each host', value: mean(cpu), unit: 's' },
+  { what: 'questions to the workload', value: served.answered + served.failed.length, unit: '' },
+  { what: 'questions without an answer', value: served.failed.length, unit: '', budget: 0 },
+  { what: 'longest time without one API server', value: Math.max(...gaps.each), unit: 's' },
+  { what: 'longest time without any API server', value: gaps.all, unit: 's' },
+];
+const [processor] = cpus();
+const report: Report = {
+  time: new Date().toISOString(),
+  machine: { cpus: cpus().length, model: processor?.model ?? '', kernel: release(), load: loadavg()[0] ?? 0 },
+  reference,
+  figures,
+  phases: { 'a control plane, mean': ofPlanes, 'a worker, mean': ofWorkers },
+};
+const results = join(root, 'bench/results');
+const path = await keepReport(results, 'upgrade', report);
+if (values.keep) await copyFile(path, join(results, 'sample-upgrade.json'));
+say(`\n${formatReport(report)}\nkept in ${path}`);
