@@ -1,12 +1,17 @@
 /** `kinit upgrade apply --inventory`: flags for the hosts, drawing, closing words. */
 import type { Command } from 'commander';
 import { parseDuration } from '../installer/config/duration.ts';
+import type { UpgradeCommandFlags } from '../installer/config/upgrade.ts';
 import { KinitError } from '../installer/errors.ts';
 import { upgradeFleet } from '../installer/fleet/upgrade.ts';
+import { checkRequested } from '../installer/phases/run-upgrade.ts';
 import { checkPhaseNames, type UpgradeKind, upgradePhaseNames } from '../installer/phases/upgrade.ts';
 import { kubernetesVersion } from '../machinery/version.ts';
+import { type AccessFlags, sourceOf } from './access-options.ts';
 import { drawFleet } from './fleet-session.ts';
-import type { ApplyFlags } from './upgrade.ts';
+import { formatObject, formatOf, type ObjectFlags } from './render/object-output.ts';
+import { interruptSignal } from './session.ts';
+import { type ApplyFlags, tellFindings } from './upgrade.ts';
 
 /** Files of a host, which the workstation does not bring there. */
 const notOverInventory: Record<string, string> = {
@@ -65,4 +70,32 @@ export async function upgradeInventory(flags: ApplyFlags, command: Command): Pro
   );
   if (flags.output === 'json' || flags.dryRun) return;
   process.stdout.write(`\n[upgrade] SUCCESS! The cluster of ${flags.inventory} is ${kubernetesVersion}.\n`);
+}
+
+/** `kinit upgrade plan --inventory` */
+export async function planInventory(
+  version: string | undefined,
+  flags: UpgradeCommandFlags & ObjectFlags & AccessFlags & { inventory: string },
+): Promise<void> {
+  const { upgradePlanOfFleet } = await import('../installer/fleet/upgrade-plan.ts');
+  const { planDocument } = await import('../installer/upgrade/plan.ts');
+  const { formatFleetPlan } = await import('./render/upgrade.ts');
+  if (flags.printConfig) throw new KinitError('Usage', '--print-config is not for use with --inventory');
+  checkRequested(version, kubernetesVersion);
+  const plan = await upgradePlanOfFleet({
+    source: sourceOf(flags),
+    ...(flags.etcdUpgrade === undefined ? {} : { etcdUpgrade: flags.etcdUpgrade }),
+    ...(flags.allowExperimentalUpgrades ? { allowExperimental: true } : {}),
+    ...(flags.allowReleaseCandidateUpgrades ? { allowReleaseCandidate: true } : {}),
+    signal: interruptSignal(),
+    notice: (message) => void process.stderr.write(`kinit: ${message}\n`),
+  });
+  process.stdout.write(
+    await formatObject(
+      flags,
+      () => ({ ...planDocument(plan), hosts: plan.hosts }),
+      () => formatFleetPlan(plan, flags.inventory),
+    ),
+  );
+  await tellFindings(plan, flags, formatOf(flags));
 }

@@ -3,6 +3,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { kubeconfigPaths } from '../installer/config/paths.ts';
 import type { UpgradeCommandFlags } from '../installer/config/upgrade.ts';
 import { KinitError } from '../installer/errors.ts';
+import type { UpgradePlan } from '../installer/upgrade/plan.ts';
+import { type AccessFlags, addAccessOptions, hasInventory } from './access-options.ts';
 import type { FleetFlags } from './fleet-session.ts';
 import { addInventoryOptions } from './node-options.ts';
 import { formatObject, formatOf, type ObjectFlags, objectOutputOption } from './render/object-output.ts';
@@ -75,10 +77,14 @@ function hostOptions(command: Command): Command {
 
 function addPlan(upgrade: Command): void {
   const command = upgrade.command('plan').argument('[version]', 'must be the one of this bundle');
-  etcdOption(checksOption(versionOptions(sourceOptions(objectOutputOption(command)))))
+  etcdOption(checksOption(versionOptions(sourceOptions(addAccessOptions(objectOutputOption(command))))))
     .description('check whether the cluster can be upgraded, and list what would change')
     .option('--print-config', 'print the configuration with which the cluster would be upgraded')
-    .action(async (version: string | undefined, flags: Flags & ObjectFlags) => {
+    .action(async (version: string | undefined, flags: Flags & ObjectFlags & AccessFlags) => {
+      if (hasInventory(flags)) {
+        const { planInventory } = await import('./upgrade-inventory.ts');
+        return planInventory(version, flags);
+      }
       const { upgradePlan } = await import('../installer/phases/run-upgrade.ts');
       const { formatPlan } = await import('./render/upgrade.ts');
       const { planDocument } = await import('../installer/upgrade/plan.ts');
@@ -93,11 +99,7 @@ function addPlan(upgrade: Command): void {
           () => formatPlan(plan),
         ),
       );
-      const { describeFinding, withoutIgnored } = await import('../installer/preflight/check.ts');
-      const ignored = complete.ignorePreflightErrors ?? [];
-      const warnings = withoutIgnored(plan.findings, ignored, 'the cluster cannot be upgraded; nothing was changed');
-      for (const warning of warnings) process.stderr.write(`${describeFinding(warning)}\n`);
-      if (formatOf(flags) === 'text' && !plan.changes) write("\nAwesome, you're up-to-date! Enjoy!\n");
+      await tellFindings(plan, complete, formatOf(flags));
     });
 }
 
@@ -179,6 +181,22 @@ async function withFile<F extends Flags>(section: Section, flags: F): Promise<F>
   const { readConfigFile } = await import('../installer/config/read-config.ts');
   const { resolveUpgrade } = await import('../installer/config/upgrade.ts');
   return resolveUpgrade(section, flags, await readConfigFile(flags.config));
+}
+
+/** What stands against an upgrade, behind its plan. @throws KinitError Preflight when it is more than warnings */
+export async function tellFindings(
+  { findings, changes }: UpgradePlan,
+  { ignorePreflightErrors = [] }: UpgradeCommandFlags,
+  format: string,
+): Promise<void> {
+  const { describeFinding, withoutIgnored } = await import('../installer/preflight/check.ts');
+  const warnings = withoutIgnored(
+    findings,
+    ignorePreflightErrors,
+    'the cluster cannot be upgraded; nothing was changed',
+  );
+  for (const warning of warnings) process.stderr.write(`${describeFinding(warning)}\n`);
+  if (format === 'text' && !changes) write("\nAwesome, you're up-to-date! Enjoy!\n");
 }
 
 async function printConfig(flags: Flags, signal: AbortSignal): Promise<void> {

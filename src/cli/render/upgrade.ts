@@ -1,5 +1,6 @@
 /** The plan of an upgrade and its differences, as kubeadm words them. */
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
+import type { FleetUpgradePlan } from '../../installer/fleet/upgrade-plan.ts';
 import type { ManifestDifference } from '../../installer/phases/run-upgrade.ts';
 import { describeBundle } from '../../installer/upgrade/bundle-folders.ts';
 import { type PlannedComponent, seriesOf, type UpgradePlan } from '../../installer/upgrade/plan.ts';
@@ -55,6 +56,30 @@ export function formatPlan(plan: UpgradePlan): string {
     parts.push(`\nNodes that do not have all images of the new version yet: ${lacking.join(', ')}\n`);
   parts.push(configTable(plan));
   return parts.join('');
+}
+
+/** All hosts of an inventory in one table. */
+export function formatFleetPlan(plan: FleetUpgradePlan, inventory: string): string {
+  const { clusterVersion, components, hosts, missingImages, to, changes } = plan;
+  const lacking = Object.keys(missingImages);
+  const rows = hosts.map(({ host, role, kinit, kubelet, state }) => [host, role, kinit, kubelet, state]);
+  return [
+    `[upgrade/versions] Cluster version: ${clusterVersion}\n`,
+    `[upgrade/versions] kinit version: ${to.kinit}\n`,
+    `[upgrade/versions] Target version: ${to.kubernetes}\n`,
+    `\n${formatTable(['HOST', 'ROLE', 'KINIT', 'KUBELET', 'STATE'], rows)}`,
+    ...(changes
+      ? [
+          `\nUpgrade to the latest ${seriesOf(clusterVersion, to.kubernetes)}:\n\n`,
+          formatTable(header, rowsOf(components)),
+          `\nYou can now apply the upgrade by executing the following command:\n\n\tkinit upgrade apply ${to.kubernetes} --inventory ${inventory}\n`,
+        ]
+      : []),
+    ...(changes && lacking.length
+      ? [`\nNodes that get the images of the new version before: ${lacking.join(', ')}\n`]
+      : []),
+    configTable(plan),
+  ].join('');
 }
 
 /** As kubeadm sets off the configuration that it prints. */

@@ -1,9 +1,7 @@
 /** Phases of an upgrade that every host has: images, backup, the bundle in use, container runtime, kubelet. */
 import { controlPlaneImages, nodeImages } from '../bundle/image-names.ts';
-import { defaultCluster } from '../config/defaults.ts';
 import { parseDuration } from '../config/duration.ts';
 import { defaultSnapshotFolder, kubeletPaths } from '../config/paths.ts';
-import { parseConfig } from '../config/read-config.ts';
 import type { OpenDocument } from '../config/types.ts';
 import { knownBalancer } from '../endpoint/balancer.ts';
 import { knownVirtualIp } from '../endpoint/virtual-ip.ts';
@@ -16,7 +14,7 @@ import { kubeletUnit, startKubelet } from '../runtime/kubelet.ts';
 import { loadFromLayout } from '../runtime/load-images.ts';
 import { saveCopies, staticPodNames } from '../upgrade/backup.ts';
 import { describeBundle, imagesOf, oldBundles } from '../upgrade/bundle-folders.ts';
-import { upgradedKubeletConfig, yamlFields } from '../upgrade/configuration.ts';
+import { storedImageSettings, upgradedKubeletConfig, yamlFields } from '../upgrade/configuration.ts';
 import type { UpgradeContext } from '../upgrade/context.ts';
 import { type EndpointUpgrade, upgradeBalancer, upgradeVirtualIp } from '../upgrade/endpoint.ts';
 import { waitForUpgradedNode } from '../upgrade/gates.ts';
@@ -65,9 +63,7 @@ export function guarded(phase: Phase<UpgradeContext>): Phase<UpgradeContext> {
 async function imageSettings({ plane, client, signal }: UpgradeContext) {
   if (plane) return plane.config.cluster;
   const { text } = await readKubeadmConfig(await client(), signal);
-  const { documents } = parseConfig(text, 'configmap kubeadm-config');
-  const { imageRepository = defaultCluster.imageRepository, dns, etcd } = documents.ClusterConfiguration ?? {};
-  return { imageRepository, ...(dns ? { dns } : {}), ...(etcd ? { etcd } : {}) };
+  return storedImageSettings(text);
 }
 
 export const loadNewImages: Phase<UpgradeContext> = {

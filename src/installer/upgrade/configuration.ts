@@ -4,7 +4,8 @@ import type { ConfigMap } from '../../machinery/api/types.ts';
 import { configMaps } from '../../machinery/client/resources.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import { kubernetesVersion } from '../../machinery/version.ts';
-import { defaultHost } from '../config/defaults.ts';
+import type { ImageSettings } from '../bundle/image-names.ts';
+import { defaultCluster, defaultHost } from '../config/defaults.ts';
 import { kubeletPaths, manifestsDir } from '../config/paths.ts';
 import { parseConfig } from '../config/read-config.ts';
 import { resolveInit } from '../config/resolve.ts';
@@ -60,6 +61,13 @@ export async function readStoredCluster(client: Client, signal: AbortSignal): Pr
     ...(network ? { network } : {}),
     ...(dns ? { dns } : {}),
   };
+}
+
+/** What the cluster calls its images. @param text its ClusterConfiguration */
+export function storedImageSettings(text: string): ImageSettings {
+  const { documents } = parseConfig(text, 'configmap kubeadm-config');
+  const { imageRepository = defaultCluster.imageRepository, dns, etcd } = documents.ClusterConfiguration ?? {};
+  return { imageRepository, ...(dns ? { dns } : {}), ...(etcd ? { etcd } : {}) };
 }
 
 /** Backend and MTU of the pod network, which stand in no document of kubeadm's. */
