@@ -10,6 +10,7 @@ import { listenHealth } from '../../machinery/serving/health.ts';
 import { MetricsRegistry, processMetrics } from '../../machinery/serving/metrics.ts';
 import { connectApi } from './api/connection.ts';
 import { statusFromMirror } from './api/mirror-pods.ts';
+import { registerExpiryMetrics } from './certificates/expiry-metrics.ts';
 import type { Configuration } from './config/settings.ts';
 import { createRuntime } from './cri/runtime.ts';
 import { createEvents } from './events.ts';
@@ -259,6 +260,7 @@ export async function runKubelet(options: KubeletOptions, signal: AbortSignal): 
     }),
   );
   metrics.gauge('kubelet_node_name', "The node's name. The count is always 1.").set(1, { node: nodeName });
+  registerExpiryMetrics(metrics, options.certDir);
   const serving = await serve({
     ...options,
     view,

@@ -37,6 +37,9 @@ const labelKey = (labels: Labels) => JSON.stringify(labels);
 export const escapeValue = (text: string) =>
   text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
 
+const numberText = (value: number) =>
+  Number.isFinite(value) ? String(value) : Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf';
+
 function labelText(labels: Labels, extra?: [string, string]): string {
   const pairs = [...Object.entries(labels), ...(extra ? [extra] : [])];
   return pairs.length ? `{${pairs.map(([k, v]) => `${k}="${escapeValue(v)}"`).join(',')}}` : '';
@@ -91,7 +94,7 @@ export class MetricsRegistry {
       lines.push(`# HELP ${metric.name} ${metric.help}`, `# TYPE ${metric.name} ${metric.type}`);
       for (const series of metric.series.values()) {
         if (metric.type !== 'histogram') {
-          lines.push(`${metric.name}${labelText(series.labels)} ${series.value}`);
+          lines.push(`${metric.name}${labelText(series.labels)} ${numberText(series.value)}`);
           continue;
         }
         let sum = 0;

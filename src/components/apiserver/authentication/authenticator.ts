@@ -65,6 +65,8 @@ export interface RequestAuthenticator extends Authenticator {
 export interface AuthenticationDeps {
   cache: CacheReader;
   loopback: LoopbackClient;
+  /** Told how many seconds a user's certificate has left. */
+  observeCertificate?: (secondsLeft: number) => void;
 }
 
 type TokenAuthenticator = (token: string, audiences: string[]) => Promise<TokenIdentity | undefined>;
@@ -80,7 +82,7 @@ const tokenCacheMs = 10_000;
 export function createAuthenticator(options: AuthenticationOptions, deps: AuthenticationDeps): RequestAuthenticator {
   const certificates: CertificateAuthenticator[] = [];
   if (options.requestHeader) certificates.push(createFrontProxyAuthenticator(options.requestHeader));
-  if (options.clientCaFile) certificates.push(createX509Authenticator(options.clientCaFile));
+  if (options.clientCaFile) certificates.push(createX509Authenticator(options.clientCaFile, deps.observeCertificate));
   const tokens = tokenAuthenticators(options, deps);
   const known = new TokenCache(tokenCacheMs);
 

@@ -20,12 +20,17 @@ export type CertificateAuthenticator = (req: IncomingMessage) => UserInfo | unde
 
 export const credentialIdKey = 'authentication.kubernetes.io/credential-id';
 
-export function createX509Authenticator(clientCaFile: string): CertificateAuthenticator {
+/** @param observe told with each request how many seconds its certificate has left */
+export function createX509Authenticator(
+  clientCaFile: string,
+  observe?: (secondsLeft: number) => void,
+): CertificateAuthenticator {
   const verified = verifier(clientCaFile);
   const users = new WeakMap<X509Certificate, UserInfo | undefined>();
   return (req) => {
     const certificate = verified(req);
     if (!certificate) return undefined;
+    observe?.((certificate.validToDate.getTime() - Date.now()) / 1000);
     if (!users.has(certificate)) users.set(certificate, userOf(certificate));
     return users.get(certificate);
   };

@@ -74,3 +74,17 @@ export function createRequestMetrics(
     },
   };
 }
+
+const hour = 3600;
+const day = 24 * hour;
+
+/** Upstream's histogram of what the certificates of those who ask have left. */
+export function certificateExpiry(metrics: MetricsRegistry): (secondsLeft: number) => void {
+  const limits = [0, hour / 2, hour, 2 * hour, 6 * hour, 12 * hour, day, 2 * day, 4 * day, 7 * day, 30 * day];
+  const seconds = metrics.histogram(
+    'apiserver_client_certificate_expiration_seconds',
+    '[ALPHA] Distribution of the remaining lifetime on the certificate used to authenticate a request.',
+    [...limits, 90 * day, 180 * day, 360 * day],
+  );
+  return (secondsLeft) => seconds.observe(secondsLeft);
+}

@@ -38,7 +38,7 @@ import { virtualResources } from '../subresources/virtual-resources.ts';
 import { listenHttps } from './https-server.ts';
 import { createPaths } from './paths.ts';
 import { createPipeline } from './pipeline.ts';
-import { createRequestMetrics } from './request-metrics.ts';
+import { certificateExpiry, createRequestMetrics } from './request-metrics.ts';
 
 export interface RunningServer {
   port: number;
@@ -108,7 +108,7 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
       ...(requestHeader ? { requestHeader } : {}),
       ...(serviceAccount ? { serviceAccount } : {}),
     },
-    { cache: reader, loopback },
+    { cache: reader, loopback, observeCertificate: certificateExpiry(metrics) },
   );
   const authorizer = createAuthorizer(
     { modes: options['authorization-mode'] as AuthorizationMode[] },
