@@ -117,7 +117,7 @@ async function runReplace(node: string, flags: ReplaceFlags, command: Command): 
   const draining = drainingOf(flags);
   const own = ['with', 'dead', 'writeInventory', 'gracePeriod', 'timeout', 'deleteEmptydirData'];
   const { replaceNode } = await import('../installer/fleet/replace.ts');
-  const change = await drawFleet(flags, hostArguments(command, own), (options) =>
+  const { change, lostServer } = await drawFleet(flags, hostArguments(command, own), (options) =>
     replaceNode(node, {
       ...options,
       draining,
@@ -126,8 +126,14 @@ async function runReplace(node: string, flags: ReplaceFlags, command: Command): 
       ...(flags.with === undefined ? {} : { with: flags.with }),
     }),
   );
-  if (flags.output === 'json' || change.kind === 'none') return;
-  process.stdout.write(`\n${inventoryWords(change, flags.inventory, flags.writeInventory ?? false)}\n`);
+  if (flags.output === 'json') return;
+  const words = [inventoryWords(change, flags.inventory, flags.writeInventory ?? false)];
+  if (lostServer)
+    words.push(
+      `Kubeconfigs with the server ${lostServer} need another one: kinit kubeconfig fetch -i ${flags.inventory}`,
+    );
+  const text = words.filter(Boolean).join('\n');
+  if (text) process.stdout.write(`\n${text}\n`);
 }
 
 function inventoryWords(change: InventoryChange, path: string, written: boolean): string {

@@ -173,7 +173,7 @@ export async function upFleet(options: UpOptions): Promise<FleetResult> {
 }
 
 /** Compares the hosts now, and answers what lets them try each other once they have the bundle. */
-export async function peerCheck(fleet: Fleet, plan: Plan, options: FleetCommandOptions, founder?: Member) {
+async function peerCheck(fleet: Fleet, plan: Plan, options: FleetCommandOptions, founder?: Member) {
   const nodes = await runningNodes(fleet, founder, options);
   const check = { fleet, plan, options, nodes, ...(founder ? { founder } : {}) };
   checkIdentities(check);

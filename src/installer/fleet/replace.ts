@@ -5,7 +5,7 @@ import { KinitError } from '../errors.ts';
 import { inventoryRewrite } from '../inventory/rewrite.ts';
 import type { InventoryHost } from '../inventory/types.ts';
 import { ensureLabels, findNodes, kubectl, waitForNodes } from './cluster.ts';
-import { type FleetCommandOptions, inFleet, peerCheck } from './commands.ts';
+import { inFleet } from './commands.ts';
 import { type Connection, quote } from './connection.ts';
 import type { DrainOptions } from './drain.ts';
 import { gatherFacts } from './facts.ts';
@@ -14,7 +14,8 @@ import type { Fleet, Member } from './fleet.ts';
 import { checkBundles, joinAll, secretFor } from './joining.ts';
 import { goesWith, type KnownAddress, moveKnownAddress, readKnownAddress, refuseToLose } from './known-address.ts';
 import { connectFirst, whyNoApi } from './on-control-plane.ts';
-import { isControlPlane, type Plan, planOf } from './plan.ts';
+import { checkIdentities, checkWays, runningNodes } from './peers.ts';
+import { type FleetCommandOptions, isControlPlane, type Plan, planOf } from './plan.ts';
 import { type InventoryChange, type Marks, marksOf, replacementOf, withMarks } from './replacement.ts';
 import { checkQuorum, isControlPlaneNode, reach, takeOut } from './take-out.ts';
 
@@ -30,6 +31,8 @@ export interface ReplaceOptions extends FleetCommandOptions {
 /** What is kept in the cluster while a replacement is under way: the old node may be gone before the new one is there. */
 interface UnderWay extends Marks {
   controlPlane: boolean;
+  /** The node that comes. */
+  by: string;
   /** The old one is out. */
   removed: boolean;
 }
@@ -51,33 +54,43 @@ interface Replacing {
   record: UnderWay;
 }
 
-/** @returns what is to be changed in the inventory, or was */
-export async function replaceNode(old: string, options: ReplaceOptions): Promise<InventoryChange> {
+export interface Replaced {
+  /** What is to be changed in the inventory, or was. */
+  change: InventoryChange;
+  /** Kubeconfigs may name this address, at which nobody is any more. */
+  lostServer?: string;
+}
+
+export async function replaceNode(old: string, options: ReplaceOptions): Promise<Replaced> {
   const { signal } = options;
   const plan = await planOf(options);
   const { inventory } = plan;
   const oldHost =
     inventory.hosts.find(({ name }) => name === old) ?? inventory.hosts.find(({ nodeName }) => nodeName === old);
   const nodeName = oldHost?.nodeName ?? old;
-  const { host: planned, change } = replacementOf(inventory, oldHost, options.with);
-  const rewrite = options.writeInventory ? await rewriteOf(inventory.path, change) : undefined;
-  const staying = inventory.hosts.filter((host) => isControlPlane(host) && host !== oldHost && host !== planned);
+  const staying = inventory.hosts.filter(
+    (host) => isControlPlane(host) && host !== oldHost && host.name !== options.with,
+  );
   if (!staying.length) {
-    throw new KinitError(
-      'Usage',
-      `${nodeName} is the only control plane of ${inventory.path}; nobody is left to let another one in`,
-      {
-        advice: 'join a second one first (kinit up), or make the cluster again of a snapshot: kinit etcd restore',
-      },
-    );
+    const message = `${nodeName} is the only control plane of ${inventory.path}; nobody is left to let another one in`;
+    const advice = 'join a second one first (kinit up), or make the cluster again of a snapshot: kinit etcd restore';
+    throw new KinitError('Usage', message, { advice });
   }
   const seen = await look(staying, nodeName, signal);
-  const record = seen.record ?? (seen.node ? recordOf(seen.node) : undefined);
-  if (!record) {
-    throw new KinitError('Usage', `there is no node "${nodeName}" in the cluster`, {
-      seen: `nodes: ${seen.names.join(', ')}`,
+  const known = seen.record ?? (seen.node ? recordOf(seen.node) : undefined);
+  if (!known) {
+    const names = `nodes: ${seen.names.join(', ')}`;
+    throw new KinitError('Usage', `there is no node "${nodeName}" in the cluster`, { seen: names });
+  }
+  const { host: planned, change } = replacementOf(inventory, oldHost, options.with);
+  const by = planned.nodeName;
+  const record = { ...known, by };
+  if (by !== nodeName && seen.record?.by !== by && seen.names.includes(by)) {
+    throw new KinitError('Usage', `${by} is a node of the cluster already`, {
+      advice: `to take ${nodeName} out: kinit nodes remove ${nodeName}`,
     });
   }
+  const rewrite = options.writeInventory ? await rewriteOf(inventory.path, change) : undefined;
   checkRole(planned, record, nodeName);
   const movesAddress = goesWith(seen.known, seen.node, oldHost, planned);
   if (movesAddress) refuseToLose(seen.known, nodeName);
@@ -105,7 +118,7 @@ export async function replaceNode(old: string, options: ReplaceOptions): Promise
     return replace(replacing);
   });
   await rewrite?.();
-  return change;
+  return { change, ...(movesAddress && seen.known.endpoint ? { lostServer: seen.known.endpoint } : {}) };
 }
 
 async function rewriteOf(path: string, change: InventoryChange): Promise<(() => Promise<void>) | undefined> {
@@ -126,9 +139,11 @@ async function replace(replacing: Replacing): Promise<Node[]> {
   if (!record.removed && record.controlPlane) {
     await checkQuorum(plane.connection, nodeName, signal, { joinsBefore: !removesFirst });
   }
+  const sameMachineLives = sameMachine && newcomer.facts.isNode;
+  if (!record.removed && !options.dead && !sameMachine) (await reachOld(replacing)).connection.close();
   await remember(replacing);
   // In its own place nothing can be tried before it is reset.
-  if (sameMachine && newcomer.facts.isNode) {
+  if (sameMachineLives) {
     await out();
     if (!record.removed) newcomer.facts = await gatherFacts(newcomer.connection, newcomer.host, signal);
     record.removed = true;
@@ -139,7 +154,7 @@ async function replace(replacing: Replacing): Promise<Node[]> {
     plan,
     options,
     members: [newcomer],
-    check: await peerCheck(fleet, plan, options, plane),
+    check: await checkOthers(replacing),
     secret: async () => {
       if (removesFirst && !record.removed) {
         await out();
@@ -175,13 +190,26 @@ async function replace(replacing: Replacing): Promise<Node[]> {
   return (await findNodes(plane.connection, signal)) ?? nodes;
 }
 
-async function removeOld(replacing: Replacing): Promise<void> {
-  const { options, fleet, plane, newcomer, nodeName, node, oldHost, sameMachine, record } = replacing;
-  const { signal, events, draining, dead } = options;
+/** The old node is none that the new one has to reach. */
+async function checkOthers({ fleet, plan, options, plane, nodeName }: Replacing) {
+  const nodes = (await runningNodes(fleet, plane, options)).filter(({ metadata }) => metadata?.name !== nodeName);
+  const check = { fleet, plan, options, nodes, founder: plane };
+  checkIdentities(check);
+  return (supplied: readonly Member[]) => checkWays(check, supplied);
+}
+
+/** @throws KinitError when its host is away, which must be known to be so for good */
+function reachOld({ options, nodeName, oldHost }: Replacing) {
   const command = `kinit nodes replace ${nodeName}${options.with ? ` --with ${options.with}` : ''} --dead`;
+  return reach(oldHost, nodeName, command, options.signal);
+}
+
+async function removeOld(replacing: Replacing): Promise<void> {
+  const { options, fleet, plane, newcomer, nodeName, node, sameMachine, record } = replacing;
+  const { signal, events, draining, dead } = options;
   // A machine that was reinstalled is no node any more: there is nothing to drain or reset.
   const bare = sameMachine && !newcomer.facts.isNode;
-  const found = dead || bare ? undefined : await reach(oldHost, nodeName, command, signal);
+  const found = dead || bare ? undefined : await reachOld(replacing);
   try {
     const resets = found && (await found.connection.root(`test -x ${bundlePaths.bin}/kinit`, { signal })).code === 0;
     await takeOut({
@@ -231,7 +259,7 @@ async function look(staying: readonly InventoryHost[], nodeName: string, signal:
   }
 }
 
-const recordOf = (node: Node): UnderWay => ({
+const recordOf = (node: Node): Omit<UnderWay, 'by'> => ({
   ...marksOf(node.metadata?.labels, node.spec?.taints),
   controlPlane: isControlPlaneNode(node),
   removed: false,
