@@ -40,7 +40,7 @@ export interface EtcdStatus {
   problems: string[];
 }
 
-const callTimeoutMs = 3_000;
+const callTimeoutMs = 5_000;
 
 interface Answer {
   clusterId?: string;

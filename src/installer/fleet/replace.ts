@@ -136,6 +136,11 @@ async function replace(replacing: Replacing): Promise<Node[]> {
   const out = async () => {
     if (!record.removed) await removeOld(replacing);
   };
+  if (options.dead && sameMachine && newcomer.facts.isNode) {
+    throw new KinitError('Usage', `${nodeName} is not dead: its host answers, and it is a node`, {
+      advice: 'leave --dead away, and it is drained, reset and joined again; or say with --with who takes its place',
+    });
+  }
   if (!record.removed && record.controlPlane) {
     await checkQuorum(plane.connection, nodeName, signal, { joinsBefore: !removesFirst });
   }

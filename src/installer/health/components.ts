@@ -113,10 +113,12 @@ async function plain(name: string, url: string): Promise<Component> {
   return { name, ...(await ask(url)), restarts: 0, lastLines: [] };
 }
 
-/** Whether the node's own way to the API servers leads to one that is ready. */
+/** Whether the node's own way to the API servers leads to one of them; how that one is it says itself. */
 async function balancer(host: Host): Promise<Component | undefined> {
   const { port } = (await knownBalancer(host))?.endpoint ?? {};
-  return port === undefined ? undefined : plain('kinit-balancer', `https://${joinHostPort(loopback, port)}/livez`);
+  if (port === undefined) return undefined;
+  const component = await plain('kinit-balancer', `https://${joinHostPort(loopback, port)}/livez`);
+  return { ...component, healthy: component.seen.startsWith('HTTP ') };
 }
 
 /** Static pods that have an HTTP probe, kubelet, kube-proxy and the balancer. */
