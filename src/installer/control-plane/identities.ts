@@ -3,7 +3,7 @@ import type { ClusterConfiguration, InitConfiguration } from '../config/types.ts
 import { argumentValue } from '../config/validate.ts';
 import { AccountProblem, ensureSystemAccounts } from '../host/accounts.ts';
 import type { Changes } from '../host/changes.ts';
-import { readText } from '../host/host.ts';
+import { type Host, readText } from '../host/host.ts';
 import { manifestPath, type StaticPodName } from '../upgrade/backup.ts';
 import { userOf } from './owners.ts';
 
@@ -24,6 +24,8 @@ export const componentUsers: Record<StaticPodName, string> = {
   'kube-controller-manager': 'kubeadm-kcm',
   'kube-scheduler': 'kubeadm-ks',
 };
+
+const names = Object.keys(componentUsers) as StaticPodName[];
 
 const readsKey = (name: StaticPodName) => name === 'kube-apiserver' || name === 'kube-controller-manager';
 
@@ -54,26 +56,56 @@ export function needsRoot(name: StaticPodName, { cluster, localAPIEndpoint }: In
   return undefined;
 }
 
-const made = new WeakMap<Changes, (name: StaticPodName) => Identity>();
+interface Identities {
+  of(name: StaticPodName): Identity;
+  changed: boolean;
+}
+
+const made = new WeakMap<Changes, Identities>();
 
 /** Makes the users and groups, once in a run. @throws AccountProblem where the host does not let them be made */
-export async function ensureIdentities(changes: Changes): Promise<(name: StaticPodName) => Identity> {
+async function ensureIdentities(changes: Changes): Promise<Identities> {
   const before = made.get(changes);
   if (before) return before;
-  const names = Object.keys(componentUsers) as StaticPodName[];
   const wanted = names.map((name) => ({
     name: componentUsers[name],
     comment: `${name} of Kubernetes`,
     groups: readsKey(name) ? [keyReaders] : [],
   }));
-  const { users, groups } = await ensureSystemAccounts(changes, wanted, [keyReaders]);
+  const { users, groups, changed } = await ensureSystemAccounts(changes, wanted, [keyReaders]);
   const shared = groups.get(keyReaders)!.id;
-  const identity = (name: StaticPodName): Identity => {
-    const { id, gid } = users.get(componentUsers[name])!;
-    return { uid: id, gid, groups: readsKey(name) ? [shared] : [] };
+  const identities: Identities = {
+    of(name) {
+      const { id, gid } = users.get(componentUsers[name])!;
+      return { uid: id, gid, groups: readsKey(name) ? [shared] : [] };
+    },
+    changed,
   };
-  made.set(changes, identity);
-  return identity;
+  made.set(changes, identities);
+  return identities;
+}
+
+/** Makes the users before they are needed. @returns whether any is new; where it cannot be done, the components tell why */
+export async function prepareIdentities(changes: Changes): Promise<boolean> {
+  try {
+    return (await ensureIdentities(changes)).changed;
+  } catch (error) {
+    if (error instanceof AccountProblem) return false;
+    throw error;
+  }
+}
+
+const goesOnAsRoot = async (name: StaticPodName, host: Host): Promise<boolean> => {
+  const present = await readText(host, manifestPath(name));
+  return present !== undefined && userOf(present) === 0;
+};
+
+/** Whether any component of a new control plane does without root. */
+export async function needsUsers(host: Host, config: InitConfiguration): Promise<boolean> {
+  const gate = config.cluster.featureGates[gateName];
+  for (const name of names)
+    if (needsRoot(name, config) === undefined && (gate || !(await goesOnAsRoot(name, host)))) return true;
+  return false;
 }
 
 export interface IdentityOptions {
@@ -90,17 +122,14 @@ export async function identityOf(
   { changes, warn, keepsRoot }: IdentityOptions,
 ): Promise<Identity | undefined> {
   const gate = config.cluster.featureGates[gateName];
-  if (gate === undefined && keepsRoot) {
-    const present = await readText(changes.host, manifestPath(name));
-    if (present !== undefined && userOf(present) === 0) return undefined;
-  }
+  if (gate === undefined && keepsRoot && (await goesOnAsRoot(name, changes.host))) return undefined;
   const reason = needsRoot(name, config);
   if (reason !== undefined) {
     if (gate !== false) warn(`${name} runs as root: ${reason}`);
     return undefined;
   }
   try {
-    return (await ensureIdentities(changes))(name);
+    return (await ensureIdentities(changes)).of(name);
   } catch (error) {
     if (gate || !(error instanceof AccountProblem)) throw error;
     warn(`${name} runs as root: ${error.message}${error.details.seen ? ` (${error.details.seen})` : ''}`);

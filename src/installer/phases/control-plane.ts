@@ -3,7 +3,7 @@
 import { parseDuration } from '../config/duration.ts';
 import { encryptionFile } from '../config/paths.ts';
 import { ensureAudit } from '../control-plane/audit.ts';
-import { identityOf } from '../control-plane/identities.ts';
+import { identityOf, needsUsers, prepareIdentities } from '../control-plane/identities.ts';
 import { type ControlPlaneName, controlPlaneManifest, flexVolumeFolder } from '../control-plane/static-pods.ts';
 import { trustStore, trustStoreMounts } from '../control-plane/volumes.ts';
 import { waitForControlPlane } from '../control-plane/wait.ts';
@@ -19,6 +19,15 @@ import type { Phase } from './engine.ts';
 import { kubeconfigNames } from './kubeconfig.ts';
 
 const files = [...certificateNames, ...kubeconfigNames];
+
+/** Beside the loading of images, since the tools take their time. */
+export const usersPhase: Phase<InitContext> = {
+  name: 'host/users',
+  title: 'Make the users of the control plane',
+  background: true,
+  needed: ({ host, config }) => needsUsers(host, config),
+  run: ({ changes }) => prepareIdentities(changes),
+};
 
 export interface ManifestContext extends Pick<InitContext, 'changes' | 'config' | 'patches' | 'warn'> {
   /** Absent: what runs as root on this host goes on so. */
@@ -54,7 +63,7 @@ function controlPlanePhase(name: ControlPlaneName): Phase<InitContext> {
   return {
     name: `control-plane/${name.replace('kube-', '')}`,
     title: `Start ${name}`,
-    after: ['images/control-plane', ...files],
+    after: ['host/users', 'images/control-plane', ...files],
     async run(context) {
       const manifest = await componentManifest(context, name);
       return writeStaticPod(context.changes, name, manifest, context.signal);
@@ -66,7 +75,7 @@ export const controlPlanePhases: Phase<InitContext>[] = [
   {
     name: 'etcd/local',
     title: 'Start etcd',
-    after: ['images/etcd', ...files],
+    after: ['host/users', 'images/etcd', ...files],
     needed: ({ config }) => config.cluster.etcd.external === undefined,
     async run(context) {
       const { changes, config, signal } = context;

@@ -3,7 +3,7 @@ import { checkExternalAuthorities, describeExternal } from '../pki/external.ts';
 import { certificatePhases } from './certs.ts';
 import { clusterPhases, currentJoinCommand, waitNode } from './cluster.ts';
 import type { InitContext } from './context.ts';
-import { controlPlanePhases } from './control-plane.ts';
+import { controlPlanePhases, usersPhase } from './control-plane.ts';
 import type { Phase } from './engine.ts';
 import { etcdSnapshots } from './etcd-snapshots.ts';
 import { hostPhases } from './host.ts';
@@ -41,6 +41,7 @@ const showJoinCommand: Phase<InitContext> = {
 export const initPhases: readonly Phase<InitContext>[] = [
   preflightPhase,
   ...hostPhases,
+  usersPhase,
   ...runtimePhases,
   ...controlPlaneImagePhases,
   ...certificatePhases,

@@ -20,7 +20,7 @@ import { ensureLeaf, ensureServiceAccountKey, loadAuthorityCertificate } from '.
 import { instanceKubeletConfig, kubeletFlags, startKubelet } from '../runtime/kubelet.ts';
 import { clusterPhases } from './cluster.ts';
 import type { InitContext, JoinContext } from './context.ts';
-import { controlPlanePhases, localEtcdManifest } from './control-plane.ts';
+import { controlPlanePhases, localEtcdManifest, usersPhase } from './control-plane.ts';
 import type { Phase } from './engine.ts';
 import { etcdSnapshots } from './etcd-snapshots.ts';
 import { hostPhases } from './host.ts';
@@ -151,7 +151,7 @@ async function etcdEndpoints(client: Client, own: string, signal: AbortSignal): 
 const etcdJoin: Phase<JoinContext> = {
   name: 'etcd-join',
   title: 'Join etcd as one more member',
-  after: ['images/etcd'],
+  after: ['host/users', 'images/etcd'],
   needed: (context) => live(context) && context.controlPlane?.cluster.etcd.external === undefined,
   async run(context) {
     const { changes, host, signal } = context;
@@ -180,9 +180,12 @@ const etcdJoin: Phase<JoinContext> = {
   },
 };
 
+const users: Phase<JoinContext> = { ...ofInit([usersPhase], usersPhase.name, usersPhase.name), background: true };
+
 export const joinControlPlanePhases: readonly Phase<JoinContext>[] = [
   preflightPhase,
   ...hostPhases,
+  users,
   ...runtimePhases,
   ...controlPlaneImagePhases,
   downloadCertificates,
@@ -191,7 +194,10 @@ export const joinControlPlanePhases: readonly Phase<JoinContext>[] = [
   joinLocalEndpoint,
   kubeletStart,
   etcdJoin,
-  ofInit(controlPlanePhases, 'control-plane/apiserver', 'control-plane-prepare/apiserver', ['images/control-plane']),
+  ofInit(controlPlanePhases, 'control-plane/apiserver', 'control-plane-prepare/apiserver', [
+    'host/users',
+    'images/control-plane',
+  ]),
   ofInit(controlPlanePhases, 'control-plane/controller-manager', 'control-plane-prepare/controller-manager'),
   ofInit(controlPlanePhases, 'control-plane/scheduler', 'control-plane-prepare/scheduler'),
   ofInit(controlPlanePhases, 'wait-control-plane', 'wait-control-plane'),
