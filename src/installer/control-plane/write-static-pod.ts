@@ -21,9 +21,10 @@ export async function writeStaticPod(
   const settled = await settleOwners(changes, manifest);
   const changed = (await changes.file(path, manifest, { mode: 0o600 })) || settled;
   const uid = userOf(manifest);
-  if (before === undefined || uid === 0 || uid === userOf(before) || host.dryRun) return changed;
+  const earlier = before === undefined ? uid : userOf(before);
+  if (uid === 0 || uid === earlier || host.dryRun) return changed;
   // Until it has ended, the one that runs as another user may make files that the next one could not open.
-  await waitUntil(async () => !(await processesOf(host, name)).some((owner) => owner !== uid), {
+  await waitUntil(async () => !(await processesOf(host, name)).includes(earlier), {
     timeoutMs: handOverTimeoutMs,
     signal,
     failure: () =>
