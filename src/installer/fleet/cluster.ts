@@ -4,8 +4,9 @@ import { dirname } from 'node:path';
 import { isConditionTrue } from '../../machinery/api/conditions.ts';
 import type { KubeList, Node } from '../../machinery/api/types.ts';
 import { bundlePaths, kubeconfigPaths } from '../config/paths.ts';
-import { KinitError } from '../errors.ts';
+import { errorTable, KinitError } from '../errors.ts';
 import { stateFolder } from '../host/journal.ts';
+import { pause } from '../host/wait.ts';
 import type { InventoryHost } from '../inventory/types.ts';
 import { formatKubeconfig, parseKubeconfig } from '../kubeconfig/kubeconfig.ts';
 import { type Connection, quote } from './connection.ts';
@@ -15,10 +16,27 @@ import type { JoinSecret } from './documents.ts';
 export const kubectl = `${bundlePaths.bin}/kubectl --kubeconfig ${kubeconfigPaths.admin} --cache-dir ${stateFolder}/kubectl`;
 const tokenTtl = '1h';
 
+const apiPatienceMs = 30_000;
+
+/** Like `must`, of a command of kinit; an API server that does not answer for a moment (a virtual address moves) is asked again. */
+export async function mustOfApi(
+  connection: Connection,
+  what: string,
+  command: string,
+  options: { signal: AbortSignal; timeoutMs?: number },
+): Promise<string> {
+  for (const deadline = Date.now() + apiPatienceMs; Date.now() < deadline; await pause(1_000, options.signal)) {
+    const { code, stdout } = await connection.root(command, options);
+    if (code === 0) return stdout;
+    if (code !== errorTable.Api) break;
+  }
+  return connection.must(what, command, options);
+}
+
 /** A new token and what else a host needs to join. */
 export async function createJoinSecret(connection: Connection, signal: AbortSignal): Promise<JoinSecret> {
   const command = `${bundlePaths.bin}/kinit token create --ttl ${tokenTtl} --description 'kinit join over an inventory' --print-join-command`;
-  const line = await connection.must('creating a token', command, { signal });
+  const line = await mustOfApi(connection, 'creating a token', command, { signal });
   const secret = parseJoinCommand(line);
   if (secret) return secret;
   throw new KinitError('Command', 'kinit token create printed no join command', { host: connection.host });

@@ -4,6 +4,7 @@ import { defaultBindPort } from '../config/defaults.ts';
 import { bundlePaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { parseEvent } from '../phases/events.ts';
+import { mustOfApi } from './cluster.ts';
 import { type Connection, quote } from './connection.ts';
 import { ownAddress } from './documents.ts';
 import type { Fleet, Member } from './fleet.ts';
@@ -50,7 +51,7 @@ export async function uploadCertificates(connection: Connection, plan: Plan, sig
   const folder = inventory.cluster.certificatesDir ?? given.ClusterConfiguration?.certificatesDir;
   const words = ['init', 'phase', 'upload-certs', '--upload-certs', ...(folder ? ['--cert-dir', folder] : [])];
   const command = `${bundlePaths.bin}/kinit ${words.map(quote).join(' ')} --output json`;
-  const output = await connection.must('uploading the certificates', command, { signal, timeoutMs: 120_000 });
+  const output = await mustOfApi(connection, 'uploading the certificates', command, { signal, timeoutMs: 120_000 });
   for (const line of output.split('\n')) {
     const event = parseEvent(line);
     if (event?.type === 'ended' && event.ok && event.certificateKey) return event.certificateKey;
