@@ -1,7 +1,7 @@
 /** Brings objects of a manifest into the cluster: creates what is missing, updates what differs, leaves the rest alone. */
 
 import type { UnknownObject } from '../../machinery/api/types.ts';
-import { isAlreadyExists } from '../../machinery/client/errors.ts';
+import { isAlreadyExists, isConflict } from '../../machinery/client/errors.ts';
 import type { Client, ResourceType } from '../../machinery/client/types.ts';
 import { KinitError } from '../errors.ts';
 
@@ -104,7 +104,12 @@ export async function applyObject(client: Client, object: UnknownObject, options
   if (isPartOf(wanted, found)) return false;
   const metadata = { ...found.metadata, ...wanted.metadata, resourceVersion: found.metadata?.resourceVersion };
   delete metadata.managedFields;
-  await resource.update({ ...wanted, metadata }, { signal, fieldManager: 'kinit' });
+  try {
+    await resource.update({ ...wanted, metadata }, { signal, fieldManager: 'kinit' });
+  } catch (error) {
+    if (isConflict(error)) return applyObject(client, object, options);
+    throw error;
+  }
   return true;
 }
 

@@ -4,6 +4,7 @@
  * was, and the same command goes on from there.
  */
 import type { Node } from '../../machinery/api/types.ts';
+import { pause } from '../../machinery/process/pause.ts';
 import { kubernetesVersion } from '../../machinery/version.ts';
 import { bundlePaths } from '../config/paths.ts';
 import { asKinitError, KinitError } from '../errors.ts';
@@ -36,6 +37,7 @@ export interface UpgradeFleetOptions extends FleetCommandOptions {
 const program = `${bundlePaths.prefix}/bin/kinit`;
 
 const readyMs = 300_000;
+const answerMs = 60_000;
 
 /** An SSH server gives a connection ten sessions (MaxSessions); a batch may be larger. */
 const sessions = 8;
@@ -238,8 +240,14 @@ class FleetUpgrade {
   }
 
   async #nodes(): Promise<Node[]> {
-    const nodes = await this.#ask((founder) => findNodes(founder, this.#options.signal));
-    if (nodes) return nodes;
+    const { signal } = this.#options;
+    // The founder's API server may be starting anew, or electing with others.
+    const deadline = Date.now() + answerMs;
+    do {
+      const nodes = await this.#ask((founder) => findNodes(founder, signal));
+      if (nodes) return nodes;
+      await pause(1_000, signal);
+    } while (Date.now() < deadline);
     throw new KinitError('Api', 'the API server does not answer', {
       host: this.#founder.name,
       advice: 'look at: kinit doctor',

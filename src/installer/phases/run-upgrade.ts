@@ -77,11 +77,13 @@ async function checkRole(host: Host, kind: UpgradeKind): Promise<boolean> {
 }
 
 /** Opened when it is asked for, and closed with the session. */
-function lazyClient(host: Host, path: string) {
+function lazyClient(host: Host, path: string, { kubernetesAPICall }: Timeouts) {
+  // API servers are what starts anew.
+  const patienceMs = parseDuration(kubernetesAPICall) ?? 60_000;
   let opened: Promise<Client> | undefined;
   return {
     client: () => {
-      opened ??= clientFromFile(host, path);
+      opened ??= clientFromFile(host, path, { patienceMs });
       return opened;
     },
     close: () => void opened?.then((client) => client.close()).catch(() => undefined),
@@ -101,7 +103,8 @@ async function contextOf(
   const [from, to] = [await currentBundle(host), await ownBundle(host)];
   const { kind: beginning, state } = beginningOf(await readUpgradeState(host), from, to, new Date());
   const identity = await nodeIdentity(host, facts.hostname);
-  const { client, close } = lazyClient(host, kubeconfigOf(isPlane, flags));
+  const settings = upgradeSettings(flags);
+  const { client, close } = lazyClient(host, kubeconfigOf(isPlane, flags), settings.timeouts);
   try {
     const patches = flags.patches === undefined ? [] : await readPatches(localHost(), resolve(flags.patches));
     const stored = isPlane ? await answered(readStoredCluster(await client(), signal), signal) : undefined;
@@ -110,7 +113,7 @@ async function contextOf(
     const context: UpgradeContext = {
       ...base,
       kind,
-      settings: upgradeSettings(flags),
+      settings,
       patches,
       beginning,
       state,
@@ -189,8 +192,9 @@ export async function runRollback(
     }
     const isPlane = await isControlPlane(host);
     const { nodeName } = await nodeIdentity(host, facts.hostname);
-    const { client, close } = lazyClient(host, kubeconfigOf(isPlane, flags));
-    const timeoutMs = parseDuration({ ...defaultTimeouts, ...flags.timeouts }.upgradeManifests) ?? 300_000;
+    const timeouts = { ...defaultTimeouts, ...flags.timeouts };
+    const { client, close } = lazyClient(host, kubeconfigOf(isPlane, flags), timeouts);
+    const timeoutMs = parseDuration(timeouts.upgradeManifests) ?? 300_000;
     return {
       phases: rollbackPhases,
       context: { ...base, state, isPlane, nodeName, client, timeoutMs },

@@ -1,6 +1,6 @@
 /** The commands on a host: from flags to a finished session. */
 import { resolve } from 'node:path';
-import { createClient } from '../../machinery/client/client.ts';
+import { type ClientOptions, createClient } from '../../machinery/client/client.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import { defaultCluster } from '../config/defaults.ts';
 import { parseDuration } from '../config/duration.ts';
@@ -37,14 +37,14 @@ import { phasesOf, selectableNames, selectPhases } from './select.ts';
 import { runSession, type SessionOptions, type SessionResult } from './session.ts';
 
 /** A client from a kubeconfig of the host. */
-export async function clientFromFile(host: Host, path: string): Promise<Client> {
+export async function clientFromFile(host: Host, path: string, options: ClientOptions = {}): Promise<Client> {
   const text = await readText(host, path);
   if (text === undefined) {
     throw new KinitError('Validation', `there is no ${path} on this host`, {
       advice: 'run this on a control plane, or give --kubeconfig',
     });
   }
-  return createClient(restConfigOf(parseKubeconfig(text, path), path));
+  return createClient(restConfigOf(parseKubeconfig(text, path), path), options);
 }
 
 /** Opens each kubeconfig's client once. */

@@ -98,7 +98,7 @@ export async function staticPod(
   signal: AbortSignal,
 ): Promise<Pod | undefined> {
   const name = { name: `${component}-${nodeName}`, namespace: 'kube-system' };
-  return client.resource(pods).find(name, { signal: briefly(signal) });
+  return client.resource(pods).find(name, { signal: briefly(signal), patienceMs: 0 });
 }
 
 /** What its readiness probe asks, asked from this host. */

@@ -1,6 +1,7 @@
 /** The API client of components and installer: typed calls over JSON, watches as async iterables. */
 import type { IncomingMessage } from 'node:http';
 import type { KubeList, KubeObject, Status, UnknownObject, WatchEvent } from '../api/types.ts';
+import { pause } from '../process/pause.ts';
 import { ApiError, isNotFound } from './errors.ts';
 import { readBody, Transport } from './transport.ts';
 import type {
@@ -44,8 +45,16 @@ const patchContentType: Record<PatchType, string> = {
   apply: 'application/apply-patch+yaml',
 };
 
-export function createClient(config: RestConfig): Client {
-  const transport = new Transport(config);
+export interface ClientOptions {
+  /**
+   * How long a question is asked again that got no answer, or one that a server gives which cannot serve at the moment. For those who ask
+   * while servers start anew, and whose writes may be made twice.
+   */
+  patienceMs?: number;
+}
+
+export function createClient(config: RestConfig, { patienceMs }: ClientOptions = {}): Client {
+  const transport = new Transport(config, patienceMs);
   return {
     config,
     resource: <T extends KubeObject>(type: ResourceType<T>) => resourceClient<T>(transport, type),
@@ -99,14 +108,43 @@ const partialAccept = {
   list: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
 };
 
-async function call<R>(
+const againMs = 250;
+const never = new AbortController().signal;
+const lostConnection = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'];
+
+/** Another try may go better: the server was not there, or says that it cannot at the moment. */
+function isPassing(error: unknown): boolean {
+  if (error instanceof ApiError) return [429, 503, 504].includes(error.code) || /etcdserver: /.test(error.message);
+  if (!(error instanceof Error)) return false;
+  return (
+    lostConnection.includes((error as NodeJS.ErrnoException).code ?? '') ||
+    /^no (answer|connection) /.test(error.message)
+  );
+}
+
+async function call<R>(...question: Parameters<typeof callOnce>): Promise<R> {
+  const [transport, , , { signal, patienceMs = transport.patienceMs } = {}] = question;
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return (await callOnce(...question)) as R;
+    } catch (error) {
+      if (!isPassing(error) || signal?.aborted || performance.now() >= deadline) throw error;
+      // Whoever has waited long enough hears what was wrong.
+      await pause(againMs, signal ?? never);
+      if (signal?.aborted) throw error;
+    }
+  }
+}
+
+async function callOnce(
   transport: Transport,
   method: string,
   path: string,
   options: CallOptions = {},
   body?: object,
   headers?: Record<string, string>,
-): Promise<R> {
+): Promise<unknown> {
   const response = await transport.send({
     method,
     path,
@@ -117,7 +155,7 @@ async function call<R>(
   });
   const text = await readBody(response);
   if ((response.statusCode ?? 500) >= 400) throw errorOf(response, text, `${method} ${path}`);
-  return JSON.parse(text) as R;
+  return JSON.parse(text) as unknown;
 }
 
 function errorOf(response: IncomingMessage, text: string, what: string): ApiError {

@@ -27,7 +27,11 @@ export class Transport {
   /** What the agent was made with. */
   #material: TlsMaterial = {};
 
-  constructor(config: RestConfig) {
+  /** How long a question that nobody answers is asked again. */
+  readonly patienceMs: number;
+
+  constructor(config: RestConfig, patienceMs = 0) {
+    this.patienceMs = patienceMs;
     this.#config = config;
     this.#credentials = new Credentials(config);
     this.#server = new URL(config.server);

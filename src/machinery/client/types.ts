@@ -41,6 +41,8 @@ export interface ObjectRef {
 }
 
 export interface CallOptions {
+  /** How long a question that nobody answers is asked again; absent: as the client was made. */
+  patienceMs?: number;
   signal?: AbortSignal;
   /** Default 30 000. */
   timeoutMs?: number;

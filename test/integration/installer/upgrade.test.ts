@@ -163,7 +163,7 @@ function storedConfig(): InitConfiguration {
 const flags: UpgradeFlags = {
   ignorePreflightErrors: ['EtcdHealth'],
   skipPhases: ['images/load', 'etcd-snapshot', 'runtime'],
-  timeouts: { upgradeManifests: '4s', kubeletHealthCheck: '4s' },
+  timeouts: { upgradeManifests: '4s', kubeletHealthCheck: '4s', kubernetesAPICall: '2s' },
 };
 
 const flagsOfNode: UpgradeFlags = { ...flags, skipPhases: ['images/load', 'runtime'] };
