@@ -1,11 +1,11 @@
 /** `kinit images load | list | prune` */
-import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { bundlePaths } from '../installer/config/paths.ts';
 import { KinitError } from '../installer/errors.ts';
 import { localHost } from '../installer/host/host.ts';
 import type { StoredImage } from '../installer/runtime/image-store.ts';
 import type { LoadedImage } from '../installer/runtime/load-images.ts';
+import { confirmed } from './confirm.ts';
 import { list } from './session.ts';
 import { formatTable } from './table.ts';
 
@@ -122,13 +122,4 @@ async function runPrune({ all = false, dryRun = false, force = false }: PruneFla
   }
   await removeImages(host, images);
   write(`${images.length === 1 ? '1 image' : `${images.length} images`} removed\n`);
-}
-
-async function confirmed(question: string): Promise<boolean> {
-  const lines = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return /^y(es)?$/i.test((await lines.question(question)).trim());
-  } finally {
-    lines.close();
-  }
 }

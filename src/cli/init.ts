@@ -37,6 +37,12 @@ export function addInitCommand(program: Command): void {
       '--endpoint-mode <local|shared>',
       'how nodes reach the control plane: a port of their own loopback that leads to any API server, or its endpoint (default shared)',
     )
+    .option(
+      '--addons <names>',
+      'add-ons that are to be on, beside those of the configuration file: metrics-server, …',
+      list,
+    )
+    .option('--disable-addons <names>', 'add-ons that are to be off: dns, proxy, network, local-path, …', list)
     .option('--feature-gates <list>', 'feature gates of the control plane: name=true,…')
     .option('--image-repository <name>', "repository of the components' images (default kinit.local)")
     .option('--kubernetes-version <version>', 'must be the one of this kinit')

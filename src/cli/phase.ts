@@ -76,7 +76,9 @@ function addInitPhaseOptions(root: Command): void {
 }
 
 /** Phases whose objects can be printed instead of being applied. */
-const printable: readonly string[] = ['addon/coredns', 'addon/kube-proxy', 'addon/local-path'];
+const printable: readonly string[] = ['coredns', 'kube-proxy', 'network', 'local-path', 'metrics-server'].map(
+  (name) => `addon/${name}`,
+);
 
 function addPhase(root: Command, command: PhaseCommand, name: string, phases: readonly NamedPhase[]): void {
   const [first = '', second] = name.split('/');

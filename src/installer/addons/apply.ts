@@ -64,15 +64,21 @@ export function isPartOf(wanted: unknown, found: unknown): boolean {
   return wanted === found || (wanted === false && found === undefined);
 }
 
-/** Fields that the user or a controller changes afterwards: an upgrade or a second run keeps them. */
-const keptFields: Record<string, (found: UnknownObject, wanted: UnknownObject) => void> = {
-  Deployment(found, wanted) {
-    const replicas = (found['spec'] as { replicas?: number } | undefined)?.replicas;
-    if (replicas !== undefined) (wanted['spec'] as { replicas?: number }).replicas = replicas;
+/** Fields that the user or a controller changes afterwards, by the value that decides them: kept unless it was given. */
+const keptFields: Record<string, { value: string; keep(found: UnknownObject, wanted: UnknownObject): void }> = {
+  Deployment: {
+    value: 'replicas',
+    keep(found, wanted) {
+      const replicas = (found['spec'] as { replicas?: number } | undefined)?.replicas;
+      if (replicas !== undefined) (wanted['spec'] as { replicas?: number }).replicas = replicas;
+    },
   },
   // Whether it is the default one is the user's choice.
-  StorageClass(found, wanted) {
-    if (wanted.metadata) wanted.metadata.annotations = found.metadata?.annotations ?? {};
+  StorageClass: {
+    value: 'defaultClass',
+    keep(found, wanted) {
+      if (wanted.metadata) wanted.metadata.annotations = found.metadata?.annotations ?? {};
+    },
   },
 };
 
@@ -80,6 +86,8 @@ export interface ApplyOptions {
   signal?: AbortSignal;
   /** Keep an object as it is when it is there (kubeadm does so with the CoreDNS ConfigMap). */
   onlyCreate?: boolean;
+  /** Names of values that were given: what they decide is not kept as it was found. */
+  decided?: ReadonlySet<string>;
 }
 
 /** @returns whether anything changed */
@@ -100,7 +108,8 @@ export async function applyObject(client: Client, object: UnknownObject, options
   }
   if (options.onlyCreate) return false;
   const wanted = structuredClone(object);
-  keptFields[object.kind ?? '']?.(found, wanted);
+  const kept = keptFields[object.kind ?? ''];
+  if (kept && !options.decided?.has(kept.value)) kept.keep(found, wanted);
   if (isPartOf(wanted, found)) return false;
   const metadata = { ...found.metadata, ...wanted.metadata, resourceVersion: found.metadata?.resourceVersion };
   delete metadata.managedFields;

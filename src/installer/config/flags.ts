@@ -15,6 +15,9 @@ export interface HostFlags {
 }
 
 export interface InitFlags extends HostFlags {
+  /** Names of add-ons that are to be on, and off. */
+  addons?: string[];
+  disableAddons?: string[];
   apiserverAdvertiseAddress?: string;
   apiserverBindPort?: string;
   apiserverCertExtraSans?: string[];

@@ -2,12 +2,13 @@
 import { isIPv4 } from 'node:net';
 import { KinitError } from '../errors.ts';
 import { scheduleMistake } from '../etcd/calendar.ts';
+import { builtInAddon, builtInAddons, type DeclaredAddon } from './addon-values.ts';
 import { defaultEndpointPort, defaultHost, defaultSnapshots } from './defaults.ts';
 import type { HostFlags, InitFlags } from './flags.ts';
 import type { Documents } from './schema.ts';
 import type { EndpointSettings, HostConfiguration, SnapshotSettings } from './types.ts';
 
-type EndpointFlags = Pick<InitFlags, 'endpointMode' | 'virtualIp'>;
+type EndpointFlags = Pick<InitFlags, 'endpointMode' | 'virtualIp' | 'addons' | 'disableAddons'>;
 type Choose = <T extends string>(flag: string, value: string | undefined, allowed: readonly T[], otherwise: T) => T;
 
 /** @throws KinitError Usage */
@@ -70,9 +71,36 @@ export function resolveHost(
       ),
       directory: given?.storage?.directory ?? defaultHost.storage.directory,
     },
+    ...resolveAddons(flags, given?.addons),
     ...resolveEndpoint(flags, given?.endpoint, choose),
     ...resolveSnapshots(flags, given?.etcd?.snapshots),
   };
+}
+
+/** Flags stand in for the entries of the same names. */
+function resolveAddons(
+  { addons = [], disableAddons = [] }: Pick<InitFlags, 'addons' | 'disableAddons'>,
+  given: DeclaredAddon[] | undefined,
+): Pick<HostConfiguration, 'addons'> {
+  if (!given && !addons.length && !disableAddons.length) return {};
+  const word = (flag: string, name: string) => {
+    const found = builtInAddon(name);
+    if (found) return found;
+    throw new KinitError('Usage', `--${flag}: there is no add-on "${name}"`, {
+      advice: `the add-ons are: ${builtInAddons.join(', ')}`,
+    });
+  };
+  const flagged = new Map<string, boolean>([
+    ...addons.map((name) => [word('addons', name), true] as const),
+    ...disableAddons.map((name) => [word('disable-addons', name), false] as const),
+  ]);
+  const known = (given ?? []).map((addon) => {
+    const name = builtInAddon(addon.name) ?? addon.name;
+    const enabled = flagged.get(name) ?? addon.enabled;
+    return { ...addon, name, ...(enabled === undefined ? {} : { enabled }) };
+  });
+  const added = [...flagged].filter(([name]) => !known.some((addon) => addon.name === name));
+  return { addons: [...known, ...added.map(([name, enabled]) => ({ name, enabled }))] };
 }
 
 /** Nothing is said of the endpoint when nobody has said anything. */

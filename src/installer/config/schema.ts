@@ -1,6 +1,7 @@
 /** The documents that `--config` takes, as zod schemas: kubeadm.k8s.io/v1beta4 and kinit's own HostConfiguration. */
 import { z } from 'zod';
 import { isSchedule, scheduleMistake } from '../etcd/calendar.ts';
+import { addonList, directoryPattern } from './addon-values.ts';
 import { kubeletDocument, proxyDocument } from './component-schema.ts';
 
 const argument = z.strictObject({ name: z.string(), value: z.string() });
@@ -183,9 +184,6 @@ const registry = z.strictObject({
   ...registryAccess,
 });
 
-/** Of a folder on hosts, below the root. */
-export const directoryPattern = /^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)+$/;
-
 export const endpointSettings = z
   .strictObject({
     mode: z.enum(['local', 'shared']).optional(),
@@ -218,6 +216,7 @@ export const hostDocument = z.strictObject({
       directory: z.string().regex(directoryPattern, 'is no absolute path without blanks and dots').optional(),
     })
     .optional(),
+  addons: addonList.optional(),
 
   endpoint: endpointSettings.optional(),
   etcd: z

@@ -1,5 +1,7 @@
 /** The configuration of a cluster and of a node: kubeadm.k8s.io/v1beta4 with all defaults filled in, and kinit's own host settings. */
 
+import type { DeclaredAddon } from './addon-values.ts';
+
 export interface Argument {
   name: string;
   value: string;
@@ -141,6 +143,8 @@ export interface HostConfiguration {
   network: { backend: 'vxlan' | 'host-gw'; mtu?: number };
   /** What makes volumes for claims of the default class, and in which directory of the nodes. */
   storage: { provisioner: 'local-path' | 'none'; directory: string };
+  /** Absent: nothing is said of add-ons. */
+  addons?: DeclaredAddon[];
 
   /** Absent: as the cluster has it, and in a new one `shared`. */
   endpoint?: EndpointSettings;

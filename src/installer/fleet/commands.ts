@@ -10,6 +10,7 @@ import type { FleetSink } from './events.ts';
 import { fleetError, type HostFailure } from './failures.ts';
 import { Fleet, type Member } from './fleet.ts';
 import { argumentsOf, checkBundles, isMember, joinAll, joinOn, planned, secretFor } from './joining.ts';
+import { withManifests } from './manifests.ts';
 import { checkIdentities, checkWays, runningNodes } from './peers.ts';
 import { controlPlaneOf, type FleetCommandOptions, isControlPlane, type Plan, planOf, serverFor } from './plan.ts';
 
@@ -94,7 +95,7 @@ async function initOn(fleet: Fleet, member: Member, plan: Plan, options: FleetCo
 
 /** `kinit init --inventory`: makes the first control plane. */
 export async function initFleet(options: FleetCommandOptions): Promise<FleetResult> {
-  const plan = await planOf(options);
+  const plan = await withManifests(await planOf(options));
   const host = controlPlaneOf(plan);
   return inFleet([host], plan, options, async (fleet) => {
     checkBundles(fleet);
@@ -141,7 +142,7 @@ export async function joinFleet(options: JoinOptions): Promise<FleetResult> {
 
 /** `kinit up`: control planes, workers, all Ready, and a kubeconfig; again and again with the same result. */
 export async function upFleet(options: UpOptions): Promise<FleetResult> {
-  const plan = await planOf(options);
+  const plan = await withManifests(await planOf(options));
   const first = controlPlaneOf(plan);
   const hosts = plan.hosts.includes(first) ? plan.hosts : [first, ...plan.hosts];
   return inFleet(hosts, plan, options, async (fleet) => {

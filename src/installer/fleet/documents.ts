@@ -76,7 +76,7 @@ const passedOn = ({ KubeletConfiguration, KubeProxyConfiguration }: GivenDocumen
 
 /** For `kinit init` on the host; the first control plane's address becomes one of the API server's names. */
 export function initDocuments(
-  { cluster, endpoint }: Inventory,
+  { cluster, endpoint, addons }: Inventory,
   host: InventoryHost,
   facts: HostFacts,
   given: GivenDocuments,
@@ -93,7 +93,12 @@ export function initDocuments(
         : {}),
     },
     ClusterConfiguration: { ...merged, apiServer: { ...merged.apiServer, certSANs: [...names] } },
-    HostConfiguration: { ...given.HostConfiguration, ...(endpoint ? { endpoint } : {}), ...host.settings },
+    HostConfiguration: {
+      ...given.HostConfiguration,
+      ...(endpoint ? { endpoint } : {}),
+      ...(addons ? { addons } : {}),
+      ...host.settings,
+    },
     ...passedOn(given),
   });
 }
@@ -117,6 +122,12 @@ function controlPlanePart(
   };
 }
 
+/** Those who join bring none. */
+function withoutAddons(given: GivenDocuments['HostConfiguration']): object {
+  const { addons: _addons, ...others } = given ?? { apiVersion: '', kind: '' };
+  return others;
+}
+
 function joinText(
   host: InventoryHost,
   facts: HostFacts,
@@ -133,7 +144,7 @@ function joinText(
       ...controlPlanePart(host, facts, given, certificateKey),
       discovery,
     },
-    HostConfiguration: { ...given.HostConfiguration, ...host.settings },
+    HostConfiguration: { ...withoutAddons(given.HostConfiguration), ...host.settings },
     ...passedOn(given),
   });
 }

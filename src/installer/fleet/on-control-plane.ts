@@ -112,9 +112,15 @@ export async function runThere(
   words: readonly string[],
   signal: AbortSignal,
   onStdout?: (chunk: Buffer) => void,
+  stdin?: string,
 ): Promise<string> {
   const command = [`${bundlePaths.bin}/kinit`, ...words].map(quote).join(' ');
-  const result = await connection.root(command, { signal, timeoutMs: 0, ...(onStdout ? { onStdout } : {}) });
+  const result = await connection.root(command, {
+    signal,
+    timeoutMs: 0,
+    ...(onStdout ? { onStdout } : {}),
+    ...(stdin === undefined ? {} : { stdin }),
+  });
   if (result.code === 0) return result.stdout;
   const [first = '', ...rest] = result.stderr.trim().split('\n');
   throw new KinitError('Command', first.replace(/^error(?: \([^)]*\))?: /, '') || `kinit ended with ${result.code}`, {

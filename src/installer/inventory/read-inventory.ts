@@ -53,8 +53,15 @@ export function parseInventory(
   const hosts = placed.hosts.map((host) => resolveHost(host, dirname(path), ssh));
   if (hosts.length) mistakes.push(...hostMistakes(parsed.data, placed.hosts, hosts, place));
   if (mistakes.length) throw invalidConfig(mistakes);
-  const { bundle, cluster = {}, endpoint } = parsed.data;
-  return { path, bundleFrom: bundle?.from ?? 'auto', cluster, ...(endpoint ? { endpoint } : {}), hosts };
+  const { bundle, cluster = {}, endpoint, addons } = parsed.data;
+  return {
+    path,
+    bundleFrom: bundle?.from ?? 'auto',
+    cluster,
+    ...(endpoint ? { endpoint } : {}),
+    ...(addons ? { addons } : {}),
+    hosts,
+  };
 }
 
 /** `${NAME}` and `${NAME:-otherwise}` in any text. */

@@ -1,5 +1,6 @@
 /** The inventory file (`kinit.local/v1alpha1`, kind Inventory) as a zod schema. */
 import { z } from 'zod';
+import { addonList } from '../config/addon-values.ts';
 import { clusterDocument, endpointSettings, hostDocument } from '../config/schema.ts';
 import { bundleSources } from './types.ts';
 
@@ -43,8 +44,8 @@ const shared = {
   bastion: bastion.optional(),
   labels: z.record(z.string(), z.string()).optional(),
   taints: z.array(taint).optional(),
-  /** Not of one host: the inventory's own `endpoint`. */
-  settings: hostDocument.omit({ apiVersion: true, kind: true, endpoint: true }).optional(),
+  /** Not of one host: the inventory's own `endpoint` and `addons`. */
+  settings: hostDocument.omit({ apiVersion: true, kind: true, endpoint: true, addons: true }).optional(),
 };
 
 const sharedDocument = z.strictObject(shared);
@@ -77,6 +78,7 @@ export const inventoryDocument = z.strictObject({
   kind: z.literal('Inventory'),
   cluster: clusterDocument.omit({ apiVersion: true, kind: true }).optional(),
   endpoint: endpointSettings.optional(),
+  addons: addonList.optional(),
   bundle: z.strictObject({ from: z.enum(bundleSources).optional() }).optional(),
   defaults: sharedDocument.optional(),
   groups: z.record(z.string().regex(/^[A-Za-z0-9_.-]+$/, 'is not the name of a group'), group).optional(),

@@ -108,5 +108,7 @@ export interface Inventory {
   cluster: ClusterSettings;
   /** Absent: local in a new cluster with several control planes and no controlPlaneEndpoint. */
   endpoint?: HostSettings['endpoint'];
+  /** Paths of manifests are as the inventory has them. */
+  addons?: HostSettings['addons'];
   hosts: InventoryHost[];
 }

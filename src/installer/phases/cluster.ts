@@ -1,6 +1,11 @@
 /** What init does through the API server once it answers: configuration, tokens, roles, add-ons. */
 import { applyObjects } from '../addons/apply.ts';
-import { dnsObjects, localPathObjects, networkObjects, proxyObjects } from '../addons/objects.ts';
+import { addons } from '../addons/catalog.ts';
+import { convergeAddon, isSpokenOf } from '../addons/change.ts';
+import { convergeOwn, hasOwn } from '../addons/converge-own.ts';
+import { desiredAddon } from '../addons/desired.ts';
+import { readStore } from '../addons/store.ts';
+import type { BuiltInAddon } from '../config/addon-values.ts';
 import { parseDuration } from '../config/duration.ts';
 import {
   bootstrapRbacObjects,
@@ -12,7 +17,6 @@ import {
 import { markControlPlane, waitForReady } from '../control-plane/node.ts';
 import { readText } from '../host/host.ts';
 import { controlPlaneServer } from '../kubeconfig/kubeconfig.ts';
-import { applyPatches } from '../patches/patches.ts';
 import { certificateFile } from '../pki/ensure.ts';
 import { joinCommand } from '../tokens/join-command.ts';
 import { ensureToken, findUsableToken } from '../tokens/store.ts';
@@ -30,6 +34,26 @@ const live = ({ host }: InitContext) => !host.dryRun;
 const caPemOf = async ({ host, config }: InitContext) =>
   (await readText(host, certificateFile(config.cluster.certificatesDir, 'ca'))) ?? '';
 
+function addonPhase(name: BuiltInAddon, title: string): Phase<InitContext> {
+  const workOf = async ({ admin, config, patches, prune = false, signal, warn, leftover }: InitContext) => ({
+    client: await admin(),
+    config,
+    patches,
+    prune,
+    signal,
+    warn,
+    ...(leftover ? { leftover } : {}),
+  });
+  return {
+    name: `addon/${addons[name].phase}`,
+    title,
+    background: true,
+    after: imagesLoaded,
+    needed: async (context) => live(context) && isSpokenOf(await workOf(context), name),
+    run: async (context) => convergeAddon(await workOf(context), name),
+  };
+}
+
 export const clusterPhases: Phase<InitContext>[] = [
   {
     name: 'upload-config/cluster-admins',
@@ -37,22 +61,8 @@ export const clusterPhases: Phase<InitContext>[] = [
     needed: live,
     run: async ({ superAdmin, signal }) => applyObjects(await superAdmin(), clusterAdminObjects(), { signal }),
   },
-  {
-    name: 'addon/network',
-    title: 'Install the pod network',
-    background: true,
-    after: imagesLoaded,
-    needed: live,
-    run: async ({ admin, config, signal }) => applyObjects(await admin(), networkObjects(config), { signal }),
-  },
-  {
-    name: 'addon/kube-proxy',
-    title: 'Install kube-proxy',
-    background: true,
-    after: imagesLoaded,
-    needed: (context) => live(context) && !context.config.cluster.proxy.disabled,
-    run: async ({ admin, config, signal }) => applyObjects(await admin(), proxyObjects(config), { signal }),
-  },
+  addonPhase('network', 'Install the pod network'),
+  addonPhase('proxy', 'Install kube-proxy'),
   {
     name: 'upload-config/kubeadm',
     title: "Store the cluster's configuration",
@@ -89,27 +99,18 @@ export const clusterPhases: Phase<InitContext>[] = [
       return applied || created;
     },
   },
+  addonPhase('dns', 'Install the cluster DNS'),
+  addonPhase('local-path', 'Install storage in directories of the nodes'),
+  addonPhase('metrics-server', 'Install metrics-server'),
   {
-    name: 'addon/coredns',
-    title: 'Install the cluster DNS',
+    name: 'addon/manifests',
+    title: 'Apply manifests of your own',
     background: true,
-    after: imagesLoaded,
-    needed: (context) => live(context) && !context.config.cluster.dns.disabled,
-    async run({ admin, config, patches, signal }) {
-      const objects = dnsObjects(config).map((object) =>
-        object.kind === 'Deployment' ? (applyPatches('corednsdeployment', object, patches) as typeof object) : object,
-      );
-      return applyObjects(await admin(), objects, { signal });
+    needed: async (context) =>
+      live(context) && hasOwn(context.config, await readStore(await context.admin(), context.signal)),
+    async run({ admin, config, prune = false, leftover, signal }) {
+      return convergeOwn({ client: await admin(), config, prune, signal, ...(leftover ? { leftover } : {}) });
     },
-  },
-  {
-    name: 'addon/local-path',
-    title: 'Install storage in directories of the nodes',
-    background: true,
-    after: imagesLoaded,
-    needed: (context) => live(context) && context.config.host.storage.provisioner === 'local-path',
-    run: async ({ admin, config, signal }) =>
-      applyObjects(await admin(), localPathObjects(config.cluster, config.host.storage.directory), { signal }),
   },
   {
     name: 'mark-control-plane',
@@ -134,7 +135,12 @@ export const waitNode: Phase<InitContext> = {
   name: 'wait-node',
   title: 'Wait until the node is Ready',
   after: ['images/load', 'addon/network'],
-  needed: live,
+  // Without kinit's pod network it becomes so when another one comes.
+  needed: async (context) => {
+    if (!live(context)) return false;
+    const stored = (await readStore(await context.admin(), context.signal))['network'];
+    return desiredAddon('network', context.config, stored, context.prune).enabled;
+  },
   async run({ admin, node, signal, config }) {
     const timeoutMs = parseDuration(config.timeouts.kubeletHealthCheck) ?? readyTimeoutMs;
     await waitForReady(await admin(), node.name, { signal, timeoutMs });

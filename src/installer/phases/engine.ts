@@ -14,6 +14,9 @@ export interface PhaseContext {
   signal: AbortSignal;
   /** A line for the user that is no error. */
   warn(message: string): void;
+  /** What was set once and is not given any more goes. Without it, it is told. */
+  prune?: boolean;
+  leftover?(what: string): void;
 }
 
 export interface Phase<C extends PhaseContext = PhaseContext> {

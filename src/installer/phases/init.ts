@@ -1,4 +1,5 @@
 /** `kinit init`: what happens to a host that becomes a control plane, in this order. */
+import { ownManifests } from '../addons/converge-own.ts';
 import { checkExternalAuthorities, describeExternal } from '../pki/external.ts';
 import { certificatePhases } from './certs.ts';
 import { clusterPhases, currentJoinCommand, waitNode } from './cluster.ts';
@@ -19,6 +20,7 @@ const preflightPhase: Phase<InitContext> = {
   title: 'Check the host',
   async run(context) {
     await preflight(context, checkSettings(context), context.node.ignorePreflightErrors);
+    await ownManifests(context.config);
     const external = await checkExternalAuthorities(context.host, context.config);
     if (external.length) context.warn(describeExternal(context.config.cluster.certificatesDir, external));
     await context.changes.journal.record({ kind: 'note', what: 'init' });

@@ -1,10 +1,15 @@
 /** Phases of an upgrade that change objects of the cluster: configurations, rights, add-ons. */
 import type { UnknownObject } from '../../machinery/api/types.ts';
 import { applyObjects } from '../addons/apply.ts';
-import { listAddons, optionalAddons } from '../addons/optional.ts';
+import { addons } from '../addons/catalog.ts';
+import { listAddons } from '../addons/change.ts';
+import { withStorageDirectory } from '../addons/cluster-config.ts';
+import { desiredAddon } from '../addons/desired.ts';
+import { readStore } from '../addons/store.ts';
+import type { BuiltInAddon } from '../config/addon-values.ts';
 import { bootstrapRbacObjects, kubeadmConfigObjects, kubeletConfigObjects } from '../control-plane/cluster-objects.ts';
 import { pause } from '../host/wait.ts';
-import { type AddonName, addonsWait, upgradedAddon, waitForRollouts, withVersion } from '../upgrade/addons.ts';
+import { addonsWait, type UpgradedAddon, upgradedAddon, waitForRollouts, withVersion } from '../upgrade/addons.ts';
 import { upgradedKubeletConfig } from '../upgrade/configuration.ts';
 import { planeOf, type UpgradeContext } from '../upgrade/context.ts';
 import { observeForUpgrade } from '../upgrade/observe.ts';
@@ -74,39 +79,40 @@ async function rollOut(context: UpgradeContext, objects: UnknownObject[]): Promi
   return changed;
 }
 
-function addonPhase(
-  addon: AddonName,
-  title: string,
-  unused: (context: UpgradeContext) => boolean,
-): Phase<UpgradeContext> {
+/** As the configuration and `kinit addons` have it. */
+async function desiredNow(context: UpgradeContext, name: BuiltInAddon) {
+  const store = await readStore(await context.client(), context.signal);
+  return desiredAddon(name, planeOf(context).config, store[name]);
+}
+
+function addonPhase(name: UpgradedAddon, title: string): Phase<UpgradeContext> {
   return {
-    name: `addon/${addon}`,
+    name: `addon/${addons[name].phase}`,
     title,
-    needed: (context) => live(context) && !unused(context),
+    needed: async (context) => live(context) && (await desiredNow(context, name)).enabled,
     async run(context) {
       if (!(await isTime(context))) return false;
       const { config, stored } = planeOf(context);
-      return rollOut(context, upgradedAddon(addon, config, stored, context.patches));
+      const { values } = await desiredNow(context, name);
+      return rollOut(context, upgradedAddon(name, config, stored, context.patches, values));
     },
   };
 }
 
-/** What `kinit addons enable` has brought. */
+/** Those without a phase of their own. */
 const optional: Phase<UpgradeContext> = {
   name: 'addon/optional',
   title: 'Upgrade the add-ons that are on',
   needed: live,
   async run(context) {
     if (!(await isTime(context))) return false;
-    const { cluster } = planeOf(context).config;
     const { signal } = context;
     const client = await context.client();
+    const config = await withStorageDirectory(client, planeOf(context).config, signal);
     const objects: UnknownObject[] = [];
-    for (const { name, enabled } of await listAddons(client, cluster, signal)) {
-      const addon = optionalAddons[name];
-      if (!enabled || !addon) continue;
-      const directory = await addon.directory?.(client, signal);
-      objects.push(...addon.objects(cluster, directory).map(withVersion));
+    for (const { name, enabled } of await listAddons({ client, config, signal })) {
+      if (!enabled || (name !== 'metrics-server' && name !== 'local-path')) continue;
+      objects.push(...addons[name].objects(config, (await desiredNow(context, name)).values).map(withVersion));
     }
     return rollOut(context, objects);
   },
@@ -114,8 +120,8 @@ const optional: Phase<UpgradeContext> = {
 
 /** The network before the proxy: pods that start anew need it. */
 export const upgradeAddons: Phase<UpgradeContext>[] = [
-  addonPhase('network', 'Upgrade the pod network', () => false),
-  addonPhase('kube-proxy', 'Upgrade kube-proxy', (context) => planeOf(context).config.cluster.proxy.disabled),
-  addonPhase('coredns', 'Upgrade the cluster DNS', (context) => planeOf(context).config.cluster.dns.disabled),
+  addonPhase('network', 'Upgrade the pod network'),
+  addonPhase('proxy', 'Upgrade kube-proxy'),
+  addonPhase('dns', 'Upgrade the cluster DNS'),
   optional,
 ];

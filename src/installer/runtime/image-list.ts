@@ -1,5 +1,8 @@
 /** The images of a cluster, in kubeadm's order; those of kinit's own add-ons come last. */
+import { addons } from '../addons/catalog.ts';
+import { desiredAddon } from '../addons/desired.ts';
 import { configuredReference, type ImageName } from '../bundle/image-names.ts';
+import { builtInAddons } from '../config/addon-values.ts';
 import type { InitConfiguration } from '../config/types.ts';
 
 export const imageNames: readonly ImageName[] = [
@@ -12,15 +15,15 @@ export const imageNames: readonly ImageName[] = [
   'etcd',
   'kinit-network',
   'local-path-provisioner',
+  'metrics-server',
 ];
 
-export function referencesOf({ cluster, host }: InitConfiguration): string[] {
-  const { dns, etcd, proxy } = cluster;
-  const unused = [
-    dns.disabled && 'coredns/coredns',
-    proxy.disabled && 'kube-proxy',
-    etcd.external && 'etcd',
-    host.storage.provisioner === 'none' && 'local-path-provisioner',
+export function referencesOf(config: InitConfiguration): string[] {
+  const { cluster } = config;
+  const off = builtInAddons.filter((name) => !desiredAddon(name, config, undefined).enabled);
+  const unused: (ImageName | false | undefined)[] = [
+    ...off.map((name) => addons[name].image),
+    cluster.etcd.external && 'etcd',
   ];
   return imageNames.filter((name) => !unused.includes(name)).map((name) => configuredReference(name, cluster));
 }

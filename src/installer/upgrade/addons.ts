@@ -3,8 +3,9 @@ import type { ConfigMap, DaemonSet, Deployment, UnknownObject } from '../../mach
 import { daemonSets, deployments } from '../../machinery/client/resources.ts';
 import type { Client, ResourceType } from '../../machinery/client/types.ts';
 import { kinitVersion } from '../../machinery/version.ts';
-import { dnsObjects, networkObjects, proxyObjects } from '../addons/objects.ts';
+import { addons } from '../addons/catalog.ts';
 import type { ImageSettings } from '../bundle/image-names.ts';
+import type { AddonValues } from '../config/addon-values.ts';
 import type { InitConfiguration } from '../config/types.ts';
 import { isUserSupplied } from '../control-plane/component-config-hash.ts';
 import { KinitError } from '../errors.ts';
@@ -14,8 +15,7 @@ import type { StoredCluster } from './configuration.ts';
 import type { ClusterState } from './observe.ts';
 import { nodesWithoutAddonImages } from './plan.ts';
 
-export const addonNames = ['network', 'kube-proxy', 'coredns'] as const;
-export type AddonName = (typeof addonNames)[number];
+export type UpgradedAddon = 'network' | 'proxy' | 'dns';
 
 /**
  * Why the add-ons have to wait; undefined: they need not. As kubeadm has it, they come after the last control plane; and nobody
@@ -62,20 +62,20 @@ const isMap = ({ kind, metadata }: UnknownObject, map: ConfigMap | undefined): b
 
 /** The objects of an add-on, without the configuration that the owner of the cluster has written. */
 export function upgradedAddon(
-  name: AddonName,
+  name: UpgradedAddon,
   config: InitConfiguration,
   stored: Pick<StoredCluster, 'proxy' | 'dns'>,
   patches: readonly PatchFile[],
+  values: AddonValues = {},
 ): UnknownObject[] {
-  if (name === 'network') return networkObjects(config).map(withVersion);
-  if (name === 'kube-proxy') {
+  const objects = addons[name].objects(config, values);
+  if (name === 'network') return objects.map(withVersion);
+  if (name === 'proxy') {
     const own = stored.proxy !== undefined && isUserSupplied(stored.proxy);
-    return proxyObjects(config)
-      .filter((object) => !(own && isMap(object, stored.proxy)))
-      .map(withVersion);
+    return objects.filter((object) => !(own && isMap(object, stored.proxy))).map(withVersion);
   }
   // Its ConfigMap stays, as kubeadm keeps a Corefile.
-  return dnsObjects(config)
+  return objects
     .filter((object) => !isMap(object, stored.dns))
     .map((object) =>
       object.kind === 'Deployment' ? (applyPatches('corednsdeployment', object, patches) as UnknownObject) : object,

@@ -1,18 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { resourceTypeOf } from '../../../src/installer/addons/apply.ts';
-import { optionalAddons } from '../../../src/installer/addons/optional.ts';
+import { addons } from '../../../src/installer/addons/catalog.ts';
 import { programImages } from '../../../src/installer/bundle/catalog.ts';
 import { imageReference, nodeImages } from '../../../src/installer/bundle/image-names.ts';
+import { noConfig } from '../../../src/installer/config/read-config.ts';
+import { resolveInit } from '../../../src/installer/config/resolve.ts';
 
-const images = { imageRepository: 'kinit.local' };
-const objects = optionalAddons['metrics-server']?.objects(images) ?? [];
+const config = resolveInit({}, noConfig, { hostname: 'cp1', address: '10.0.0.1' }, []);
+const objects = addons['metrics-server'].objects(config, {});
 const of = (kind: string) => objects.filter((object) => object.kind === kind) as Record<string, never>[];
 
 describe.each([
   ['metrics-server', 'metrics-server'],
   ['local-path', 'local-path-provisioner'],
 ] as const)('the add-on %s', (name, image) => {
-  const made = optionalAddons[name]?.objects(images) ?? [];
+  const made = addons[name].objects(config, {});
   it('is of kinds that can be applied and taken away', () => {
     expect(made.length).toBeGreaterThan(0);
     for (const object of made) expect(resourceTypeOf(object).kind).toBe(object.kind);

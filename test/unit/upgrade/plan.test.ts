@@ -4,7 +4,7 @@ import { formatConfiguration, formatDifferences, formatPlan } from '../../../src
 import { withConfigHash } from '../../../src/installer/control-plane/component-config-hash.ts';
 import { checkRequested } from '../../../src/installer/phases/run-upgrade.ts';
 import { orderFindings } from '../../../src/installer/phases/upgrade-preflight.ts';
-import { type AddonName, upgradedAddon } from '../../../src/installer/upgrade/addons.ts';
+import { type UpgradedAddon, upgradedAddon } from '../../../src/installer/upgrade/addons.ts';
 import {
   componentConfigs,
   controlPlaneConfiguration,
@@ -258,7 +258,7 @@ describe('configurations of components', () => {
 });
 
 describe('an add-on', () => {
-  const objectsOf = async (name: AddonName, state: StoredCluster) => {
+  const objectsOf = async (name: UpgradedAddon, state: StoredCluster) => {
     const facts = { hostname: 'cp1', address: '10.0.0.1' };
     const host = scratchHost(scratchRoot());
     const config = await controlPlaneConfiguration(host, facts, state, { nodeName: 'cp1', criSocket: '' });
@@ -270,8 +270,8 @@ describe('an add-on', () => {
 
   it.each([
     ['network', 'kinit-network', ['kinit-network']],
-    ['kube-proxy', 'kube-proxy', ['kube-proxy']],
-    ['coredns', 'coredns/coredns', ['coredns']],
+    ['proxy', 'kube-proxy', ['kube-proxy']],
+    ['dns', 'coredns/coredns', ['coredns']],
   ] as const)('%s gets the new image, and the version of kinit', async (name, image, wanted) => {
     const { maps, template } = await objectsOf(name, stored());
     expect(maps).toEqual(wanted);
@@ -284,8 +284,8 @@ describe('an add-on', () => {
       proxy: map('kube-proxy', { 'config.conf': proxy }),
       dns: map('coredns', { Corefile: '.:53 {}' }),
     });
-    expect((await objectsOf('kube-proxy', own)).maps).toEqual([]);
-    expect((await objectsOf('coredns', own)).maps).toEqual([]);
+    expect((await objectsOf('proxy', own)).maps).toEqual([]);
+    expect((await objectsOf('dns', own)).maps).toEqual([]);
   });
 });
 
