@@ -16,7 +16,7 @@ export interface ManifestText {
 
 export interface ManifestObject {
   object: UnknownObject;
-  /** `app.yaml, document 2, ConfigMap default/app` */
+  /** `document 2, ConfigMap default/app` */
   what: string;
   /** `app.yaml:12:3` of a field. */
   place(path: FieldPath): string;
@@ -103,7 +103,7 @@ export function parseManifests(texts: readonly ManifestText[]): ManifestObject[]
         const wrong = missing(value);
         const name = wrong.length ? undefined : nameOf(value as UnknownObject);
         const known = isObject(value) && typeof value['kind'] === 'string' ? `, ${value['kind']}` : '';
-        const what = `${file}, document ${index + 1}${name ? `, ${describeName(name)}` : known}`;
+        const what = `document ${index + 1}${name ? `, ${describeName(name)}` : known}`;
         for (const { path: field, message } of wrong) mistakes.push(`${place(field)}: ${what}: ${message}`);
         if (!name) continue;
         const first = seen.get(keyOf(name));

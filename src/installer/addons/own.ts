@@ -3,6 +3,7 @@
 import { isConditionTrue } from '../../machinery/api/conditions.ts';
 import type { UnknownObject } from '../../machinery/api/types.ts';
 import { ApiError, isNotFound } from '../../machinery/client/errors.ts';
+import { namespaces } from '../../machinery/client/resources.ts';
 import type { Client, ResourceType } from '../../machinery/client/types.ts';
 import { builtInAddon } from '../config/addon-values.ts';
 import { KinitError } from '../errors.ts';
@@ -111,6 +112,16 @@ function definedKinds(objects: readonly ManifestObject[]): Set<string> {
   );
 }
 
+/** Namespaces that the manifests bring and the cluster does not have: nothing in them can be tried before. */
+async function missingNamespaces(
+  { client, signal }: OwnAddon,
+  objects: readonly ManifestObject[],
+): Promise<Set<string>> {
+  const names = objects.filter(({ object }) => object.kind === 'Namespace').map(({ object }) => nameOf(object).name);
+  const found = await Promise.all(names.map((name) => client.resource(namespaces).find({ name }, { signal })));
+  return new Set(names.filter((_, index) => !found[index]));
+}
+
 /** Lets the server look at everything that it can judge already, before anything is changed. */
 async function check(addon: OwnAddon, objects: readonly ManifestObject[], types: ResourceTypes): Promise<void> {
   const { client, name, signal, force = false } = addon;
@@ -119,16 +130,14 @@ async function check(addon: OwnAddon, objects: readonly ManifestObject[], types:
   const targets = await targetsOf(objects, name, types, ({ object: { apiVersion, kind }, place, what }, why) => {
     if (!defined.has(`${apiVersion}/${kind}`)) mistakes.push(`${place(['kind'])}: ${what}: ${why}`);
   });
-  const made = new Set(
-    objects.filter(({ object }) => object.kind === 'Namespace').map(({ object }) => object.metadata?.name),
-  );
+  const awaited = await missingNamespaces(addon, objects);
   for (const target of targets) {
     const resource = client.dynamic(target.type);
     const ref = refOf(nameOf(target.body));
     const owner = (await resource.find(ref, { signal }))?.metadata?.labels?.[addonLabel];
     if (owner !== undefined && owner !== name)
       mistakes.push(`${target.place(['metadata', 'name'])}: ${target.what}: it belongs to the add-on ${owner}`);
-    if (ref.namespace && made.has(ref.namespace)) continue;
+    if (ref.namespace && awaited.has(ref.namespace)) continue;
     try {
       await resource.patch(ref, target.body, {
         type: 'apply',

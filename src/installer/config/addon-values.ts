@@ -90,7 +90,7 @@ export function valueMistakes(name: BuiltInAddon, values: AddonValues): ValueMis
         const hint = near ? `did you mean "${near}"?` : `it has ${known.join(', ')}`;
         return {
           path: [...path, key],
-          message: `the add-on ${name} has no value "${[...path, key].join('.')}"; ${hint}`,
+          message: `there is no value "${[...path, key].join('.')}"; ${hint}`,
         };
       });
     }
