@@ -1,6 +1,9 @@
-/** The add-on metrics-server, as a user turns it on and off: stock kubectl top. */
-import { describe, expect, it } from 'vitest';
-import { eventually, kinit, kubeconfig, kubectl, must } from '../harness.ts';
+/** Add-ons, as a user turns them on and off, gives them values, and brings objects of one's own. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually, inventory, kinit, kubeconfig, kubectl, must, onHost } from '../harness.ts';
 
 const addons = (...args: string[]) => kinit('addons', ...args, '--kubeconfig', kubeconfig);
 
@@ -34,6 +37,116 @@ export function addOns(): void {
         const left = await must('get', 'all,sa,clusterroles,clusterrolebindings,apiservices', '-A', '-o', 'name');
         expect(left).not.toContain('metrics-server');
       }, 60_000);
+    });
+  });
+
+  values();
+  ownManifests();
+}
+
+function values(): void {
+  describe('values of add-ons', () => {
+    const store = () => must('-n', 'kube-system', 'get', 'configmap', 'kinit-addons', '-o', 'jsonpath={.data}');
+
+    it('are validated before anything is changed', async () => {
+      const { code, stderr } = await addons('enable', 'dns', '--set', 'replica=3');
+      expect([code, stderr]).toEqual([3, expect.stringContaining('did you mean "replicas"?')]);
+      const asked = await addons('disable', 'dns');
+      expect([asked.code, asked.stderr]).toEqual([3, expect.stringContaining('pods no longer find services')]);
+    });
+
+    it('reach the cluster DNS, and are told', async () => {
+      const set = await addons('enable', 'dns', '--set', 'replicas=1,zones.corp\\.example={192.0.2.1}');
+      expect([set.code, set.stdout, set.stderr]).toEqual([0, 'dns is on\n', '']);
+      expect(
+        await must('-n', 'kube-system', 'get', 'configmap', 'coredns', '-o', 'jsonpath={.data.Corefile}'),
+      ).toContain('forward corp.example 192.0.2.1 {');
+      const states = JSON.parse((await addons('list', '-o', 'json')).stdout) as object[];
+      expect(states).toContainEqual(
+        expect.objectContaining({
+          name: 'dns',
+          enabled: true,
+          values: expect.objectContaining({ replicas: 1, cache: 30 }),
+          given: { replicas: 1, zones: { 'corp.example': ['192.0.2.1'] } },
+        }),
+      );
+      await must('-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=60s');
+    });
+
+    it('outlive another run of a phase of init, and are taken back', async () => {
+      await onHost('cp1', 'kinit init phase addon coredns');
+      expect(await must('-n', 'kube-system', 'get', 'deployment', 'coredns', '-o', 'jsonpath={.spec.replicas}')).toBe(
+        '1',
+      );
+      const back = await kinit(
+        ...['addons', 'enable', 'dns', '--set', 'replicas=null,zones=null', '--inventory', inventory],
+      );
+      expect([back.code, back.stdout]).toEqual([0, 'dns is on\n']);
+      expect(await must('-n', 'kube-system', 'get', 'deployment', 'coredns', '-o', 'jsonpath={.spec.replicas}')).toBe(
+        '2',
+      );
+      expect(await store()).not.toContain('"dns"');
+      await must('-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=60s');
+    }, 90_000);
+  });
+}
+
+function ownManifests(): void {
+  describe('an add-on of manifests', () => {
+    let folder: string;
+    const file = () => join(folder, 'shop.yaml');
+    const object = (kind: string, name: string, rest = '') =>
+      `apiVersion: v1\nkind: ${kind}\nmetadata: {name: ${name}${kind === 'Namespace' ? '' : ', namespace: shop'}}\n${rest}`;
+    const write = (...objects: string[]) => writeFile(file(), objects.join('---\n'));
+    const applied = (...args: string[]) => addons('apply', '--name', 'shop', '-f', file(), ...args);
+    const [namespace, a, b] = [object('Namespace', 'shop'), object('ConfigMap', 'a'), object('ConfigMap', 'b')];
+
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'kinit-addons-'));
+    });
+
+    afterAll(async () => {
+      await rm(folder, { recursive: true });
+      await must('delete', 'namespace', 'shop', '--ignore-not-found', '--timeout=60s');
+    }, 90_000);
+
+    it('is applied with a label, and again without a change', async () => {
+      await write(namespace, a, b);
+      const first = await applied();
+      expect([first.code, first.stdout]).toEqual([
+        0,
+        'Namespace shop created\nConfigMap shop/a created\nConfigMap shop/b created\n',
+      ]);
+      expect(await must('-n', 'shop', 'get', 'configmaps', '-l', 'kinit.local/addon=shop', '-o', 'name')).toBe(
+        'configmap/a\nconfigmap/b\n',
+      );
+      expect((await applied()).stdout).toMatch(/^(\S+ \S+ unchanged\n){3}$/);
+      expect((await addons('list')).stdout).toMatch(/^shop +on +- +your own: 3 objects$/m);
+    });
+
+    it('is refused as a whole with the place of what is wrong', async () => {
+      await write(namespace, a, object('ConfigMap', 'c', 'datta: {x: "1"}\n'));
+      const { code, stderr } = await applied();
+      expect([code, stderr]).toEqual([
+        3,
+        expect.stringMatching(/shop\.yaml:10:1: document 3, ConfigMap shop\/c: .*datta/),
+      ]);
+      expect((await kubectl('-n', 'shop', 'get', 'configmap', 'c')).code).not.toBe(0);
+    });
+
+    it('loses an object only when it is told to', async () => {
+      await write(namespace, a);
+      expect((await applied()).stdout).toContain('ConfigMap shop/b is no longer in the files and stays');
+      expect((await applied('--prune')).stdout).toContain('ConfigMap shop/b removed');
+      expect((await kubectl('-n', 'shop', 'get', 'configmap', 'b')).stderr).toContain('NotFound');
+    });
+
+    it('is brought and taken away over the inventory', async () => {
+      await write(namespace, a, b);
+      const overSsh = (...args: string[]) => kinit('addons', ...args, '--inventory', inventory);
+      expect((await overSsh('apply', '--name', 'shop', '-f', file())).stdout).toContain('ConfigMap shop/b created');
+      expect((await overSsh('disable', 'shop')).stdout).toBe('shop is off\n');
+      expect((await addons('list')).stdout).not.toContain('shop');
     });
   });
 }
