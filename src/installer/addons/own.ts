@@ -66,8 +66,11 @@ function refusal(target: ManifestObject, error: unknown): string {
   if (!(error instanceof ApiError)) throw error;
   const { causes = [] } = error.status.details ?? {};
   const conflict = error.code === 409;
-  if (!causes.length || conflict)
-    return `${target.place([])}: ${target.what}: ${error.status.message ?? error.message}`;
+  if (!causes.length || conflict) {
+    const message = error.status.message ?? error.message;
+    const field = /unknown field "([^"]+)"/.exec(message)?.[1] ?? '';
+    return `${target.place(pathOf(field))}: ${target.what}: ${message}`;
+  }
   return causes
     .map(({ field = '', message }) => `${target.place(pathOf(field))}: ${target.what}: ${field}: ${message}`)
     .join('\n');

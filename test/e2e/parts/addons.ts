@@ -129,7 +129,7 @@ function ownManifests(): void {
       const { code, stderr } = await applied();
       expect([code, stderr]).toEqual([
         3,
-        expect.stringMatching(/shop\.yaml:10:1: document 3, ConfigMap shop\/c: .*datta/),
+        expect.stringMatching(/shop\.yaml:12:1: document 3, ConfigMap shop\/c: .*datta/),
       ]);
       expect((await kubectl('-n', 'shop', 'get', 'configmap', 'c')).code).not.toBe(0);
     });
