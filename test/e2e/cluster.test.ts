@@ -13,6 +13,7 @@ import { kubectlCommands } from './parts/kubectl.ts';
 import { nodes } from './parts/nodes.ts';
 import { storage } from './parts/storage.ts';
 import { upgrade } from './parts/upgrade.ts';
+import { withoutRoot } from './parts/without-root.ts';
 import { workloads } from './parts/workloads.ts';
 
 describe.sequential('a cluster', () => {
@@ -28,6 +29,7 @@ describe.sequential('a cluster', () => {
   addOns();
   failures();
   health();
+  withoutRoot();
   badInput();
   kubeadmCommands();
   nodes();
