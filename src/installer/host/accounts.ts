@@ -1,7 +1,7 @@
 /** System users and groups of the host, as its own files have them; made with its own tools, and recorded. */
 import { KinitError } from '../errors.ts';
 import type { Changes } from './changes.ts';
-import { type Host, readText, runOrFail } from './host.ts';
+import { type Host, readText } from './host.ts';
 
 export interface Account {
   name: string;
@@ -109,11 +109,14 @@ export async function ensureSystemAccounts(
     });
   const made: AccountFiles = { users: [], groups: [] };
   const run = async (tool: string, args: string[]) => {
-    if (host.dryRun || (await host.run(tool, ['--help'], { observe: true })).exitCode !== 127)
-      return runOrFail(host, tool, args, {
-        advice: 'when another program has locked /etc/passwd, run the command again',
-      });
-    throw new AccountProblem('Preflight', `${tool} is not installed on this host`, { advice: 'install it' });
+    const { exitCode, stderr } = await host.run(tool, args);
+    if (exitCode === 0) return;
+    if (exitCode === 127)
+      throw new AccountProblem('Preflight', `${tool} is not installed on this host`, { advice: 'install it' });
+    throw new KinitError('Command', `\`${tool} ${args.at(-1)}\` failed`, {
+      seen: [`exit code ${exitCode}`, stderr.trim()].filter(Boolean).join('\n'),
+      advice: 'when another program has locked /etc/passwd, run the command again',
+    });
   };
   for (const name of missingGroups) {
     const id = ids.shift()!;
