@@ -55,7 +55,7 @@ export function withoutRoot(): void {
         ),
       ).toBe('');
       expect(await onHost('cp1', 'cat /proc/$(pgrep -x etcd)/status | grep -E "CapBnd|NoNewPrivs"')).toBe(
-        'NoNewPrivs:\t1\nCapBnd:\t0000000000000000\n',
+        'CapBnd:\t0000000000000000\nNoNewPrivs:\t1\n',
       );
     });
 
