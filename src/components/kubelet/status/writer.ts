@@ -39,6 +39,8 @@ interface Entry {
   finished: boolean;
   /** What was written last, to what uid. */
   written: string;
+  /** The version of the object that the status was compared with: what was seen may have been older than what was written. */
+  seen: string;
   deleted: boolean;
 }
 
@@ -58,6 +60,7 @@ export function createStatusWriter({ client, object, log, signal }: StatusWriter
       status,
       finished: finished || (known?.finished ?? false),
       written: known?.written ?? '',
+      seen: known?.seen ?? '',
       deleted: known?.deleted ?? false,
     });
     dirty.add(uid);
@@ -87,9 +90,9 @@ export function createStatusWriter({ client, object, log, signal }: StatusWriter
     if (!entry || !client) return;
     const current = object(entry.pod);
     if (!current?.metadata) return;
-    const { name = '', namespace = '', uid: apiUid = '' } = current.metadata;
+    const { name = '', namespace = '', uid: apiUid = '', resourceVersion = '' } = current.metadata;
     const text = `${apiUid} ${stableJson(entry.status)}`;
-    if (text !== entry.written) {
+    if (text !== entry.written || resourceVersion !== entry.seen) {
       const patch = statusPatch(current, entry.status);
       if (patch) {
         try {
@@ -106,6 +109,7 @@ export function createStatusWriter({ client, object, log, signal }: StatusWriter
         }
       }
       entry.written = text;
+      entry.seen = resourceVersion;
     }
     if (!entry.finished || entry.deleted || !current.metadata.deletionTimestamp) return;
     try {
