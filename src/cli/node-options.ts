@@ -1,5 +1,6 @@
 /** Flags that `kinit init` and `kinit join` have in common. */
 import { type Command, Option } from 'commander';
+import { KinitError } from '../installer/errors.ts';
 import { bundleSources } from '../installer/inventory/types.ts';
 import { list, outputOption } from './session.ts';
 
@@ -18,6 +19,7 @@ export function addNodeOptions(command: Command): Command {
     .option('--ignore-preflight-errors <checks>', 'checks whose errors become warnings: names, or all', list)
     .option('--patches <dir>', 'folder of patches: <target>[suffix][+strategic|+merge|+json].<yaml|json>')
     .option('--skip-phases <phases>', 'phases to leave out', list)
+    .option('--prune', 'take away what was set once and is not given any more; without it, it is told')
     .option('--dry-run', 'print what would change, with differences, and change nothing')
     .option('--dry-run-dir <path>', 'dry run that leaves the files that it would write below this folder')
     .option('--swap <off|keep>', 'turn swap off (default) or leave it alone')
@@ -50,8 +52,14 @@ export function addFleetOptions(command: Command): Command {
         bundleSources,
       ),
     )
+    .option('--parallel <hosts>', 'with --inventory: on so many hosts at once (default 20)', count)
     .option('--accept-host-keys', 'with --inventory: accept the host keys of hosts that are not known yet')
     .addOption(hostKeyCheckingOption());
+}
+
+function count(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new KinitError('Usage', `--parallel is "${text}"; it takes a number from 1`);
 }
 
 export const hostKeyCheckingOption = (): Option =>

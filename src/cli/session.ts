@@ -11,6 +11,7 @@ import { tellsCommands } from './verbosity.ts';
 export interface OutputFlags {
   output: string;
   dryRun?: boolean;
+  prune?: boolean;
   dryRunDir?: string;
 }
 
@@ -66,6 +67,7 @@ export async function drawSession(
       host,
       dryRun: flags.dryRun === true || flags.dryRunDir !== undefined,
       ...(flags.dryRunDir ? { dryRunFolder: resolve(flags.dryRunDir) } : {}),
+      prune: flags.prune ?? false,
       signal: interruptSignal(),
       events: (event) => {
         if (event.type === 'ended') ended = event;

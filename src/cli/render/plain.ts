@@ -20,6 +20,8 @@ export function plainLine(event: PhaseEvent): string | undefined {
       return `${prefix} [${event.phase}] ${event.title}: ${event.outcome} (${seconds(event.ms)})`;
     case 'warning':
       return `${prefix} warning: ${event.message}`;
+    case 'leftover':
+      return `${prefix} not given any more, and still there: ${event.what}`;
     case 'planned':
       return [`${prefix} would ${event.action} ${event.what}`, ...differenceLines(event.difference)].join('\n');
     case 'ended':

@@ -98,6 +98,7 @@ export function treeRenderer(print: (line: string) => void): TreeRenderer {
         if (group?.task) group.task.output = [...group.running.values()].join(', ');
       } else if (event.type === 'phase-ended') phaseEnded(event);
       else if (event.type === 'warning') later.push(`warning: ${event.message}`);
+      else if (event.type === 'leftover') later.push(`not given any more, and still there: ${event.what}`);
       else if (event.type === 'planned') {
         later.push(`would ${event.action} ${event.what}`, ...differenceLines(event.difference));
       } else for (const group of groups.values()) group.settle.resolve();

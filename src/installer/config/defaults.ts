@@ -59,4 +59,5 @@ export const defaultHost: HostConfiguration = {
   registries: [],
   network: { backend: 'vxlan' },
   storage: { provisioner: 'local-path', directory: '/var/lib/kinit-storage' },
+  sysctl: {},
 };

@@ -72,6 +72,12 @@ export function resolveHost(
       directory: given?.storage?.directory ?? defaultHost.storage.directory,
     },
     ...resolveAddons(flags, given?.addons),
+    sysctl: Object.fromEntries(
+      Object.entries(given?.sysctl ?? {}).map(([key, value]) => [
+        key.replaceAll('/', '.'),
+        String(value).trim().replaceAll(/\s+/g, ' '),
+      ]),
+    ),
     ...resolveEndpoint(flags, given?.endpoint, choose),
     ...resolveSnapshots(flags, given?.etcd?.snapshots),
   };

@@ -218,6 +218,13 @@ export const hostDocument = z.strictObject({
     .optional(),
   addons: addonList.optional(),
 
+  /** Kernel parameters beside those that Kubernetes needs. */
+  sysctl: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9_]*([./][A-Za-z0-9_-]+)+$/, 'is not the name of a kernel parameter'),
+      z.union([z.int(), z.string().regex(/^[^\n]+$/, 'is empty or has several lines')]),
+    )
+    .optional(),
   endpoint: endpointSettings.optional(),
   etcd: z
     .strictObject({

@@ -146,6 +146,8 @@ export interface HostConfiguration {
   /** Absent: nothing is said of add-ons. */
   addons?: DeclaredAddon[];
 
+  /** Kernel parameters beside those that Kubernetes needs; names with dots. */
+  sysctl: Record<string, string>;
   /** Absent: as the cluster has it, and in a new one `shared`. */
   endpoint?: EndpointSettings;
   /** Absent: what is scheduled on the host stays as it is. */

@@ -63,6 +63,10 @@ export function etcdArguments(
   );
 }
 
+/** What the members were when this one joined them: etcd reads it only once, and it stays in the manifest. */
+export const joinedMembers = (manifest: string | undefined): string | undefined =>
+  manifest?.includes('--initial-cluster-state=existing') ? /--initial-cluster=(\S+)/.exec(manifest)?.[1] : undefined;
+
 /**
  * The manifest's text.
  * @param identity absent: etcd runs as root

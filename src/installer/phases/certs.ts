@@ -30,7 +30,7 @@ export const certificatePhases: Phase<InitContext>[] = [
       title: `Make ${leaf.title}`,
       background: true,
       needed: ({ config }) => isUsed(leaf.authority, config.cluster),
-      run: ({ changes, config }) => settled(changes, ensureLeaf(changes, config, leaf)),
+      run: ({ changes, config, prune }) => settled(changes, ensureLeaf(changes, config, leaf, prune)),
     }),
   ),
   {

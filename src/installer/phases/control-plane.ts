@@ -1,15 +1,15 @@
 /** etcd/local, control-plane/… and wait-control-plane. */
 
 import { parseDuration } from '../config/duration.ts';
-import { encryptionFile } from '../config/paths.ts';
+import { encryptionFile, manifestsDir } from '../config/paths.ts';
 import { ensureAudit } from '../control-plane/audit.ts';
 import { identityOf, needsUsers, prepareIdentities } from '../control-plane/identities.ts';
+import { type Settling, writeManifest } from '../control-plane/settle.ts';
 import { type ControlPlaneName, controlPlaneManifest, flexVolumeFolder } from '../control-plane/static-pods.ts';
 import { trustStore, trustStoreMounts } from '../control-plane/volumes.ts';
 import { waitForControlPlane } from '../control-plane/wait.ts';
-import { writeStaticPod } from '../control-plane/write-static-pod.ts';
-import { etcdManifest } from '../etcd/static-pod.ts';
-import { exists } from '../host/host.ts';
+import { etcdManifest, joinedMembers } from '../etcd/static-pod.ts';
+import { exists, readText } from '../host/host.ts';
 import { patchText } from '../patches/patches.ts';
 import { isExternal } from '../pki/external.ts';
 import type { StaticPodName } from '../upgrade/backup.ts';
@@ -59,14 +59,24 @@ export async function componentManifest(context: ManifestContext, name: ControlP
   return patchText(name, controlPlaneManifest(name, config, trust, { signs, encryption, audit, identity }), patches);
 }
 
+/** For `writeManifest` on this control plane. */
+export const settling = ({ changes, admin, node, config, signal }: SettlingContext): Settling => ({
+  changes,
+  client: admin,
+  nodeName: node.name,
+  timeoutMs: parseDuration(config.timeouts.controlPlaneComponentHealthCheck) ?? 240_000,
+  signal,
+});
+
+type SettlingContext = Pick<InitContext, 'changes' | 'admin' | 'node' | 'config' | 'signal'>;
+
 function controlPlanePhase(name: ControlPlaneName): Phase<InitContext> {
   return {
     name: `control-plane/${name.replace('kube-', '')}`,
     title: `Start ${name}`,
     after: ['host/users', 'images/control-plane', ...files],
     async run(context) {
-      const manifest = await componentManifest(context, name);
-      return writeStaticPod(context.changes, name, manifest, context.signal);
+      return writeManifest(name, await componentManifest(context, name), settling(context));
     },
   };
 }
@@ -78,9 +88,10 @@ export const controlPlanePhases: Phase<InitContext>[] = [
     after: ['host/users', 'images/etcd', ...files],
     needed: ({ config }) => config.cluster.etcd.external === undefined,
     async run(context) {
-      const { changes, config, signal } = context;
+      const { changes, config, host } = context;
       await changes.folder(config.cluster.etcd.local.dataDir, 0o700);
-      return writeStaticPod(changes, 'etcd', await localEtcdManifest(context), signal);
+      const joined = joinedMembers(await readText(host, `${manifestsDir}/etcd.yaml`));
+      return writeManifest('etcd', await localEtcdManifest(context, joined), settling(context));
     },
   },
   controlPlanePhase('kube-apiserver'),

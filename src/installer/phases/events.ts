@@ -47,6 +47,8 @@ export type PhaseEvent =
       ms: number;
     })
   | (EventBase & { type: 'warning'; message: string })
+  /** Set once, not given any more, and still there: `--prune` takes it away. */
+  | (EventBase & { type: 'leftover'; what: string })
   /** What a dry run would do. */
   | (EventBase & { type: 'planned'; action: string; what: string; difference?: string })
   | (EventBase & {

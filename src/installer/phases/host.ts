@@ -30,7 +30,8 @@ export const hostPhases: Phase<NodeContext>[] = [
   {
     name: 'host/sysctl',
     title: 'Set kernel parameters',
-    run: ({ changes }) => applySettings(changes),
+    run: ({ changes, hostSettings, prune = false, leftover }) =>
+      applySettings(changes, { given: hostSettings.sysctl, prune, ...(leftover ? { leftover } : {}) }),
   },
   {
     name: 'host/firewall',

@@ -5,14 +5,14 @@ import { parseDuration } from '../config/duration.ts';
 import { overlay } from '../config/overlay.ts';
 import { defaultCertificatesDir, kubernetesDir, manifestsDir } from '../config/paths.ts';
 import { settled } from '../control-plane/owners.ts';
+import { writeManifest } from '../control-plane/settle.ts';
 import {
   fetchSharedCertificates,
   sharedPlaces,
   writeSharedCertificates,
 } from '../control-plane/shared-certificates.ts';
-import { writeStaticPod } from '../control-plane/write-static-pod.ts';
 import { EtcdMembers, etcdCredentials, initialClusterOf } from '../etcd/members.ts';
-import { clientUrl, peerUrl } from '../etcd/static-pod.ts';
+import { clientUrl, joinedMembers, peerUrl } from '../etcd/static-pod.ts';
 import { readText } from '../host/host.ts';
 import { ensureKubeconfig, kubeconfigIdentities } from '../kubeconfig/kubeconfig.ts';
 import { type AuthorityName, authorities, isUsed, leafCertificates } from '../pki/catalog.ts';
@@ -20,7 +20,7 @@ import { ensureLeaf, ensureServiceAccountKey, loadAuthorityCertificate } from '.
 import { instanceKubeletConfig, kubeletFlags, startKubelet } from '../runtime/kubelet.ts';
 import { clusterPhases } from './cluster.ts';
 import type { InitContext, JoinContext } from './context.ts';
-import { controlPlanePhases, localEtcdManifest, usersPhase } from './control-plane.ts';
+import { controlPlanePhases, localEtcdManifest, settling, usersPhase } from './control-plane.ts';
 import type { Phase } from './engine.ts';
 import { etcdSnapshots } from './etcd-snapshots.ts';
 import { hostPhases } from './host.ts';
@@ -80,13 +80,13 @@ const downloadCertificates: Phase<JoinContext> = {
 const certificates: Phase<JoinContext> = {
   name: 'control-plane-prepare/certs',
   title: "Make this host's certificates",
-  async run({ changes, controlPlane }) {
+  async run({ changes, controlPlane, prune }) {
     const config = controlPlane!;
     const used = (name: AuthorityName) => isUsed(name, config.cluster);
     for (const { name } of authorities.filter(({ name }) => used(name)))
       await loadAuthorityCertificate(changes.host, config.cluster.certificatesDir, name);
     const leaves = leafCertificates.filter(({ authority }) => used(authority));
-    const made = await Promise.all(leaves.map((leaf) => settled(changes, ensureLeaf(changes, config, leaf))));
+    const made = await Promise.all(leaves.map((leaf) => settled(changes, ensureLeaf(changes, config, leaf, prune))));
     return (await settled(changes, ensureServiceAccountKey(changes, config.cluster))) || made.some(Boolean);
   },
 };
@@ -168,11 +168,10 @@ const etcdJoin: Phase<JoinContext> = {
       });
       const path = `${manifestsDir}/etcd.yaml`;
       await changes.folder(config.cluster.etcd.local.dataDir, 0o700);
-      // What the members were when this one joined stays: etcd reads it only once.
-      const before = /--initial-cluster=(\S+)/.exec((await readText(host, path)) ?? '')?.[1];
+      const before = joinedMembers(await readText(host, path));
       const initial = before ?? initialClusterOf(await members.addLearner(url), config.nodeRegistration.name, url);
       const manifest = await localEtcdManifest(asInit(context), initial);
-      const changed = await writeStaticPod(changes, 'etcd', manifest, signal);
+      const changed = await writeManifest('etcd', manifest, settling(asInit(context)));
       return (await members.promote(url)) || changed;
     } finally {
       client.close();

@@ -10,6 +10,8 @@ import { noConfig, type ReadConfig, readConfigFile } from '../config/read-config
 import type { ResetSettings } from '../config/reset.ts';
 import { resolveInit, resolveJoin } from '../config/resolve.ts';
 import type { InitConfiguration, JoinConfiguration } from '../config/types.ts';
+import { assertFixed, keepStored, withFixedFields } from '../converge/cluster-settings.ts';
+import { storedOnHost } from '../converge/stored-cluster.ts';
 import { withKnownEndpoint } from '../endpoint/known-endpoint.ts';
 import { KinitError } from '../errors.ts';
 import { chooseCgroupDriver } from '../host/cgroups.ts';
@@ -18,6 +20,7 @@ import { dryRunHost } from '../host/dry-run.ts';
 import type { HostFacts } from '../host/facts.ts';
 import { type Host, localHost, readText } from '../host/host.ts';
 import { openJournal } from '../host/journal.ts';
+import { assertSettings } from '../host/sysctl.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
 import { readPatches } from '../patches/patches.ts';
 import { firstAdministrator } from '../pki/external.ts';
@@ -140,13 +143,19 @@ export async function runInit(
     'init',
     await withFileDryRun(options, reading, 'InitConfiguration'),
     async (base) => {
-      const { facts, host } = base;
-      const file = await reading;
+      const { facts, host, prune = false } = base;
+      const { open, close } = clientCache(host);
+      // A phase that is run alone takes what it is given.
+      const stored = flags.phases || restore ? undefined : await storedOnHost(base, open);
+      const file = stored ? withFixedFields(await reading, stored) : await reading;
       const given = resolveInit(flags, file, facts, selectableNames('init', initPhases));
-      const config = await withKnownEndpoint(host, given);
+      const known = await withKnownEndpoint(host, given);
+      if (stored) assertFixed(known, stored);
+      const { config, leftovers } = stored ? keepStored(known, stored, prune) : { config: known, leftovers: [] };
+      for (const what of leftovers) base.leftover?.(what);
+      assertSettings(config.host.sysctl);
       const runtime = await settleRuntime(host, config, facts);
       const { cgroupDriver } = runtime;
-      const { open, close } = clientCache(host);
       const context: InitContext = {
         ...(await noted(base, flags, 'init')),
         kind: 'init',
@@ -189,6 +198,7 @@ export async function runJoin(
     const file = await reading;
     const config = resolveJoin(flags, file, facts, selectableNames('join', allJoinPhases));
     const list = config.controlPlane ? joinControlPlanePhases : joinPhases;
+    assertSettings(config.host.sysctl);
     const context: JoinContext = {
       ...(await noted(base, flags, 'join')),
       kind: 'join',

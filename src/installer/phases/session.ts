@@ -21,6 +21,8 @@ import {
 export interface SessionOptions {
   host: Host;
   dryRun: boolean;
+  /** What was set once and is not given any more goes. */
+  prune?: boolean;
   /** Where a dry run leaves the files that it would have written. */
   dryRunFolder?: string;
   events: EventSink;
@@ -93,7 +95,15 @@ export async function runSession<C extends PhaseContext>(
     name = facts.hostname;
     if (facts.uid === 0) unlock = await lockHost(host);
     const changes = createChanges(host, await openJournal(host));
-    const base: PhaseContext = { host, changes, facts, signal, warn: (message) => emit({ type: 'warning', message }) };
+    const base: PhaseContext = {
+      host,
+      changes,
+      facts,
+      signal,
+      warn: (message) => emit({ type: 'warning', message }),
+      prune: options.prune ?? false,
+      leftover: (what) => emit({ type: 'leftover', what }),
+    };
     const { phases, context, skip, close: closePlan } = await plan(base);
     if (closePlan) close = closePlan;
     const titles = phases.map((phase) => ({ name: phase.name, title: phase.title }));

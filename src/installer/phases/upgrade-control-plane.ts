@@ -1,5 +1,6 @@
 /** Phases of an upgrade that only control planes have: the static pods, one after the other, each behind its gate. */
 import type { ControlPlaneName } from '../control-plane/static-pods.ts';
+import { joinedMembers } from '../etcd/static-pod.ts';
 import { readText } from '../host/host.ts';
 import { manifestPath, type StaticPodName } from '../upgrade/backup.ts';
 import { imagesOf } from '../upgrade/bundle-folders.ts';
@@ -9,12 +10,6 @@ import { settleStaticPod } from '../upgrade/static-pod.ts';
 import { componentManifest, localEtcdManifest } from './control-plane.ts';
 import type { Phase } from './engine.ts';
 import { gateTimeout, guarded } from './upgrade-host.ts';
-
-/** Members that etcd had when this one joined: read only once, and kept as they are. */
-export function existingCluster(manifest: string | undefined): string | undefined {
-  if (!manifest?.includes('--initial-cluster-state=existing')) return undefined;
-  return /--initial-cluster=(\S+)/.exec(manifest)?.[1];
-}
 
 type PlaneContext = Pick<UpgradeContext, 'changes' | 'patches' | 'plane' | 'warn'>;
 
@@ -27,7 +22,7 @@ export async function newManifest(
   const context = { changes, config: plane.config, patches, warn, upgrade: true };
   if (name !== 'etcd') return componentManifest(context, name);
   const present = await readText(changes.host, manifestPath('etcd'));
-  return localEtcdManifest(context, existingCluster(present));
+  return localEtcdManifest(context, joinedMembers(present));
 }
 
 /** Those that run on this host. */

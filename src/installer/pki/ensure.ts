@@ -119,12 +119,12 @@ export async function loadAuthority(host: Host, dir: string, name: string): Prom
   });
 }
 
-/** What a pair would have to be besides its names. @throws KinitError Validation */
+/** The names that a pair lacks, and those that it has beyond. @throws KinitError Validation when it is not what it would have to be */
 async function readLeaf(
   host: Host,
   config: InitConfiguration,
   leaf: LeafCertificate,
-): Promise<{ certificate: X509Certificate; missing: string[] } | undefined> {
+): Promise<{ missing: string[]; extra: string[] } | undefined> {
   const dir = config.cluster.certificatesDir;
   const { certificate, key } = await readPair(host, dir, leaf.name);
   if (!certificate || !key) return undefined;
@@ -134,9 +134,13 @@ async function readLeaf(
   if (trusted.length && !trusted.some((authority) => certificate.verify(authority.publicKey))) {
     throw unusable(dir, leaf.name, `it is not signed by ${certificateFile(dir, leaf.authority)}`);
   }
-  const present = new Set(altNamesOf(certificate).map(canonical));
-  const missing = (leaf.altNames?.(config) ?? []).filter((name) => !present.has(canonical(name)));
-  return { certificate, missing };
+  const names = altNamesOf(certificate);
+  const wanted = leaf.altNames?.(config) ?? [];
+  const without = (list: string[], others: string[]) => {
+    const known = new Set(others.map(canonical));
+    return list.filter((name) => !known.has(canonical(name)));
+  };
+  return { missing: without(wanted, names), extra: without(names, wanted) };
 }
 
 /**
@@ -154,25 +158,29 @@ export async function checkLeaf(host: Host, config: InitConfiguration, leaf: Lea
 /**
  * A leaf certificate and its key; an existing pair is checked against what it would have to be. One that lacks names is made
  * again for these, too, with its key and the names that it has. Those who serve with it see that, without a restart.
+ * @param prune names that are not wanted go
  */
-export async function ensureLeaf(changes: Changes, config: InitConfiguration, leaf: LeafCertificate): Promise<boolean> {
+export async function ensureLeaf(
+  changes: Changes,
+  config: InitConfiguration,
+  leaf: LeafCertificate,
+  prune = false,
+): Promise<boolean> {
   const { cluster } = config;
   const dir = cluster.certificatesDir;
   const { host } = changes;
   const found = await readLeaf(host, config, leaf);
-  if (found && !found.missing.length) return false;
+  if (found && !found.missing.length && !(prune && found.extra.length)) return false;
   // Without the authority's key nothing can be signed: what is wrong has to be told.
   if (found && !(await exists(host, keyFile(dir, leaf.authority)))) return checkLeaf(host, config, leaf);
   const { key } = await readPair(host, dir, leaf.name);
   const issuer = await loadAuthority(host, dir, leaf.authority);
   const made = key ?? (await makeKey(cluster.encryptionAlgorithm));
-  const wanted = leaf.altNames?.(config) ?? [];
-  const known = new Set(wanted.map(canonical));
-  const kept = found ? altNamesOf(found.certificate).filter((name) => !known.has(canonical(name))) : [];
+  const kept = prune ? [] : (found?.extra ?? []);
   const request: CertificateRequest = {
     commonName: leaf.commonName(config),
     organizations: leaf.organizations,
-    altNames: orderAltNames([...wanted, ...kept]),
+    altNames: orderAltNames([...(leaf.altNames?.(config) ?? []), ...kept]),
     usages: leaf.usages,
     ...validity(cluster.certificateValidityPeriod),
   };

@@ -1,4 +1,4 @@
-/** What has to be true before an upgrade goes on: the static pod that was changed runs anew and is ready, the node is Ready. */
+/** What has to be true before an upgrade or a change of settings goes on: the static pod that was changed runs anew and is ready, the node is Ready. */
 import { isConditionTrue } from '../../machinery/api/conditions.ts';
 import type { Node, Pod } from '../../machinery/api/types.ts';
 import { nodes, pods } from '../../machinery/client/resources.ts';
@@ -78,7 +78,7 @@ async function waitAt(
       intervalMs: 250,
       signal,
       failure: () =>
-        new KinitError('Timeout', `${what} is not well ${Math.round(timeoutMs / 1000)} s after its upgrade`, {
+        new KinitError('Timeout', `${what} is not well ${Math.round(timeoutMs / 1000)} s after its change`, {
           seen,
           advice,
         }),

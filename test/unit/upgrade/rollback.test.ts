@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createChanges } from '../../../src/installer/host/changes.ts';
 import { openJournal } from '../../../src/installer/host/journal.ts';
-import { existingCluster } from '../../../src/installer/phases/upgrade-control-plane.ts';
+import { joinedMembers } from '../../../src/installer/etcd/static-pod.ts';
 import { withVersion } from '../../../src/installer/phases/upgrade-rollback.ts';
 import { copyOf, isManifest, restoreCopies, saveCopies } from '../../../src/installer/upgrade/backup.ts';
 import { bundleIn, currentBundle, oldBundles, ownBundle } from '../../../src/installer/upgrade/bundle-folders.ts';
@@ -206,9 +206,9 @@ describe('what stays of a configuration', () => {
   it('are the members that etcd had when this one joined', () => {
     const manifest =
       '    - --initial-cluster=cp1=https://10.0.0.1:2380,cp2=https://10.0.0.2:2380\n    - --initial-cluster-state=existing\n';
-    expect(existingCluster(manifest)).toBe('cp1=https://10.0.0.1:2380,cp2=https://10.0.0.2:2380');
-    expect(existingCluster(manifest.replace(/.*state.*\n/, ''))).toBeUndefined();
-    expect(existingCluster(undefined)).toBeUndefined();
+    expect(joinedMembers(manifest)).toBe('cp1=https://10.0.0.1:2380,cp2=https://10.0.0.2:2380');
+    expect(joinedMembers(manifest.replace(/.*state.*\n/, ''))).toBeUndefined();
+    expect(joinedMembers(undefined)).toBeUndefined();
   });
 });
 

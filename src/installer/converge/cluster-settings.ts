@@ -1,0 +1,173 @@
+/**
+ * A run that is repeated on a control plane: what cannot be changed in a living cluster is refused, what differs is changed, and
+ * what the cluster has and nobody gives any more stays until it is told to go.
+ */
+import { overlay } from '../config/overlay.ts';
+import type { ReadConfig } from '../config/read-config.ts';
+import type { Documents } from '../config/schema.ts';
+import type { ClusterConfiguration, ControlPlaneComponent, InitConfiguration } from '../config/types.ts';
+import { KinitError } from '../errors.ts';
+import { fieldsWithout, linesOf } from './given-fields.ts';
+import type { StoredCluster } from './stored-cluster.ts';
+
+type ClusterDocument = NonNullable<Documents['ClusterConfiguration']>;
+
+/** Of all hosts, objects, certificates and addresses that are there already. */
+const fixed: { field: string; of(cluster: ClusterConfiguration): string; why: string }[] = [
+  {
+    field: 'networking.podSubnet',
+    of: ({ networking }) => networking.podSubnet,
+    why: 'pods and nodes have addresses of it',
+  },
+  {
+    field: 'networking.serviceSubnet',
+    of: ({ networking }) => networking.serviceSubnet,
+    why: 'services have addresses of it',
+  },
+  {
+    field: 'networking.dnsDomain',
+    of: ({ networking }) => networking.dnsDomain,
+    why: 'pods, certificates and tokens have names of it',
+  },
+  { field: 'clusterName', of: ({ clusterName }) => clusterName, why: 'kubeconfigs and cloud resources have it' },
+  { field: 'certificatesDir', of: ({ certificatesDir }) => certificatesDir, why: 'the certificates lie there' },
+  { field: 'etcd.local.dataDir', of: ({ etcd }) => etcd.local.dataDir, why: "the cluster's data lies there" },
+  {
+    field: 'etcd.external.endpoints',
+    of: ({ etcd }) => etcd.external?.endpoints.join(', ') ?? '(kinit runs etcd)',
+    why: "the cluster's data lies in its etcd",
+  },
+];
+
+const objectOf = (value: object | undefined): object => value ?? {};
+
+/** Fixed fields that are left out are as the cluster has them. */
+export function withFixedFields(
+  file: ReadConfig,
+  { document, node }: Pick<StoredCluster, 'document' | 'node'>,
+): ReadConfig {
+  const { ClusterConfiguration: given = {} as ClusterDocument, InitConfiguration: init } = file.documents;
+  const { name, ...endpoint } = node;
+  const InitConfiguration = {
+    ...init,
+    nodeRegistration: { name, ...init?.nodeRegistration },
+    localAPIEndpoint: { ...endpoint, ...init?.localAPIEndpoint },
+  } as NonNullable<Documents['InitConfiguration']>;
+  const { networking, etcd, clusterName, certificatesDir, controlPlaneEndpoint } = document;
+  const external = given.etcd === undefined && etcd?.external ? { etcd } : {};
+  const local = !given.etcd?.external && etcd?.local?.dataDir ? { dataDir: etcd.local.dataDir } : undefined;
+  const ClusterConfiguration = {
+    ...(clusterName ? { clusterName } : {}),
+    ...(certificatesDir ? { certificatesDir } : {}),
+    ...(controlPlaneEndpoint ? { controlPlaneEndpoint } : {}),
+    ...external,
+    ...given,
+    networking: { ...networking, ...given.networking },
+    ...(local ? { etcd: { ...given.etcd, local: { ...local, ...objectOf(given.etcd?.local) } } } : {}),
+  } as ClusterDocument;
+  return { ...file, documents: { ...file.documents, ClusterConfiguration, InitConfiguration } };
+}
+
+/** One line for each setting that a living cluster cannot change. */
+export function fixedDifferences(wanted: ClusterConfiguration, stored: ClusterConfiguration): string[] {
+  return fixed.flatMap(({ field, of, why }) =>
+    differenceOf(`ClusterConfiguration.${field}`, of(wanted), of(stored), why),
+  );
+}
+
+const differenceOf = (field: string, given: string, has: string, why: string): string[] =>
+  given === has ? [] : [`${field} is ${has} in this cluster, and ${given} was given: ${why}`];
+
+function ofNode({ nodeRegistration, localAPIEndpoint }: InitConfiguration, { node }: StoredCluster): string[] {
+  const { advertiseAddress, bindPort } = localAPIEndpoint;
+  const server = 'InitConfiguration.localAPIEndpoint';
+  const why = 'kubeconfigs and the other hosts use it';
+  return [
+    ...differenceOf(
+      'InitConfiguration.nodeRegistration.name',
+      nodeRegistration.name,
+      node.name,
+      'pods run on this node',
+    ),
+    ...differenceOf(`${server}.advertiseAddress`, advertiseAddress, node.advertiseAddress, why),
+    ...differenceOf(`${server}.bindPort`, String(bindPort), String(node.bindPort), why),
+  ];
+}
+
+/** @throws KinitError Validation before anything is touched */
+export function assertFixed(wanted: InitConfiguration, stored: StoredCluster): void {
+  const differences = [...fixedDifferences(wanted.cluster, stored.cluster), ...ofNode(wanted, stored)];
+  if (!differences.length) return;
+  throw new KinitError('Validation', 'these settings of a living cluster cannot be changed', {
+    seen: differences.join('\n'),
+    advice:
+      'give what the cluster has, or leave the fields out; for another value make a new cluster (kinit reset). Nothing was changed',
+  });
+}
+
+export interface Kept {
+  config: InitConfiguration;
+  /** What the cluster has and nobody gives any more, for people. */
+  leftovers: string[];
+}
+
+/** What was given once and is not any more: it stays in the configuration, or goes with `prune`. */
+export function keepStored(config: InitConfiguration, stored: StoredCluster, prune: boolean): Kept {
+  const leftovers: string[] = [];
+  const { cluster } = config;
+  const before = stored.cluster;
+  const component = <C extends ControlPlaneComponent | ClusterConfiguration['etcd']['local']>(
+    name: string,
+    wanted: C,
+    had: C,
+  ): C => {
+    const args = had.extraArgs.filter((one) => !wanted.extraArgs.some((other) => other.name === one.name));
+    const envs = had.extraEnvs.filter((one) => !wanted.extraEnvs.some((other) => other.name === one.name));
+    leftovers.push(...args.map((one) => `flag --${one.name}=${one.value} of ${name}`));
+    leftovers.push(...envs.map((one) => `environment variable ${one.name} of ${name}`));
+    const kept = {
+      ...wanted,
+      extraArgs: [...wanted.extraArgs, ...args],
+      extraEnvs: [...wanted.extraEnvs, ...envs],
+    };
+    if (!('extraVolumes' in wanted) || !('extraVolumes' in had)) return kept;
+    const volumes = had.extraVolumes.filter((one) => !wanted.extraVolumes.some((other) => other.name === one.name));
+    leftovers.push(...volumes.map((one) => `volume ${one.name} of ${name}`));
+    return { ...kept, extraVolumes: [...wanted.extraVolumes, ...volumes] };
+  };
+  const names = (what: string, wanted: string[], had: string[]) => {
+    const rest = had.filter((name) => !wanted.includes(name));
+    leftovers.push(...rest.map((name) => `name ${name} of the certificate of ${what}`));
+    return [...wanted, ...rest];
+  };
+  const gates = Object.entries(before.featureGates).filter(([name]) => cluster.featureGates[name] === undefined);
+  leftovers.push(...gates.map(([name, value]) => `feature gate ${name}=${value}`));
+  const kubelet = fieldsWithout(stored.kubelet, config.kubelet);
+  const proxy = fieldsWithout(stored.proxy, config.proxy);
+  const local = component('etcd', cluster.etcd.local, before.etcd.local);
+  const kept: InitConfiguration = {
+    ...config,
+    cluster: {
+      ...cluster,
+      apiServer: {
+        ...component('kube-apiserver', cluster.apiServer, before.apiServer),
+        certSANs: names('the API server', cluster.apiServer.certSANs, before.apiServer.certSANs),
+      },
+      controllerManager: component('kube-controller-manager', cluster.controllerManager, before.controllerManager),
+      scheduler: component('kube-scheduler', cluster.scheduler, before.scheduler),
+      etcd: {
+        ...cluster.etcd,
+        local: {
+          ...local,
+          serverCertSANs: names('etcd', local.serverCertSANs, before.etcd.local.serverCertSANs),
+          peerCertSANs: names('etcd to its peers', local.peerCertSANs, before.etcd.local.peerCertSANs),
+        },
+      },
+      featureGates: { ...Object.fromEntries(gates), ...cluster.featureGates },
+    },
+    kubelet: overlay(kubelet, config.kubelet),
+    proxy: overlay(proxy, config.proxy),
+  };
+  leftovers.push(...linesOf(kubelet, 'KubeletConfiguration.'), ...linesOf(proxy, 'KubeProxyConfiguration.'));
+  return { config: prune ? config : kept, leftovers: prune ? [] : leftovers };
+}
