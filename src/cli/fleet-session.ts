@@ -10,6 +10,7 @@ import type { FleetEvent, FleetSink } from '../installer/fleet/events.ts';
 import type { BundleSource, HostKeyChecking } from '../installer/inventory/types.ts';
 import { askPassphrase } from './passphrase.ts';
 import { fleetLines } from './render/fleet-plain.ts';
+import { summaryTable } from './render/fleet-summary.ts';
 import { fleetTimings } from './render/fleet-timings.ts';
 import { interruptSignal } from './session.ts';
 
@@ -23,6 +24,9 @@ export interface FleetFlags {
   hostKeyChecking?: HostKeyChecking;
   config?: string;
   dryRun?: boolean;
+  prune?: boolean;
+  parallel?: number;
+  drainTimeout?: string;
 }
 
 /** Flags that are about the workstation, or that differ from host to host. */
@@ -36,6 +40,8 @@ const ownFlags = new Set([
   'config',
   'output',
   'dryRun',
+  'parallel',
+  'drainTimeout',
   'force',
   'kubeconfigOut',
   'timings',
@@ -109,15 +115,18 @@ export async function drawEvents<T>(output: string, work: (events: FleetSink) =>
   const write = (line: string) => process.stdout.write(`${line}\n`);
   const renderer = await rendererFor(output, write);
   const timings = fleetTimings();
+  let summary = '';
   try {
     return await work((event) => {
       timings.sink(event);
+      if (event.type === 'fleet-ended') summary = summaryTable(event);
       renderer.sink(event);
     });
   } finally {
     await renderer.finish();
     const table = timings.table();
     if (output !== 'json' && table) process.stdout.write(`\n${table}`);
+    if (output !== 'json' && summary) process.stdout.write(`\n${summary}`);
   }
 }
 
@@ -137,6 +146,9 @@ export function drawFleet<T = FleetResult>(
       ...(flags.config ? { configPath: flags.config } : {}),
       arguments: hostFlags,
       dryRun: flags.dryRun ?? false,
+      prune: flags.prune ?? false,
+      ...(flags.parallel ? { parallel: flags.parallel } : {}),
+      ...(flags.drainTimeout ? { drainTimeout: flags.drainTimeout } : {}),
       signal: interruptSignal(),
       events,
     }),

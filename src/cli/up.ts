@@ -12,12 +12,16 @@ type Flags = FleetFlags & { inventory: string; kubeconfigOut: string };
 export function addUpCommand(program: Command): void {
   const command = program
     .command('up')
-    .description('make the hosts of an inventory a cluster; what is there already stays as it is')
+    .description(
+      'make the hosts of an inventory the cluster that it describes: what is missing is added, what differs is changed',
+    )
     .requiredOption('-i, --inventory <file>', 'the hosts')
     .option('--limit <hosts>', 'only these hosts or roles, and the control plane', list)
     .option('--kubeconfig-out <file>', "where the administrator's kubeconfig goes", 'kubeconfig')
     .option('--config <file>', 'configuration file for all hosts, as for kinit init and kinit join')
     .option('--ignore-preflight-errors <checks>', 'checks whose errors become warnings: names, or all', list)
+    .option('--prune', 'take away what was set once and is not in the inventory any more; without it, it is told')
+    .option('--drain-timeout <duration>', 'how long pods get to leave a node that has to be drained (default 5m)')
     .option('--dry-run', 'print what would change, and change nothing');
   addFleetOptions(outputOption(command)).action(runUpCommand);
 }

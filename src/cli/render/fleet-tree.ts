@@ -107,6 +107,9 @@ export function fleetTree(print: (line: string) => void): FleetTree {
         case 'warning':
           later.push(`[${event.host}] warning: ${event.message}`);
           break;
+        case 'leftover':
+          later.push(`[${event.host}] not given any more, and still there: ${event.what}`);
+          break;
         case 'planned':
           later.push(`[${event.host}] would ${event.action} ${event.what}`);
           break;

@@ -7,7 +7,6 @@ import { bundlePaths, kubeconfigPaths } from '../config/paths.ts';
 import { errorTable, KinitError } from '../errors.ts';
 import { stateFolder } from '../host/journal.ts';
 import { pause } from '../host/wait.ts';
-import type { InventoryHost } from '../inventory/types.ts';
 import { formatKubeconfig, parseKubeconfig } from '../kubeconfig/kubeconfig.ts';
 import { type Connection, quote } from './connection.ts';
 import type { JoinSecret } from './documents.ts';
@@ -95,28 +94,6 @@ export async function waitForNodes(
 function whyNotReady(node: Node | undefined): string {
   if (!node) return 'the node does not exist';
   return node.status?.conditions?.find(({ type }) => type === 'Ready')?.message ?? 'no status yet';
-}
-
-/** Sets the inventory's labels where they differ; answers the names of changed nodes. */
-export async function ensureLabels(
-  connection: Connection,
-  hosts: readonly InventoryHost[],
-  nodes: readonly Node[],
-  signal: AbortSignal,
-): Promise<string[]> {
-  const changed: string[] = [];
-  for (const { nodeName, labels } of hosts) {
-    const node = nodes.find(({ metadata }) => metadata?.name === nodeName);
-    if (!node) continue;
-    const missing = Object.entries(labels).filter(([label, value]) => node.metadata?.labels?.[label] !== value);
-    if (missing.length === 0) continue;
-    const words = missing.map(([label, value]) => quote(`${label}=${value}`)).join(' ');
-    await connection.must('labelling the node', `${kubectl} label node ${quote(nodeName)} --overwrite ${words}`, {
-      signal,
-    });
-    changed.push(nodeName);
-  }
-  return changed;
 }
 
 /**

@@ -3,16 +3,19 @@ import type { Node } from '../../machinery/api/types.ts';
 import { bundlePaths, linkDir } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import type { InventoryHost } from '../inventory/types.ts';
-import { ensureLabels, fetchKubeconfig, findNodes, waitForNodes } from './cluster.ts';
+import { fetchKubeconfig, findNodes, waitForNodes } from './cluster.ts';
 import { ensureEndpoint, founderOf } from './control-planes.ts';
+import { checkFixed, settleNodes, settleStrangers } from './converge.ts';
 import { initDocuments, type JoinSecret } from './documents.ts';
 import type { FleetSink } from './events.ts';
 import { fleetError, type HostFailure } from './failures.ts';
-import { Fleet, type Member } from './fleet.ts';
+import { Fleet, type Member, type OpenOptions } from './fleet.ts';
 import { argumentsOf, checkBundles, isMember, joinAll, joinOn, planned, secretFor } from './joining.ts';
 import { withManifests } from './manifests.ts';
 import { checkIdentities, checkWays, runningNodes } from './peers.ts';
 import { controlPlaneOf, type FleetCommandOptions, isControlPlane, type Plan, planOf, serverFor } from './plan.ts';
+import { summaryOf } from './summary.ts';
+import { undisturbed } from './undisturbed.ts';
 
 export type { FleetCommandOptions } from './plan.ts';
 
@@ -38,20 +41,28 @@ export async function inFleet(
   { inventory }: Plan,
   options: FleetCommandOptions,
   work: (fleet: Fleet) => Promise<Node[]>,
-  open: { needsRoom?: boolean } = {},
+  open: OpenOptions = {},
 ): Promise<FleetResult> {
   const started = performance.now();
   let fleet: Fleet | undefined;
   const failed = new Set<string>();
+  const summary = summaryOf(hosts.map(({ name }) => name));
+  const parallel = options.parallel ?? inventory.parallel;
   const events: FleetSink = (event) => {
     if (event.type === 'host-failed') failed.add(event.host);
+    summary.take(event);
     options.events(event);
   };
   let ok = false;
   try {
     fleet = await Fleet.open(
       hosts,
-      { ...options, bundleFrom: options.bundleFrom ?? inventory.bundleFrom, events },
+      {
+        ...options,
+        bundleFrom: options.bundleFrom ?? inventory.bundleFrom,
+        ...(parallel ? { parallel } : {}),
+        events,
+      },
       open,
     );
     const nodes = await work(fleet);
@@ -68,6 +79,7 @@ export async function inFleet(
       ms: Math.round(performance.now() - started),
       untouched: hosts.map(({ name }) => name).filter((name) => !changed.has(name) && !failed.has(name)),
       failed: [...failed],
+      hosts: summary.hosts(),
       traffic: Object.fromEntries(fleet?.traffic ?? []),
     });
     await fleet?.close();
@@ -116,7 +128,7 @@ export async function joinFleet(options: JoinOptions): Promise<FleetResult> {
   const hosts = plan.hosts.filter((host) => (options.secret ? !isControlPlane(host) : host !== first));
   if (hosts.length === 0) throw new KinitError('Usage', `there is no host to join in ${plan.inventory.path}`);
   const asks = options.secret === undefined && !options.dryRun;
-  return inFleet([...(asks ? [first] : []), ...hosts], plan, options, async (fleet) => {
+  const work = async (fleet: Fleet) => {
     checkBundles(fleet);
     const { secret, signal } = options;
     const founder = asks ? founderOf(fleet, plan) : undefined;
@@ -135,27 +147,32 @@ export async function joinFleet(options: JoinOptions): Promise<FleetResult> {
       check: await peerCheck(fleet, plan, options, founder),
       secret: async () => (founder ? secretFor(fleet, founder, members, plan, signal) : secret),
     });
-    if (failures.length) throw fleetError(failures, others(fleet, failures, joined));
+    const all = [...fleet.absent, ...failures];
+    if (all.length) throw fleetError(all, others(fleet, all, joined));
     return [];
-  });
+  };
+  return inFleet([...(asks ? [first] : []), ...hosts], plan, options, work, { tolerant: true });
 }
 
-/** `kinit up`: control planes, workers, all Ready, and a kubeconfig; again and again with the same result. */
+/** `kinit up`: control planes, workers, all as the inventory says, all Ready, and a kubeconfig; again and again with the same result. */
 export async function upFleet(options: UpOptions): Promise<FleetResult> {
   const plan = await withManifests(await planOf(options));
   const first = controlPlaneOf(plan);
   const hosts = plan.hosts.includes(first) ? plan.hosts : [first, ...plan.hosts];
-  return inFleet(hosts, plan, options, async (fleet) => {
+  const work = async (fleet: Fleet) => {
     const { signal, dryRun } = options;
     checkBundles(fleet);
     ensureEndpoint(fleet, plan);
     const founder = founderOf(fleet, plan);
+    await checkFixed(founder, plan, signal);
     const members = fleet.members.filter((member) => member !== founder);
     const makeFounder = async () => {
-      // A control plane that has joined and outlived the first one is one like any other.
-      if (founder.facts.isControlPlane && !founder.facts.isFounder)
-        await joinOn(fleet, founder, plan, options, undefined);
-      else await initOn(fleet, founder, plan, options);
+      await undisturbed(fleet, founder, founder, plan, options, async () => {
+        // A control plane that has joined and outlived the first one is one like any other.
+        if (founder.facts.isControlPlane && !founder.facts.isFounder)
+          await joinOn(fleet, founder, plan, options, undefined);
+        else await initOn(fleet, founder, plan, options);
+      });
       return dryRun ? undefined : secretFor(fleet, founder, members, plan, signal);
     };
     const { joined, failures } = await joinAll({
@@ -167,10 +184,13 @@ export async function upFleet(options: UpOptions): Promise<FleetResult> {
       check: await peerCheck(fleet, plan, options, founder),
       secret: makeFounder,
     });
-    if (failures.length) throw fleetError(failures, others(fleet, failures, joined));
-    if (dryRun) return [];
-    return finishUp(fleet, founder, plan, options);
-  });
+    const done = fleet.members.filter(({ name }) => joined.includes(name));
+    const finished = done.includes(founder) ? await finishUp(fleet, founder, done, plan, options) : undefined;
+    const all = [...fleet.absent, ...failures, ...(finished?.failures ?? [])];
+    if (all.length) throw fleetError(all, others(fleet, all, joined));
+    return finished?.nodes ?? [];
+  };
+  return inFleet(hosts, plan, options, work, { tolerant: true });
 }
 
 /** Compares the hosts now, and answers what lets them try each other once they have the bundle. */
@@ -181,24 +201,33 @@ async function peerCheck(fleet: Fleet, plan: Plan, options: FleetCommandOptions,
   return (supplied: readonly Member[]) => checkWays(check, supplied);
 }
 
-async function finishUp(fleet: Fleet, first: Member, plan: Plan, options: UpOptions): Promise<Node[]> {
-  const { signal, kubeconfigOut } = options;
-  await fleet.step(first.name, 'kubeconfig', `Write ${kubeconfigOut}`, async () => ({
-    changed: await fetchKubeconfig(first.connection, kubeconfigOut, serverFor(first, plan), signal),
-  }));
-  const names = fleet.members.map(({ host }) => host.nodeName);
+/** What is left when the hosts are nodes. @param done those that are */
+async function finishUp(
+  fleet: Fleet,
+  first: Member,
+  done: readonly Member[],
+  plan: Plan,
+  options: UpOptions,
+): Promise<{ nodes: Node[]; failures: HostFailure[] }> {
+  const { signal, kubeconfigOut, dryRun } = options;
   let nodes: Node[] = [];
-  await fleet.step(first.name, 'ready', 'Wait until all nodes are Ready', async () => {
-    nodes = await waitForNodes(first.connection, names, signal, () => undefined);
-    return { changed: false };
-  });
-  await fleet.step(first.name, 'labels', 'Label the nodes', async () => {
-    const hosts = fleet.members.map(({ host }) => host);
-    const changed = await ensureLabels(first.connection, hosts, nodes, signal);
-    if (changed.length) nodes = (await findNodes(first.connection, signal)) ?? nodes;
-    return { changed: changed.length > 0, ...(changed.length ? { detail: changed.join(', ') } : {}) };
-  });
-  return nodes;
+  if (dryRun) {
+    if (first.facts.isControlPlane) nodes = (await findNodes(first.connection, signal)) ?? [];
+  } else {
+    await fleet.step(first.name, 'kubeconfig', `Write ${kubeconfigOut}`, async () => ({
+      changed: await fetchKubeconfig(first.connection, kubeconfigOut, serverFor(first, plan), signal),
+    }));
+    await fleet.step(first.name, 'ready', 'Wait until all nodes are Ready', async () => {
+      const names = done.map(({ host }) => host.nodeName);
+      nodes = await waitForNodes(first.connection, names, signal, () => undefined);
+      return { changed: false };
+    });
+  }
+  const { changed, failures: unsettled } = await settleNodes(fleet, first, done, nodes, plan, options);
+  const strangers = await settleStrangers(fleet, first, nodes, plan, options);
+  const failures = [...unsettled, ...strangers];
+  if (!dryRun && (changed || options.prune)) nodes = (await findNodes(first.connection, signal)) ?? nodes;
+  return { nodes: dryRun ? [] : nodes, failures };
 }
 
 /** `kinit reset --inventory`: workers first, then the control planes, one after the other and the first one last. */

@@ -7,16 +7,25 @@ import { parseEvent } from '../phases/events.ts';
 import { mustOfApi } from './cluster.ts';
 import { type Connection, quote } from './connection.ts';
 import { ownAddress } from './documents.ts';
+import { fleetError } from './failures.ts';
 import type { Fleet, Member } from './fleet.ts';
 import { controlPlanesOf, isControlPlane, type Plan } from './plan.ts';
 
-/** The control plane that is there already; on a new cluster the inventory's first. */
+/**
+ * The control plane that is there already; on a new cluster the inventory's first.
+ * @throws KinitError Connection when none is there among those that were reached: the cluster may be on one that was not
+ */
 export function founderOf(fleet: Fleet, plan: Plan): Member {
   const members = fleet.members.filter(({ host }) => isControlPlane(host));
   const found =
     members.find(({ facts }) => facts.isControlPlane && facts.isFounder) ??
     members.find(({ facts }) => facts.isControlPlane);
-  return found ?? fleet.member(controlPlanesOf(plan)[0]!.name);
+  if (found) return found;
+  const planes = controlPlanesOf(plan);
+  const lost = fleet.absent.filter(({ host }) => planes.some(({ name }) => name === host));
+  if (!lost.length) return fleet.member(planes[0]!.name);
+  const names = fleet.members.map(({ name }) => name);
+  throw fleetError(lost, names.length ? `nothing was changed on ${names.join(', ')}` : 'nothing was changed');
 }
 
 /**
@@ -37,7 +46,9 @@ export function ensureEndpoint(fleet: Fleet, plan: Plan): void {
     if (there.length === 0) plan.inventory = { ...inventory, endpoint: { mode: 'local' } };
     return;
   }
-  const { facts } = fleet.member(first.name);
+  const member = fleet.members.find(({ name }) => name === first.name);
+  if (!member) return;
+  const { facts } = member;
   const { advertiseAddress, bindPort = defaultBindPort } = given.InitConfiguration?.localAPIEndpoint ?? {};
   const endpoint = joinHostPort(advertiseAddress ?? ownAddress(first, facts) ?? first.address, bindPort);
   plan.inventory = { ...inventory, cluster: { ...inventory.cluster, controlPlaneEndpoint: endpoint } };

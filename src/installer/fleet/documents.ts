@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { controlPlaneTaint } from '../config/defaults.ts';
 import type { Documents } from '../config/schema.ts';
 import { type DocumentKind, documentKinds } from '../config/schema.ts';
+import type { Taint } from '../config/types.ts';
 import type { Inventory, InventoryHost } from '../inventory/types.ts';
 import type { HostFacts } from './facts.ts';
 
@@ -47,7 +48,6 @@ function nodeRegistration(
   host: InventoryHost,
   facts: HostFacts,
   given: NodeRegistration | undefined,
-  controlPlane: boolean,
 ): NodeRegistration {
   const labels = Object.entries(host.labels).filter(([label]) => kubeletMaySet(label));
   const address = ownAddress(host, facts);
@@ -56,9 +56,18 @@ function nodeRegistration(
     ...(address ? [{ name: 'node-ip', value: address }] : []),
   ];
   const others = (given?.kubeletExtraArgs ?? []).filter(({ name }) => !own.some((argument) => argument.name === name));
-  const mixed = controlPlane && host.roles.includes('worker');
-  const taints = host.taints ?? given?.taints ?? (mixed ? [] : controlPlane ? [controlPlaneTaint] : []);
-  return { ...given, name: host.nodeName, kubeletExtraArgs: [...others, ...own], taints };
+  return {
+    ...given,
+    name: host.nodeName,
+    kubeletExtraArgs: [...others, ...own],
+    taints: taintsOf(host, given?.taints),
+  };
+}
+
+/** What keeps pods away from the node. @param given of the `--config` file */
+export function taintsOf({ roles, taints }: InventoryHost, given: Taint[] | null | undefined): Taint[] {
+  const leadsOnly = roles.includes('control-plane') && !roles.includes('worker');
+  return taints ?? given ?? (leadsOnly ? [controlPlaneTaint] : []);
 }
 
 function textOf(documents: { [K in DocumentKind]?: object }): string {
@@ -87,7 +96,7 @@ export function initDocuments(
   return textOf({
     InitConfiguration: {
       ...given.InitConfiguration,
-      nodeRegistration: nodeRegistration(host, facts, given.InitConfiguration?.nodeRegistration, true),
+      nodeRegistration: nodeRegistration(host, facts, given.InitConfiguration?.nodeRegistration),
       ...(address
         ? { localAPIEndpoint: { advertiseAddress: address, ...given.InitConfiguration?.localAPIEndpoint } }
         : {}),
@@ -136,11 +145,10 @@ function joinText(
   certificateKey?: string,
 ): string {
   const { JoinConfiguration: join } = given;
-  const isControlPlane = host.roles.includes('control-plane');
   return textOf({
     JoinConfiguration: {
       ...join,
-      nodeRegistration: nodeRegistration(host, facts, join?.nodeRegistration, isControlPlane),
+      nodeRegistration: nodeRegistration(host, facts, join?.nodeRegistration),
       ...controlPlanePart(host, facts, given, certificateKey),
       discovery,
     },

@@ -15,6 +15,7 @@ export type FleetStep =
   | 'kubeconfig'
   | 'ready'
   | 'labels'
+  | 'cluster'
   | 'drain'
   | 'uncordon'
   | 'reset'
@@ -50,7 +51,7 @@ export type FleetEvent =
       detail?: string;
       ms: number;
     })
-  | (FleetEventBase & { type: 'host-failed'; error: EventError })
+  | (FleetEventBase & { type: 'host-failed'; outcome: 'failed' | 'unreachable'; error: EventError })
   | PhaseEvent
   | {
       type: 'fleet-ended';
@@ -62,8 +63,20 @@ export type FleetEvent =
       /** Hosts on which nothing was done, because another one failed before. */
       untouched: string[];
       failed: string[];
+      /** What became of each host, in the order of the inventory; of a dry run: what would become of it. */
+      hosts?: HostSummary[];
       /** Commands and bytes that went over the connection to each host. */
       traffic?: Record<string, Traffic>;
     };
+
+export interface HostSummary {
+  name: string;
+  outcome: 'changed' | 'unchanged' | 'failed' | 'unreachable';
+  /** Phases and steps that changed something. */
+  changed: string[];
+  /** Set once, not given any more, and still there. */
+  leftovers: string[];
+  error?: EventError;
+}
 
 export type FleetSink = (event: FleetEvent) => void;

@@ -1,6 +1,13 @@
 /** What is known of a host after one round trip. */
 import { bundlePrefix, partsFolder } from '../bundle/run-file.ts';
-import { balancerPaths, bundlePaths, kubeconfigPaths, manifestsDir, virtualIpUnitPath } from '../config/paths.ts';
+import {
+  balancerPaths,
+  bundlePaths,
+  containerdPaths,
+  kubeconfigPaths,
+  manifestsDir,
+  virtualIpUnitPath,
+} from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { stateFolder } from '../host/journal.ts';
 import type { InventoryHost } from '../inventory/types.ts';
@@ -36,6 +43,8 @@ export interface HostFacts {
   knowsEndpoint: boolean;
   /** kinit has changed this host. */
   hasJournal: boolean;
+  /** How containerd is configured. */
+  runtime?: { snapshotter?: string; cgroupDriver?: 'systemd' | 'cgroupfs' };
   /** By how many milliseconds its clock is ahead of the workstation's: the truth lies between the two. */
   clock?: { least: number; most: number };
   machineId?: string;
@@ -67,6 +76,9 @@ d=$( { ip -o route show default; ip -o -6 route show default; } 2>/dev/null | se
 [ -n "$d" ] || d=$(ip -o addr show scope global 2>/dev/null | head -n 1 | while read -r _ name _; do echo "$name"; done)
 echo "link=$(ip -o link show dev "$d" 2>/dev/null)"
 echo "linkAddress=$(ip -o addr show dev "$d" scope global 2>/dev/null | head -n 1)"
+c=${containerdPaths.config}
+echo snapshotter=$(sed -n 's/^ *snapshotter = "\\([a-z]*\\)".*/\\1/p' $c 2>/dev/null | head -n 1)
+echo systemdCgroup=$(sed -n 's/^ *SystemdCgroup = \\([a-z]*\\).*/\\1/p' $c 2>/dev/null | head -n 1)
 [ -e ${kubeconfigPaths.kubelet} ] && echo isNode=1
 [ -e ${manifestsDir}/kube-apiserver.yaml ] && echo isControlPlane=1
 [ -e ${kubeconfigPaths.superAdmin} ] && echo isFounder=1
@@ -125,8 +137,16 @@ export async function gatherFacts(
     isFounder: values.has('isFounder'),
     knowsEndpoint: values.has('knowsEndpoint'),
     hasJournal: values.has('hasJournal'),
+    ...runtimeOf((name) => values.get(name) ?? ''),
     ...identityOf((name) => values.get(name) ?? '', { sent, received }),
   };
+}
+
+function runtimeOf(value: (name: string) => string): Pick<HostFacts, 'runtime'> {
+  const [snapshotter, systemd] = [value('snapshotter'), value('systemdCgroup')];
+  if (!snapshotter && !systemd) return {};
+  const cgroupDriver = systemd === 'true' ? 'systemd' : systemd === 'false' ? 'cgroupfs' : undefined;
+  return { runtime: { ...(snapshotter ? { snapshotter } : {}), ...(cgroupDriver ? { cgroupDriver } : {}) } };
 }
 
 /** What tells this host from others. The clock is read first on the host, between sending the question and its first answer. */

@@ -34,16 +34,18 @@ export interface Outcomes<T> {
   failures: HostFailure[];
 }
 
-/** Runs the work for all hosts at once, each to its own end. */
+/** Runs the work for all hosts, begun in their order, so many at once, each to its own end. */
 export async function onAll<H extends { name: string }, T>(
   hosts: readonly H[],
   work: (host: H) => Promise<T>,
   failed: (failure: HostFailure) => void,
+  parallel = hosts.length,
 ): Promise<Outcomes<T>> {
   const done = new Map<string, T>();
   const failures: HostFailure[] = [];
-  await Promise.all(
-    hosts.map(async (host) => {
+  const waiting = [...hosts];
+  const worker = async () => {
+    for (let host = waiting.shift(); host; host = waiting.shift()) {
       try {
         done.set(host.name, await work(host));
       } catch (thrown) {
@@ -51,7 +53,8 @@ export async function onAll<H extends { name: string }, T>(
         failures.push(failure);
         failed(failure);
       }
-    }),
-  );
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(parallel, hosts.length) }, worker));
   return { done, failures };
 }

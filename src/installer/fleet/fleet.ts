@@ -29,10 +29,21 @@ export interface FleetOptions {
   bundlePath?: string;
   /** Where hosts get it from. */
   bundleFrom?: BundleSource;
+  /** On so many hosts at once; default 20. */
+  parallel?: number;
   signal: AbortSignal;
   events: FleetSink;
   env?: NodeJS.ProcessEnv;
 }
+
+export interface OpenOptions {
+  /** False: nothing is copied to the hosts. */
+  needsRoom?: boolean;
+  /** The others go on without hosts that cannot be reached or worked on. */
+  tolerant?: boolean;
+}
+
+const defaultParallel = 20;
 
 export interface Member {
   readonly name: string;
@@ -62,6 +73,8 @@ export class Fleet {
   readonly traffic = new Map<string, Traffic>();
   /** Hosts on which something was changed in this run. */
   readonly changed = new Set<string>();
+  /** Of a tolerant fleet: the hosts that are no members. */
+  absent: HostFailure[] = [];
 
   private constructor(members: Member[], options: FleetOptions) {
     this.members = members;
@@ -73,12 +86,12 @@ export class Fleet {
 
   /**
    * Connects to all hosts at once and looks at them; nothing is changed yet.
-   * @throws KinitError when any host cannot be reached, or has no room for the bundle
+   * @throws KinitError when any host (of a tolerant fleet: every one) cannot be reached, or has no room for the bundle
    */
   static async open(
     hosts: readonly InventoryHost[],
     options: FleetOptions,
-    { needsRoom = true }: { needsRoom?: boolean } = {},
+    { needsRoom = true, tolerant = false }: OpenOptions = {},
   ): Promise<Fleet> {
     const bundles = options.bundlePath === undefined ? undefined : await openBundles(options.bundlePath);
     const members: Member[] = [];
@@ -92,6 +105,7 @@ export class Fleet {
             await fleet.#waitWhileBusy(host.name, connection);
             const facts = await gatherFacts(connection, host, options.signal);
             const bundle = bundles && bundleFor(host.name, facts.architecture, bundles);
+            if (needsRoom && bundle) checkRoom(host.name, facts, bundle, connection.local);
             members.push({
               name: host.name,
               host,
@@ -102,16 +116,17 @@ export class Fleet {
                 throw new Error(`${host.name} gets no bundle in this run`);
               },
             });
-            if (needsRoom && bundle) checkRoom(host.name, facts, bundle, connection.local);
             return { changed: false, detail: `${facts.system || 'Linux'}, ${facts.architecture}, ${facts.kernel}` };
           } catch (error) {
             connection.close();
             throw error;
           }
         }),
-      (failure) => fleet.#failed(failure),
+      (failure) => fleet.failed(failure, 'unreachable'),
+      options.parallel ?? defaultParallel,
     );
-    if (failures.length) {
+    fleet.absent = failures;
+    if (failures.length && (options.signal.aborted || !tolerant || failures.length === hosts.length)) {
       await fleet.close();
       options.signal.throwIfAborted();
       const others = hosts.filter(({ name }) => !failures.some(({ host }) => host === name)).map(({ name }) => name);
@@ -156,7 +171,7 @@ export class Fleet {
 
   /** Work on several members at once, each to its own end. */
   all<T>(members: readonly Member[], work: (member: Member) => Promise<T>): Promise<Outcomes<T>> {
-    return onAll(members, work, (failure) => this.#failed(failure));
+    return onAll(members, work, (failure) => this.failed(failure), this.#options.parallel ?? defaultParallel);
   }
 
   /** These will be supplied in this run: see Supply. */
@@ -225,8 +240,8 @@ export class Fleet {
     });
   }
 
-  #failed({ host, error }: HostFailure): void {
-    this.emit({ type: 'host-failed', host, error: eventError(error) });
+  failed({ host, error }: HostFailure, outcome: 'failed' | 'unreachable' = 'failed'): void {
+    this.emit({ type: 'host-failed', host, outcome, error: eventError(error) });
   }
 
   #tellLost(host: string): void {

@@ -9,6 +9,7 @@ import type { HostFailure } from './failures.ts';
 import type { Fleet, Member } from './fleet.ts';
 import { type FleetCommandOptions, isControlPlane, type Plan } from './plan.ts';
 import { hasBundle } from './ship.ts';
+import { undisturbed } from './undisturbed.ts';
 
 export const argumentsOf = ({ arguments: given = [], dryRun }: FleetCommandOptions) => [
   ...given,
@@ -95,6 +96,13 @@ const inVain = (): never => {
   throw new WaitedInVain();
 };
 
+/** A worker that is a node already needs the control plane for nothing but its settings; what is wrong with these concerns all. */
+const goesOnAlone = (member: Member, error: unknown): boolean =>
+  isMember(member) &&
+  !isControlPlane(member.host) &&
+  error instanceof KinitError &&
+  !['Validation', 'Preflight', 'Usage', 'Interrupted'].includes(error.code);
+
 export interface Joining {
   joined: string[];
   failures: HostFailure[];
@@ -133,9 +141,9 @@ export async function joinAll(joinPlan: JoinPlan): Promise<Joining> {
   const waitedInVain = new Set<string>();
   let before: Promise<unknown> = Promise.resolve();
   const joinOne = async (member: Member, turn: Promise<unknown>) => {
-    const found = await ready.promise.catch(inVain);
+    const found = await ready.promise.catch((error: unknown) => (goesOnAlone(member, error) ? undefined : inVain()));
     await turn.catch(inVain);
-    await joinOn(fleet, member, plan, options, found);
+    await undisturbed(fleet, founder, member, plan, options, () => joinOn(fleet, member, plan, options, found));
   };
   const queued = (member: Member) => {
     if (!isControlPlane(member.host)) return joinOne(member, Promise.resolve());

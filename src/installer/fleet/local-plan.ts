@@ -16,6 +16,7 @@ export function localPlan(name: string, nodeName: string): Plan {
     roles: ['control-plane'],
     groups: [],
     labels: {},
+    annotations: {},
     nodeName,
     settings: {},
   };

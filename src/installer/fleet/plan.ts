@@ -2,7 +2,9 @@
 import { isIP } from 'node:net';
 import { joinHostPort, splitHostPort } from '../config/cidr.ts';
 import { defaultBindPort } from '../config/defaults.ts';
+import { overlay } from '../config/overlay.ts';
 import { readConfigFile } from '../config/read-config.ts';
+import type { OpenDocument } from '../config/types.ts';
 import { KinitError } from '../errors.ts';
 import { limitHosts, readInventory } from '../inventory/read-inventory.ts';
 import type { BundleSource, HostKeyChecking, Inventory, InventoryHost, SshTarget } from '../inventory/types.ts';
@@ -33,6 +35,12 @@ export interface FleetCommandOptions extends InventoryOptions {
   /** Flags that go to kinit on the hosts as they are; none of them secret. */
   arguments?: string[];
   dryRun?: boolean;
+  /** What was set once and is not in the inventory any more goes. */
+  prune?: boolean;
+  /** On so many hosts at once, instead of what the inventory says. */
+  parallel?: number;
+  /** How long pods get to leave a node that has to be drained; Go's notation. */
+  drainTimeout?: string;
   signal: AbortSignal;
   events: FleetSink;
 }
@@ -66,7 +74,16 @@ export async function planOf(options: FleetCommandOptions): Promise<Plan> {
     options.events({ type: 'warning', time: new Date().toISOString(), host, message });
   const inventory = await openInventory({ warn, ...options });
   const given = options.configPath ? (await readConfigFile(options.configPath)).documents : {};
-  return { inventory, hosts: limitHosts(inventory, options.limit), given };
+  return { inventory, hosts: limitHosts(inventory, options.limit), given: withComponents(given, inventory) };
+}
+
+/** The inventory's own fields win over those of the file. */
+function withComponents(given: GivenDocuments, { kubelet, kubeProxy }: Inventory): GivenDocuments {
+  const both = (file: OpenDocument | undefined, own: OpenDocument | undefined) =>
+    file || own ? overlay(file ?? {}, own ?? {}) : undefined;
+  const KubeletConfiguration = both(given.KubeletConfiguration, kubelet);
+  const KubeProxyConfiguration = both(given.KubeProxyConfiguration, kubeProxy);
+  return { ...given, KubeletConfiguration, KubeProxyConfiguration } as GivenDocuments;
 }
 
 export const isControlPlane = ({ roles }: InventoryHost) => roles.includes('control-plane');

@@ -4,9 +4,10 @@ import { bundlePaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { inventoryRewrite } from '../inventory/rewrite.ts';
 import type { InventoryHost } from '../inventory/types.ts';
-import { ensureLabels, findNodes, kubectl, waitForNodes } from './cluster.ts';
+import { findNodes, kubectl, waitForNodes } from './cluster.ts';
 import { inFleet } from './commands.ts';
 import { type Connection, quote } from './connection.ts';
+import { settleNodes } from './converge.ts';
 import type { DrainOptions } from './drain.ts';
 import { gatherFacts } from './facts.ts';
 import { fleetError } from './failures.ts';
@@ -180,9 +181,8 @@ async function replace(replacing: Replacing): Promise<Node[]> {
     nodes = await waitForNodes(plane.connection, [host.nodeName], signal, () => undefined);
     return { changed: false };
   });
-  await fleet.step(host.name, 'labels', 'Label the node', async () => ({
-    changed: (await ensureLabels(plane.connection, [host], nodes, signal)).length > 0,
-  }));
+  const { failures: unsettled } = await settleNodes(fleet, plane, [newcomer], nodes, plan, options);
+  if (unsettled.length) throw fleetError(unsettled, undefined);
   const { address } = replacing;
   if (address) {
     const newNode = nodes.find(({ metadata }) => metadata?.name === host.nodeName);

@@ -17,17 +17,26 @@ export interface PlacedHosts {
   mistakes: { path: FieldPath; message: string }[];
 }
 
-/** `over` wins field by field; labels and settings are added together. */
+/** `over` wins field by field; labels, annotations and settings are added together. */
 export function mergeShared<T extends SharedDocument>(under: SharedDocument, over: T): T {
   const labels = { ...under.labels, ...over.labels };
+  const annotations = { ...under.annotations, ...over.annotations };
   const settings = { ...under.settings, ...over.settings };
   const network = { ...under.settings?.network, ...over.settings?.network };
+  const sysctl = { ...under.settings?.sysctl, ...over.settings?.sysctl };
   return {
     ...under,
     ...over,
     ...(under.labels || over.labels ? { labels } : {}),
+    ...(under.annotations || over.annotations ? { annotations } : {}),
     ...(under.settings || over.settings
-      ? { settings: { ...settings, ...(Object.keys(network).length ? { network } : {}) } }
+      ? {
+          settings: {
+            ...settings,
+            ...(Object.keys(network).length ? { network } : {}),
+            ...(Object.keys(sysctl).length ? { sysctl } : {}),
+          },
+        }
       : {}),
   };
 }

@@ -53,13 +53,16 @@ export function parseInventory(
   const hosts = placed.hosts.map((host) => resolveHost(host, dirname(path), ssh));
   if (hosts.length) mistakes.push(...hostMistakes(parsed.data, placed.hosts, hosts, place));
   if (mistakes.length) throw invalidConfig(mistakes);
-  const { bundle, cluster = {}, endpoint, addons } = parsed.data;
+  const { bundle, cluster = {}, endpoint, addons, kubelet, kubeProxy, parallel } = parsed.data;
   return {
     path,
     bundleFrom: bundle?.from ?? 'auto',
     cluster,
     ...(endpoint ? { endpoint } : {}),
     ...(addons ? { addons } : {}),
+    ...(kubelet ? { kubelet } : {}),
+    ...(kubeProxy ? { kubeProxy } : {}),
+    ...(parallel ? { parallel } : {}),
     hosts,
   };
 }
@@ -102,6 +105,7 @@ function resolveHost({ merged, groups }: PlacedHost, folder: string, ssh: SshLoo
     roles: merged.roles ?? [],
     groups,
     labels: merged.labels ?? {},
+    annotations: merged.annotations ?? {},
     ...(merged.taints ? { taints: merged.taints } : {}),
     nodeName: merged.nodeName ?? merged.name,
     settings: merged.settings ?? {},

@@ -1,6 +1,8 @@
 /** The inventory file (`kinit.local/v1alpha1`, kind Inventory) as a zod schema. */
 import { z } from 'zod';
 import { addonList } from '../config/addon-values.ts';
+import { labelValueErrors, qualifiedNameErrors } from '../../machinery/api/names.ts';
+import { kubeletDocument, proxyDocument } from '../config/component-schema.ts';
 import { clusterDocument, endpointSettings, hostDocument } from '../config/schema.ts';
 import { bundleSources } from './types.ts';
 
@@ -26,9 +28,16 @@ const login = {
 
 const bastion = z.strictObject({ address: z.string().min(1), ...login });
 
+const checked = (errors: (text: string) => string[]) =>
+  z.string().superRefine((text, { addIssue }) => {
+    for (const message of errors(text)) addIssue({ code: 'custom', message: `"${text}": ${message}` });
+  });
+const key = checked(qualifiedNameErrors);
+const labelValue = checked(labelValueErrors);
+
 const taint = z.strictObject({
-  key: z.string().min(1),
-  value: z.string().optional(),
+  key,
+  value: labelValue.optional(),
   effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']),
 });
 
@@ -42,7 +51,8 @@ const shared = {
     })
     .optional(),
   bastion: bastion.optional(),
-  labels: z.record(z.string(), z.string()).optional(),
+  labels: z.record(key, labelValue).optional(),
+  annotations: z.record(key, z.string()).optional(),
   taints: z.array(taint).optional(),
   /** Not of one host: the inventory's own `endpoint` and `addons`. */
   settings: hostDocument.omit({ apiVersion: true, kind: true, endpoint: true, addons: true }).optional(),
@@ -79,6 +89,11 @@ export const inventoryDocument = z.strictObject({
   cluster: clusterDocument.omit({ apiVersion: true, kind: true }).optional(),
   endpoint: endpointSettings.optional(),
   addons: addonList.optional(),
+  /** Fields of KubeletConfiguration and KubeProxyConfiguration, for all nodes. */
+  kubelet: kubeletDocument.omit({ apiVersion: true, kind: true }).optional(),
+  kubeProxy: proxyDocument.omit({ apiVersion: true, kind: true }).optional(),
+  /** On so many hosts at once. */
+  parallel: z.int().min(1).max(1000).optional(),
   bundle: z.strictObject({ from: z.enum(bundleSources).optional() }).optional(),
   defaults: sharedDocument.optional(),
   groups: z.record(z.string().regex(/^[A-Za-z0-9_.-]+$/, 'is not the name of a group'), group).optional(),

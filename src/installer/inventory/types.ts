@@ -1,6 +1,6 @@
 /** An inventory with all defaults filled in: which machines make a cluster, and how to reach them. */
 import type { Documents } from '../config/schema.ts';
-import type { Taint } from '../config/types.ts';
+import type { OpenDocument, Taint } from '../config/types.ts';
 
 export type Role = 'control-plane' | 'worker';
 
@@ -89,6 +89,7 @@ export interface InventoryHost extends SshTarget {
   /** Names of the groups that it is in. */
   groups: string[];
   labels: Record<string, string>;
+  annotations: Record<string, string>;
   /** Absent: a control plane that is no worker has its usual taint. */
   taints?: Taint[];
   nodeName: string;
@@ -110,5 +111,10 @@ export interface Inventory {
   endpoint?: HostSettings['endpoint'];
   /** Paths of manifests are as the inventory has them. */
   addons?: HostSettings['addons'];
+  /** For all nodes. */
+  kubelet?: OpenDocument;
+  kubeProxy?: OpenDocument;
+  /** On so many hosts at once. */
+  parallel?: number;
   hosts: InventoryHost[];
 }

@@ -75,7 +75,7 @@ const mistakes: Mistake[] = [
   },
   {
     what: 'a host that is not there',
-    inventory: `hosts:\n  - ${host}\n  - { name: away, address: NOBODY, identityFile: KEY, knownHosts: KNOWN, roles: [worker] }`,
+    inventory: `hosts:\n  - ${host}\n  - { name: away, address: NOBODY, identityFile: KEY, knownHosts: KNOWN, roles: [control-plane] }`,
     code: 4,
     message: [
       /host away.*: cannot reach NOBODY:22/,

@@ -168,6 +168,7 @@ describe('several control planes', () => {
     }));
     const fleet = {
       members,
+      absent: [],
       member: (name: string) => members.find((member) => member.name === name),
       emit: (event: unknown) => warnings.push(event),
     } as unknown as Fleet;
@@ -243,6 +244,18 @@ describe('several control planes', () => {
   ])('%s', (_, known, founder) => {
     const plan = planOf('{}', ['a', 'b', 'c']);
     expect(founderOf(fleetOf(plan, known).fleet, plan).name).toBe(founder);
+  });
+
+  it.each([
+    ['one that has joined stands in for the first, which cannot be reached', { b: { isControlPlane: true } }, 'b'],
+    ['none is begun while one that may have the cluster cannot be reached', {}, undefined],
+  ])('%s', (_, known, founder) => {
+    const plan = planOf('{}', ['a', 'b', 'c']);
+    const { fleet } = fleetOf(plan, known);
+    fleet.members.shift();
+    fleet.absent = [{ host: 'a', error: new KinitError('Connection', 'cannot reach 10.0.0.1:22: no answer') }];
+    if (founder) expect(founderOf(fleet, plan).name).toBe(founder);
+    else expect(() => founderOf(fleet, plan)).toThrow('cannot reach 10.0.0.1:22');
   });
 });
 
