@@ -7,6 +7,7 @@ import { backup } from './parts/backup.ts';
 import { badInput } from './parts/bad-input.ts';
 import { bringUp, loadTestImages, resetAndAgain } from './parts/bring-up.ts';
 import { kubeadmCommands } from './parts/commands.ts';
+import { converge } from './parts/converge.ts';
 import { failures } from './parts/failures.ts';
 import { health } from './parts/health.ts';
 import { kubectlCommands } from './parts/kubectl.ts';
@@ -33,6 +34,7 @@ describe.sequential('a cluster', () => {
   badInput();
   kubeadmCommands();
   nodes();
+  converge();
   backup();
   if (!borrowed) {
     upgrade();
