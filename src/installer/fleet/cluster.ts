@@ -8,7 +8,7 @@ import { errorTable, KinitError } from '../errors.ts';
 import { stateFolder } from '../host/journal.ts';
 import { pause } from '../host/wait.ts';
 import { formatKubeconfig, parseKubeconfig } from '../kubeconfig/kubeconfig.ts';
-import { type Connection, quote } from './connection.ts';
+import type { Connection } from './connection.ts';
 import type { JoinSecret } from './documents.ts';
 
 /** The bundle's kubectl on a control plane. Its cache goes where a reset takes it away. */

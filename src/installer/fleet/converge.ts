@@ -9,12 +9,12 @@ import { asKinitError, KinitError } from '../errors.ts';
 import { isReady, kubectl } from './cluster.ts';
 import { quote } from './connection.ts';
 import { taintsOf } from './documents.ts';
+import { drain } from './drain.ts';
 import { type HostFailure, onAll } from './failures.ts';
 import type { Fleet, Member } from './fleet.ts';
 import { appliedAnnotation, nodeDifference } from './node-settings.ts';
-import { drain } from './drain.ts';
-import { checkQuorum, isControlPlaneNode, takeOut } from './take-out.ts';
 import type { FleetCommandOptions, Plan } from './plan.ts';
+import { checkQuorum, isControlPlaneNode, takeOut } from './take-out.ts';
 import { drainOptions } from './undisturbed.ts';
 
 /** An SSH server gives a connection ten sessions (MaxSessions). */

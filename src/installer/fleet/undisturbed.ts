@@ -1,8 +1,8 @@
 /** Changes that pods of a node do not survive: its pods move away before, and come again after. */
 import { kubectl } from './cluster.ts';
 import { quote } from './connection.ts';
-import type { Fleet, Member } from './fleet.ts';
 import { type DrainOptions, drain } from './drain.ts';
+import type { Fleet, Member } from './fleet.ts';
 import type { FleetCommandOptions, Plan } from './plan.ts';
 
 export const drainOptions = ({ drainTimeout = '5m' }: Pick<FleetCommandOptions, 'drainTimeout'>): DrainOptions => ({

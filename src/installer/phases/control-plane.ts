@@ -60,15 +60,15 @@ export async function componentManifest(context: ManifestContext, name: ControlP
 }
 
 /** For `writeManifest` on this control plane. */
-export const settling = ({ changes, admin, node, config, signal }: SettlingContext): Settling => ({
+export const settling = ({ changes, admin, config, signal }: SettlingContext): Settling => ({
   changes,
   client: admin,
-  nodeName: node.name,
+  nodeName: config.nodeRegistration.name,
   timeoutMs: parseDuration(config.timeouts.controlPlaneComponentHealthCheck) ?? 240_000,
   signal,
 });
 
-type SettlingContext = Pick<InitContext, 'changes' | 'admin' | 'node' | 'config' | 'signal'>;
+type SettlingContext = Pick<InitContext, 'changes' | 'admin' | 'config' | 'signal'>;
 
 function controlPlanePhase(name: ControlPlaneName): Phase<InitContext> {
   return {
