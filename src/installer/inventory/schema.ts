@@ -1,7 +1,7 @@
 /** The inventory file (`kinit.local/v1alpha1`, kind Inventory) as a zod schema. */
 import { z } from 'zod';
-import { addonList } from '../config/addon-values.ts';
 import { labelValueErrors, qualifiedNameErrors } from '../../machinery/api/names.ts';
+import { addonList } from '../config/addon-values.ts';
 import { kubeletDocument, proxyDocument } from '../config/component-schema.ts';
 import { clusterDocument, endpointSettings, hostDocument } from '../config/schema.ts';
 import { bundleSources } from './types.ts';

@@ -2,9 +2,9 @@
 import { mkdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { joinedMembers } from '../../../src/installer/etcd/static-pod.ts';
 import { createChanges } from '../../../src/installer/host/changes.ts';
 import { openJournal } from '../../../src/installer/host/journal.ts';
-import { joinedMembers } from '../../../src/installer/etcd/static-pod.ts';
 import { withVersion } from '../../../src/installer/phases/upgrade-rollback.ts';
 import { copyOf, isManifest, restoreCopies, saveCopies } from '../../../src/installer/upgrade/backup.ts';
 import { bundleIn, currentBundle, oldBundles, ownBundle } from '../../../src/installer/upgrade/bundle-folders.ts';
