@@ -1,7 +1,18 @@
 /** Files that are either the old or the new one, whatever happens in between. */
 import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+
+/** Puts on the disk which names a folder has: a rename that the power is not to undo. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
 
 /**
  * Writes to a temporary name in the same folder, syncs, renames. Missing folders are made.

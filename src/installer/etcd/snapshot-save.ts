@@ -3,6 +3,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { load } from 'js-yaml';
+import { syncFolder } from '../../machinery/atomic-file.ts';
 import { defaultCertificatesDir } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { type Host, readText } from '../host/host.ts';
@@ -168,22 +169,13 @@ export async function saveSnapshot(host: Host, access: EtcdAccess, options: Save
     }
     await host.writeFile(infoPath(path), `${JSON.stringify(info, undefined, 2)}\n`, { mode: 0o600 });
     await rename(draft, path);
-    await syncFolder(path);
+    await syncFolder(dirname(path));
     return { path, info, removed: keep === undefined ? [] : await prune(host, folder, keep) };
   } catch (error) {
     if (!(await host.stat(path))) for (const file of [infoPath(path), pkiPath(path)]) await host.remove(file);
     throw error;
   } finally {
     await rm(draft, { force: true });
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

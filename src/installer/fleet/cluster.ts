@@ -1,8 +1,8 @@
 /** What the workstation asks of a running cluster, through the control plane's own kubectl and kinit. */
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, readFile } from 'node:fs/promises';
 import { isConditionTrue } from '../../machinery/api/conditions.ts';
 import type { KubeList, Node } from '../../machinery/api/types.ts';
+import { replaceFile } from '../access/write-kubeconfig.ts';
 import { bundlePaths, kubeconfigPaths } from '../config/paths.ts';
 import { errorTable, KinitError } from '../errors.ts';
 import { stateFolder } from '../host/journal.ts';
@@ -119,8 +119,6 @@ export async function fetchKubeconfig(
     await chmod(path, 0o600);
     return false;
   }
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(`${path}.draft`, wanted, { mode: 0o600 });
-  await rename(`${path}.draft`, path);
+  await replaceFile(path, wanted);
   return true;
 }

@@ -3,7 +3,6 @@
  * interface, so that a test can hand in a scratch root and a dry run an overlay that writes nothing.
  */
 import { channel } from 'node:diagnostics_channel';
-import { constants } from 'node:fs';
 import {
   lchown,
   link,
@@ -22,6 +21,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
+import { syncFolder } from '../../machinery/atomic-file.ts';
 import { KinitError } from '../errors.ts';
 import { isFull, noRoom } from './no-room.ts';
 import { type SyncTiming, timeSyncs } from './sync-timing.ts';
@@ -141,15 +141,6 @@ async function ifPresent<T>(work: Promise<T>): Promise<T | undefined> {
 
 /** Where a file is written before it gets its name; `kinit reset` knows it. */
 const draftOf = (path: string) => join(dirname(path), `.${basename(path)}.kinit-draft`);
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
 
 /** A write to a place; what is wrong with the place is told with it. */
 async function writing<T>(path: string, bytes: number, work: () => Promise<T>): Promise<T> {

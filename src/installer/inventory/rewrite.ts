@@ -1,6 +1,7 @@
 /** Changes one host in the file of an inventory; comments, order and everything else stay as they are. */
-import { readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { EVENT_ID, parseEvents } from 'js-yaml';
+import { writeFileAtomic } from '../../machinery/atomic-file.ts';
 import { KinitError } from '../errors.ts';
 
 export interface HostEdit {
@@ -168,7 +169,6 @@ export async function inventoryRewrite(path: string, edit: HostEdit): Promise<()
   await edited();
   return async () => {
     const { mode } = await stat(path);
-    await writeFile(`${path}.draft`, await edited(), { mode: mode & 0o777 });
-    await rename(`${path}.draft`, path);
+    await writeFileAtomic(path, await edited(), mode & 0o777);
   };
 }

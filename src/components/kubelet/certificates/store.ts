@@ -1,7 +1,7 @@
 /** Certificates with their keys in one file each, `<prefix>-<time>.pem`, and a link `<prefix>-current.pem` to the newest. */
 import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../../../machinery/atomic-file.ts';
+import { syncFolder, writeFileAtomic } from '../../../machinery/atomic-file.ts';
 
 /** Both PEM. */
 export async function storeCertificate(certDir: string, prefix: string, cert: string, key: string): Promise<void> {
@@ -13,4 +13,6 @@ export async function storeCertificate(certDir: string, prefix: string, cert: st
   await rm(draft, { force: true });
   await symlink(file, draft);
   await rename(draft, join(certDir, `${prefix}-current.pem`));
+  // The token that was good for it once may be gone by the next start.
+  await syncFolder(certDir);
 }
