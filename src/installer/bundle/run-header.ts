@@ -96,8 +96,10 @@ reuse() {
   fi
 }
 unpack() {
-  content "$@" | "$d/loader" --library-path "$d" "$d/zstd" -dc --long=27 | tar -xf - -C "$draft" --no-same-owner &&
-    mv "$draft/.parts/$name" "$draft/.parts/$1"
+  told=$(content "$@" | { "$d/loader" --library-path "$d" "$d/zstd" -dc --long=27 | tar -xf - -C "$draft" --no-same-owner; } 2>&1) &&
+    mv "$draft/.parts/$name" "$draft/.parts/$1" && return
+  echo "$told" | head -n 2 >&2
+  return 1
 }
 umask 022
 # What was killed has left its draft, and perhaps programs that still write there.

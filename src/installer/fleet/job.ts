@@ -180,8 +180,9 @@ async function withoutEnd(connection: Connection, job: Job): Promise<KinitError>
   const folder = quote(job.folder);
   const { stdout } = await connection.root(`cd ${folder} && { cat exit || echo gone; cat errors.txt; } 2>/dev/null`);
   const [code = '', ...lines] = stdout.split('\n');
-  const ended = /^\d+$/.test(code) ? `ended with exit code ${code}` : 'was killed, or the host was restarted';
-  return new KinitError('Command', `kinit ${job.spec.command} ${ended} without a last event`, {
+  const killed = code === '137' ? 'was killed' : 'was killed, or the host was restarted';
+  const ended = /^\d+$/.test(code) && code !== '137' ? `ended with exit code ${code} without a last event` : killed;
+  return new KinitError('Command', `kinit ${job.spec.command} ${ended}`, {
     host: connection.host,
     seen: lines.join('\n').trim(),
     advice: 'run the same command again; it goes on from there',

@@ -42,7 +42,6 @@ describe(`connections cut at random moments (seed ${seed})`, () => {
       name,
       address: ip,
       roles: [index ? 'worker' : 'control-plane'],
-      aliveIntervalMs: 500,
     }));
     const defaults = { user: 'root', identityFile: lab.sshKeyPath, knownHosts: lab.knownHosts };
     const inventory = { apiVersion: 'kinit.local/v1alpha1', kind: 'Inventory', defaults, hosts };
