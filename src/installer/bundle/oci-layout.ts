@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { pack } from 'tar-stream';
 import { ownArchitecture } from './architecture.ts';
 import { type ArchiveEntry, type WrittenLayer, writeLayer } from './layer.ts';
@@ -207,7 +208,8 @@ export async function imageArchive(
   for (const blob of without) digests.delete(blob);
   const tar = pack();
   const out = new PassThrough();
-  tar.pipe(out);
+  // Whoever reads the archive may end before it does; what is wrong then they say themselves.
+  pipeline(tar, out).catch((error: Error) => out.destroy(error));
   const write = async () => {
     tar.entry({ name: 'oci-layout' }, '{"imageLayoutVersion":"1.0.0"}');
     tar.entry({ name: 'index.json' }, JSON.stringify({ ...index, manifests: chosen }));

@@ -1,4 +1,5 @@
 /** From what was seen on a host to what is wrong with it. Each judge knows one thing. */
+import { etcdDataDir } from '../config/paths.ts';
 import type { HostObservation, Problem } from './types.ts';
 
 type Found = Omit<Problem, 'where'>;
@@ -114,12 +115,14 @@ const disks: Judge = ({ disks: all }) => {
     const used = inodes ? inodesUsedPercent : usedPercent;
     if (used < 85) return [];
     const free = `${(freeBytes / 1e9).toFixed(1)} GB free`;
+    const holdsEtcd = all.some((disk) => disk.mount === mount && disk.path === etcdDataDir);
+    const etcd = holdsEtcd ? '; etcd, and the API server with it, ends when it cannot write there' : '';
     return [
       {
         id: 'disk-full',
         level: used >= 95 ? 'error' : 'warning',
         message: `${mount} is ${used} % full${inodes ? ' of files (inodes)' : ` (${free})`}`,
-        advice: 'remove what is not needed; unused images go with: kinit images prune',
+        advice: `remove what is not needed; unused images go with: kinit images prune${etcd}`,
       },
     ];
   });

@@ -56,6 +56,12 @@ async function stopUnit(host: Host, unit: string): Promise<boolean> {
   return true;
 }
 
+/** A folder may be a file system of its own: it stays then, empty. */
+async function removeFolder(host: Host, path: string): Promise<void> {
+  for (const name of await host.list(path)) await host.remove(`${path}/${name}`);
+  await host.removeEmptyDirectory(path);
+}
+
 export const resetPhases: readonly Phase<ResetContext>[] = [
   removeEtcdMember,
   {
@@ -161,12 +167,12 @@ export const resetPhases: readonly Phase<ResetContext>[] = [
     title: 'Remove the bundle and the journal',
     async run({ host, keepBundle }) {
       // The journal goes first: it is true only as long as there is something to undo.
-      await host.remove(stateFolder);
+      await removeFolder(host, stateFolder);
       await host.remove(partsFolder);
       if (keepBundle) return true;
       const link = `${linkDir}/kinit`;
       if ((await host.stat(link))?.target?.startsWith(`${bundlePaths.parent}/`)) await host.remove(link);
-      await host.remove(bundlePaths.parent);
+      await removeFolder(host, bundlePaths.parent);
       return true;
     },
   },

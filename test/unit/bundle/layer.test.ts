@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,6 +52,19 @@ describe('an OCI layout', () => {
     await expect(imageArchive(folder, ['kinit.local/z:1'])).rejects.toThrow(
       'has no image kinit.local/z:1; it has kinit.local/x:1',
     );
+  });
+
+  it('whose reader ends early, as on a full disk, is no error of its own', async () => {
+    await createLayout(folder);
+    const layer = await addLayer(folder, [file('large', randomBytes(4 << 20))]);
+    await addImage(folder, 'kinit.local/x:1', [layer], {});
+    const archive = await imageArchive(folder, ['kinit.local/x:1']);
+    await once(archive, 'readable');
+    archive.destroy();
+    await once(archive, 'close');
+    // An error that nobody hears would end the test here.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(archive.errored).toBeNull();
   });
 });
 
