@@ -3,7 +3,10 @@ import type { Connection } from './connection.ts';
 
 /** What is at work: kinit with its arguments, or a bundle that unpacks itself, from its file or from its parts. */
 const atWork = `at_work() {
-  { read -r p < /run/kinit.lock; } 2>/dev/null && tr '\\0' ' ' < "/proc/$p/cmdline" 2>/dev/null | grep kinit && return
+  p='' began=''
+  { read -r p; read -r began; } 2>/dev/null < /run/kinit.lock
+  [ -z "$began" ] || [ "$(cut -d' ' -f22 "/proc/$p/stat" 2>/dev/null)" = "$began" ] || p=''
+  [ "$p" ] && tr '\\0' ' ' < "/proc/$p/cmdline" 2>/dev/null | grep kinit && return
   for at in $(grep -lasE '^sh.([^ ]*/kinit-v[^ ]*[.]run.--quiet|-s.--.--quiet.--parts)' /proc/[0-9]*/cmdline); do tr '\\0' ' ' < "$at"; echo; done
 }`;
 
