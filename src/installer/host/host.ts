@@ -23,7 +23,7 @@ import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { syncFolder } from '../../machinery/atomic-file.ts';
 import { KinitError } from '../errors.ts';
-import { isFull, noRoom } from './no-room.ts';
+import { fullAdvice, isFull, noRoom } from './no-room.ts';
 import { type SyncTiming, timeSyncs } from './sync-timing.ts';
 
 export interface FileFacts {
@@ -124,7 +124,7 @@ export async function runOrFail(
   const message = result.exitCode === 127 ? `${command} is not installed on this host` : `\`${line}\` failed`;
   throw new KinitError('Command', message, {
     seen: [`exit code ${result.exitCode}`, result.stderr.trim() || result.stdout.trim()].filter(Boolean).join('\n'),
-    advice: options.advice,
+    advice: isFull(result.stderr) ? fullAdvice : options.advice,
   });
 }
 

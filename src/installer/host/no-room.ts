@@ -8,6 +8,10 @@ const full = /\bENOSPC\b|\bEDQUOT\b|no space left on device|disk quota exceeded/
 /** Whether an error, or what a program has written, tells of a full disk. */
 export const isFull = (told: unknown): boolean => full.test(told instanceof Error ? told.message : String(told));
 
+/** For programs that do not say which one it is. */
+export const fullAdvice =
+  'a file system of this host is full (df -h, df -i): free some space, and run the same command again: it goes on from here';
+
 export const amountOf = (bytes: number): string =>
   bytes < 1 << 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${Math.floor(bytes / (1 << 20))} MiB`;
 
