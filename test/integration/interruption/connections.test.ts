@@ -113,7 +113,6 @@ describe(`connections cut at random moments (seed ${seed})`, () => {
         expect(failed.length, where).toBeGreaterThan(0);
         for (const { message, advice } of failed) expect(`${message}\n${advice}`, where).toMatch(/again/);
       }
-      console.log(moment, code, last);
     },
     400_000,
   );
