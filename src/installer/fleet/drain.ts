@@ -1,4 +1,5 @@
 /** Moves the pods of a node elsewhere with the bundle's kubectl, within their budgets. */
+import { pause } from '../../machinery/process/pause.ts';
 import { KinitError } from '../errors.ts';
 import { kubectl } from './cluster.ts';
 import { type Connection, quote } from './connection.ts';
@@ -25,6 +26,15 @@ export function drainWords({ gracePeriodSeconds, timeout, deleteEmptyDirData, fo
   ];
 }
 
+const tries = 5;
+const againMs = 5_000;
+
+/** The API server was away for a moment, or etcd behind it: what was begun goes on when it is asked again. */
+export const isPassingFailure = (text: string): boolean =>
+  /etcdserver: |connection refused|server \S+ was refused|connection reset|unexpected EOF|TLS handshake timeout|ServiceUnavailable|TooManyRequests|currently unable to handle the request/.test(
+    text,
+  );
+
 /** @param stays false: whoever asks lets pods come again when it fails */
 export async function drain(
   { connection, nodeName }: { connection: Connection; nodeName: string },
@@ -33,14 +43,21 @@ export async function drain(
   stays = true,
 ): Promise<{ changed: boolean; detail: string }> {
   const words = ['drain', nodeName, ...drainWords(options)].map(quote).join(' ');
-  const { code, stdout, stderr } = await connection.root(`${kubectl} ${words}`, { signal, timeoutMs: 0 });
-  if (code !== 0) {
+  let ended = 0;
+  for (let left = tries; ; left--) {
+    const { code, stdout, stderr } = await connection.root(`${kubectl} ${words}`, { signal, timeoutMs: 0 });
+    ended += stdout.split('\n').filter((line) => /^pod\/\S+ (evicted|deleted)/.test(line)).length;
+    if (code === 0) break;
+    if (left > 1 && isPassingFailure(stderr)) {
+      await pause(againMs, signal);
+      signal.throwIfAborted();
+      continue;
+    }
     throw new KinitError('Command', `the node ${nodeName} cannot be drained${stays ? '; it stays cordoned' : ''}`, {
       host: connection.host,
       seen: stderr.trim() || stdout.trim(),
       advice: `a budget (PodDisruptionBudget) may forbid it for now; --delete-emptydir-data and ${stays ? '--force' : '--drain-force'} end pods that are left alone otherwise${stays ? '; take it back with: kinit nodes uncordon' : ''}`,
     });
   }
-  const ended = stdout.split('\n').filter((line) => /^pod\/\S+ (evicted|deleted)/.test(line)).length;
   return { changed: true, detail: `${ended} pod${ended === 1 ? '' : 's'} moved on` };
 }

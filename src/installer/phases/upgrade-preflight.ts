@@ -83,23 +83,30 @@ export async function wellness(context: UpgradeContext, observed: ClusterState |
   return [...health, ...(await manifestFindings(context)), ...(await etcdFindings(context))];
 }
 
-/** Containers that have just started anew, as behind an upgrade of another control plane, are found ready some seconds later. */
-const settlingMs = 30_000;
-
-async function observeSettled({ client, signal }: UpgradeContext): Promise<ClusterState> {
-  const deadline = Date.now() + settlingMs;
-  for (;;) {
-    const observed = await observeForUpgrade(await client(), signal);
-    if (!healthFindings(observed).some(({ level }) => level === 'error') || Date.now() > deadline) return observed;
-    await pause(1_000, signal);
-  }
-}
-
 /** An upgrade that was broken off may itself be why the cluster is not well. */
 const softened = (context: UpgradeContext, findings: readonly Finding[]): Finding[] =>
   context.beginning === 'again' && context.state.ended === undefined
     ? findings.map((finding) => ({ ...finding, level: 'warning' as const }))
     : [...findings];
+
+/** Containers that have just started anew, as behind an upgrade of another control plane, are found ready some seconds later. */
+const settlingMs = 120_000;
+
+async function observeSettled(context: UpgradeContext): Promise<ClusterState> {
+  const { client, signal, warn, settings } = context;
+  const deadline = Date.now() + settlingMs;
+  const ignored = settings.ignorePreflightErrors.map((name) => name.toLowerCase());
+  const counts = ({ check, level }: Finding) =>
+    level === 'error' && !ignored.includes('all') && !ignored.includes(check.toLowerCase());
+  for (let told = false; ; told = true) {
+    const observed = await observeForUpgrade(await client(), signal);
+    const unwell = softened(context, healthFindings(observed)).filter(counts);
+    if (!unwell.length || Date.now() > deadline) return observed;
+    const what = unwell.map(({ message }) => message).join('; ');
+    if (!told) warn(`${what}; waiting for up to ${settlingMs / 1000} s`);
+    await pause(1_000, signal);
+  }
+}
 
 function judge(context: UpgradeContext, versions: readonly Finding[], health: readonly Finding[]): void {
   const { settings } = context;
