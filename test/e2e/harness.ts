@@ -9,9 +9,9 @@ import { inventoryVariables, kubeconfigPath, kubectlPath as kubectlPathOf } from
 export const root = join(import.meta.dirname, '../..');
 /** A cluster that is up already (`KINIT_E2E_LAB=cluster` for that of `npm run up`), to try single parts quickly. */
 export const borrowed = process.env['KINIT_E2E_LAB'];
-/** Otherwise a lab and network of its own, beside that of `npm run up`. */
+/** Otherwise a lab and network (`KINIT_E2E_NETWORK`) of its own, beside that of `npm run up`. */
 export const lab = borrowed ?? 'e2e';
-export const network = borrowed ? networkOf(borrowed) : 101;
+export const network = borrowed ? networkOf(borrowed) : Number(process.env['KINIT_E2E_NETWORK'] ?? 101);
 export const kubeconfig = kubeconfigPath(lab);
 export const inventory = join(root, 'inventory/lab.yaml');
 
