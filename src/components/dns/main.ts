@@ -10,13 +10,10 @@ import { runComponent } from '../../machinery/process/component.ts';
 import { aborted } from '../../machinery/process/pause.ts';
 import { type HealthCheck, listenHealth } from '../../machinery/serving/health.ts';
 import { MetricsRegistry, processMetrics } from '../../machinery/serving/metrics.ts';
-import { chain, type Handler } from './chain.ts';
-import { absolute, parseCorefile, pluginOrder, type ServerBlock, seconds } from './corefile.ts';
-import { cacheHandler, cacheOptions } from './plugins/cache.ts';
-import { forwardHandler, upstreamsOf } from './plugins/forward.ts';
-import { hostsHandler } from './plugins/hosts.ts';
+import { layoutOf, type Serving, servingOf } from './blocks.ts';
+import type { Handler } from './chain.ts';
+import { type Directive, parseCorefile, type ServerBlock, seconds } from './corefile.ts';
 import { clusterView, kubernetesHandler, kubernetesOptions } from './plugins/kubernetes.ts';
-import { loadbalanceHandler } from './plugins/loadbalance.ts';
 import { listen } from './server.ts';
 
 let lameduckMs = 0;
@@ -52,53 +49,54 @@ await runComponent(
 
       let factory: InformerFactory | undefined;
       const ready: Record<string, HealthCheck> = {};
-      const kubernetes = (block: ServerBlock): Handler[] =>
-        block.directives
-          .filter((d) => d.name === 'kubernetes')
-          .map((directive) => {
-            factory ??= createInformerFactory(createClient(apiConfig), (message) => log.warn(message));
-            const view = clusterView(factory);
-            ready['kubernetes'] = () => (view.synced() ? undefined : 'services and endpoints are not read yet');
-            return kubernetesHandler(view, kubernetesOptions(directive));
-          });
       const needsApi = blocks.some((block) => block.directives.some((d) => d.name === 'kubernetes'));
       const apiConfig = needsApi ? await clientConfig(flags.kubeconfig, 'coredns') : { server: 'https://unused' };
+      let view: ReturnType<typeof clusterView> | undefined;
+      const kubernetes = (directive: Directive): Handler => {
+        factory ??= createInformerFactory(createClient(apiConfig), (message) => log.warn(message));
+        view ??= clusterView(factory);
+        const { synced } = view;
+        ready['kubernetes'] = () => (synced() ? undefined : 'services and endpoints are not read yet');
+        return kubernetesHandler(view, kubernetesOptions(directive));
+      };
+      const servings = (these: readonly ServerBlock[]) =>
+        Promise.all(these.map((block) => servingOf(block, log, kubernetes)));
 
-      for (const block of blocks) {
-        const has = (name: string) => block.directives.some((d) => d.name === name);
-        const handlers: Handler[] = [];
-        for (const name of pluginOrder) {
-          for (const directive of block.directives.filter((d) => d.name === name)) {
-            if (name === 'loadbalance') handlers.push(loadbalanceHandler());
-            else if (name === 'cache') handlers.push(cacheHandler(cacheOptions(directive)));
-            else if (name === 'hosts') handlers.push(await hostsHandler(directive));
-            else if (name === 'forward') {
-              const onError = (message: string) => (has('errors') ? log.warn(`forward: ${message}`) : undefined);
-              handlers.push(forwardHandler(absolute(directive.args[0] ?? '.'), await upstreamsOf(directive), onError));
-            } else if (name === 'health') {
-              await listenHealth(directive.args[0] ?? ':8080', { checks: { '/health': {} } });
-              lameduckMs = seconds(directive.properties.find((p) => p.name === 'lameduck')?.args[0], 0) * 1000;
-            } else if (name === 'ready')
-              await listenHealth(directive.args[0] ?? ':8181', { checks: { '/ready': ready } });
-            else if (name === 'prometheus') await listenHealth(directive.args[0] ?? ':9153', { checks: {}, metrics });
-            else if (name === 'reload')
-              watchCorefile(flags.conf, text, signal, (why) => log.info(why)).catch((error: Error) =>
-                log.error(error.message),
-              );
-          }
-          if (name === 'kubernetes') handlers.push(...kubernetes(block));
+      let serving = await servings(blocks);
+      for (const [index, block] of blocks.entries()) {
+        const current = () => serving[index] as Serving;
+        for (const { name, args, properties } of block.directives) {
+          if (name === 'health') {
+            await listenHealth(args[0] ?? ':8080', { checks: { '/health': {} } });
+            lameduckMs = seconds(properties.find((p) => p.name === 'lameduck')?.args[0], 0) * 1000;
+          } else if (name === 'ready') await listenHealth(args[0] ?? ':8181', { checks: { '/ready': ready } });
+          else if (name === 'prometheus') await listenHealth(args[0] ?? ':9153', { checks: {}, metrics });
         }
-        const zone = block.zones[0] ?? '.';
         await listen(
           block.port === 53 ? Number(flags['dns.port']) : block.port,
-          chain(handlers),
+          (query) => current().answer(query),
           ({ name, type, code, protocol, seconds: took, client }) => {
+            const { zone, logs } = current();
             requests.inc({ zone, proto: protocol, type });
             responses.inc({ zone, rcode: code });
             duration.observe(took, { zone });
-            if (has('log')) log.info({ client, name, type, code, seconds: took }, 'query');
+            if (logs) log.info({ client, name, type, code, seconds: took }, 'query');
           },
           (error) => log.error(error.message),
+        );
+      }
+      if (blocks.some((block) => block.directives.some((d) => d.name === 'reload'))) {
+        const layout = layoutOf(blocks);
+        const change = async (changed: ServerBlock[]) => {
+          if (layoutOf(changed) !== layout) {
+            log.info('the Corefile listens elsewhere now; restarting');
+            process.exit(0);
+          }
+          serving = await servings(changed);
+          log.info('the Corefile has changed and is used');
+        };
+        watchCorefile(flags.conf, text, signal, change, (why) => log.warn(why)).catch((error: Error) =>
+          log.error(error.message),
         );
       }
       factory?.start(signal);
@@ -111,25 +109,25 @@ await runComponent(
   argv,
 );
 
-/** Ends the process when the Corefile changes to another valid one; the kubelet starts it again with the new one. */
+/** Hands each other valid Corefile on; one that is not valid is told. */
 async function watchCorefile(
   path: string,
-  current: string,
+  first: string,
   signal: AbortSignal,
+  change: (blocks: ServerBlock[]) => Promise<void>,
   say: (why: string) => void,
 ): Promise<void> {
+  let current = first;
   try {
     for await (const _change of watch(dirname(path), { signal })) {
       const now = await readFile(path, 'utf8').catch(() => current);
       if (now === current) continue;
+      current = now;
       try {
-        parseCorefile(now, path);
+        await change(parseCorefile(now, path));
       } catch (error) {
         say(`the changed Corefile is not used: ${(error as Error).message}`);
-        continue;
       }
-      say('the Corefile has changed; restarting');
-      process.exit(0);
     }
   } catch (error) {
     if (!signal.aborted) throw error;

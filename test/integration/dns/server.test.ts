@@ -1,11 +1,11 @@
 import { Resolver } from 'node:dns/promises';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import packet from 'dns-packet';
 import { execa, type ResultPromise } from 'execa';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { freePort } from '../../parts/free-port.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -14,19 +14,20 @@ const running: ResultPromise[] = [];
 let folder: string;
 let port: number;
 
-async function start(name: string, corefile: string): Promise<void> {
+async function start(name: string, corefile: string): Promise<{ said: () => string; ended: () => boolean }> {
   const path = join(folder, name);
   await writeFile(path, corefile);
   const child = execa(node, [join(root, 'src/components/dns/main.ts'), '--conf', path], { reject: false, all: true });
   running.push(child);
+  let seen = '';
   await new Promise<void>((resolve, reject) => {
-    let seen = '';
     child.all.on('data', (chunk: Buffer) => {
       seen += chunk.toString();
       if (seen.includes('"started"')) resolve();
     });
     child.then(() => reject(new Error(`the server ended: ${seen}`)));
   });
+  return { said: () => seen, ended: () => child.exitCode !== null };
 }
 
 beforeAll(async () => {
@@ -86,5 +87,22 @@ describe('the DNS server', () => {
     });
     expect(packet.decode(reply.subarray(2))).toMatchObject({ type: 'response', rcode: 'FORMERR' });
     expect(await resolver().resolve4('inside.test')).toEqual(['10.9.9.9']);
+  });
+
+  it('goes on with a changed Corefile, and with the one before when that cannot be read', async () => {
+    const own = await freePort();
+    const hosts = (address: string) => `.:${own} {\n  reload\n  hosts {\n    ${address} moving.test\n  }\n}\n`;
+    const moving = await start('moving', hosts('10.0.0.1'));
+    const path = join(folder, 'moving');
+    const asking = new Resolver({ timeout: 1000, tries: 2 });
+    asking.setServers([`127.0.0.1:${own}`]);
+    expect(await asking.resolve4('moving.test')).toEqual(['10.0.0.1']);
+    await writeFile(`${path}.new`, hosts('10.0.0.2'));
+    await rename(`${path}.new`, path);
+    await vi.waitFor(async () => expect(await asking.resolve4('moving.test')).toEqual(['10.0.0.2']), 5000);
+    await writeFile(path, '.:53 {\n  nonsense\n}\n');
+    await vi.waitFor(() => expect(moving.said()).toContain('the changed Corefile is not used'), 5000);
+    expect(await asking.resolve4('moving.test')).toEqual(['10.0.0.2']);
+    expect(moving.ended()).toBe(false);
   });
 });
