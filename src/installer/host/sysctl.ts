@@ -47,7 +47,7 @@ export function assertSettings(given: Record<string, string>): void {
 export async function applySettings(changes: Changes, options: SettingsOptions = {}): Promise<boolean> {
   const { given = {}, prune = false, leftover } = options;
   const { host, journal } = changes;
-  const wanted = { ...neededSettings, ...given };
+  const wanted = { ...neededSettings };
   for (const [key, value] of Object.entries(optionalSettings)) {
     if (await exists(host, sysctlPath(key))) wanted[key] = value;
   }
@@ -59,16 +59,18 @@ export async function applySettings(changes: Changes, options: SettingsOptions =
     });
   }
   const before = parseSettings((await readText(host, settingsPath)) ?? '');
+  const own = { ...given };
   const gone: [string, string][] = [];
   for (const [key, value] of Object.entries(before)) {
     const entry = journal.entries.find((one) => one.kind === 'sysctl' && one.key === key);
-    if (wanted[key] !== undefined || key in optionalSettings || entry?.kind !== 'sysctl') continue;
+    if (key in wanted || key in own || key in optionalSettings || entry?.kind !== 'sysctl') continue;
     if (prune) gone.push([key, entry.previous.split(/\s+/).join(' ')]);
     else {
-      wanted[key] = value;
+      own[key] = value;
       leftover?.(`kernel parameter ${key} = ${value}`);
     }
   }
+  for (const key of Object.keys(own).sort()) wanted[key] = own[key] ?? '';
   const text = Object.entries(wanted)
     .map(([key, value]) => `${key} = ${value}\n`)
     .join('');

@@ -83,7 +83,7 @@ export function converge(): void {
         taint: w1.spec.taints?.some(({ key }) => key === 'converge.test') ?? false,
         keepalive: (await onHost('w1', 'sysctl -n net.ipv4.tcp_keepalive_time')).trim(),
         maxPods: configz.kubeletconfig.maxPods,
-        flag: (await onHost('cp1', "tr '\\0' ' ' < /proc/$(pgrep -of kube-apiserver)/cmdline")).includes(
+        flag: (await must('-n', 'kube-system', 'get', 'pod', 'kube-apiserver-cp1', '-o', 'yaml')).includes(
           '--profiling=false',
         ),
         name: served === names && names.includes('converge.test'),
@@ -118,7 +118,9 @@ export function converge(): void {
 
     it('keeps what is taken out of it until it is told to let go', async () => {
       const kept = await up(() => undefined);
-      expect([kept.code, outcomes(kept)]).toEqual([0, ['cp1 unchanged', 'w1 unchanged', 'w2 unchanged']]);
+      // The flags with which a kubelet registers its node say nothing of labels and taints any more.
+      expect([kept.code, outcomes(kept)]).toEqual([0, ['cp1 unchanged', 'w1 changed', 'w2 unchanged']]);
+      expect(kept.hosts['w1']?.changed).toEqual(['kubelet-start']);
       expect(kept.hosts['cp1']?.leftovers).toEqual([
         'flag --profiling=false of kube-apiserver',
         'name converge.test of the certificate of the API server',

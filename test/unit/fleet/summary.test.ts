@@ -1,0 +1,74 @@
+/** What is said of each host at the end, how many are worked on at once, and which changes move pods away. */
+import { describe, expect, it } from 'vitest';
+import { summaryTable } from '../../../src/cli/render/fleet-summary.ts';
+import type { FleetEvent } from '../../../src/installer/fleet/events.ts';
+import { onAll } from '../../../src/installer/fleet/failures.ts';
+import { summaryOf } from '../../../src/installer/fleet/summary.ts';
+import { disturbs } from '../../../src/installer/fleet/undisturbed.ts';
+
+const event = (fields: object) => ({ time: '', ...fields }) as FleetEvent;
+const error = { code: 'Connection', exitCode: 4, message: 'no answer', advice: 'turn it on' };
+
+describe('the summary', () => {
+  const summary = summaryOf(['cp1', 'w1', 'w2', 'w3']);
+  for (const told of [
+    { type: 'step-ended', host: 'cp1', step: 'connect', outcome: 'unchanged' },
+    { type: 'phase-ended', host: 'cp1', phase: 'kubelet-start', outcome: 'changed' },
+    { type: 'phase-ended', host: 'cp1', phase: 'host/sysctl', outcome: 'unchanged' },
+    { type: 'leftover', host: 'w1', what: 'label a=b' },
+    { type: 'host-failed', host: 'w2', outcome: 'unreachable', error },
+    { type: 'phase-ended', host: 'w3', phase: 'kubelet-start', outcome: 'changed' },
+    { type: 'host-failed', host: 'w3', outcome: 'failed', error },
+    { type: 'step-ended', host: 'w9', step: 'node', outcome: 'changed' },
+  ])
+    summary.take(event(told));
+
+  it('says of each host what became of it, a failure above all', () => {
+    expect(summary.hosts().map(({ name, outcome }) => `${name} ${outcome}`)).toEqual([
+      'cp1 changed',
+      'w1 unchanged',
+      'w2 unreachable',
+      'w3 failed',
+      'w9 changed',
+    ]);
+    expect(summary.hosts()[3]).toMatchObject({ changed: ['kubelet-start'], error });
+  });
+
+  it.each([
+    [false, 'cp1    changed       kubelet-start'],
+    [true, 'cp1    would change   kubelet-start'],
+  ])('is a line per host (dry run: %s)', (dryRun, line) => {
+    const ended = event({ type: 'fleet-ended', dryRun, hosts: summary.hosts() });
+    const text = summaryTable(ended as never);
+    expect(text).toContain(line);
+    expect(text).toMatch(/w2 +unreachable +no answer; turn it on\n/);
+    expect(text).toMatch(/still there \(--prune takes it away\):\n {2}w1: label a=b\n$/);
+  });
+});
+
+it('work on all hosts begins on so many at once, and goes on past one that fails', async () => {
+  let now = 0;
+  let most = 0;
+  const hosts = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name }));
+  const work = async ({ name }: { name: string }) => {
+    most = Math.max(most, ++now);
+    await new Promise((resolve) => setImmediate(resolve));
+    now--;
+    if (name === 'b') throw new Error('bad');
+    return name.toUpperCase();
+  };
+  const failed: string[] = [];
+  const { done, failures } = await onAll(hosts, work, ({ host }) => failed.push(host), 2);
+  expect([[...done.values()], failed, failures.length, most]).toEqual([['A', 'C', 'D', 'E'], ['b'], 1, 2]);
+});
+
+it.each([
+  ['another snapshotter', true, { snapshotter: 'native' }, ['snapshotter overlayfs becomes native']],
+  ['another cgroup driver', true, { cgroupDriver: 'cgroupfs' }, ['cgroup driver systemd becomes cgroupfs']],
+  ['what is so already', true, { snapshotter: 'overlayfs', cgroupDriver: 'systemd' }, []],
+  ['what is left to kinit', true, { snapshotter: 'auto' }, []],
+  ['a host that is no node yet', false, { snapshotter: 'native' }, []],
+])('pods move away for %s: %s', (_, isNode, settings, why) => {
+  const facts = { isNode, runtime: { snapshotter: 'overlayfs', cgroupDriver: 'systemd' } };
+  expect(disturbs({ host: { settings }, facts } as never, { given: {} })).toEqual(why);
+});
