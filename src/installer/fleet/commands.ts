@@ -169,9 +169,10 @@ export async function upFleet(options: UpOptions): Promise<FleetResult> {
     const makeFounder = async () => {
       await undisturbed(fleet, founder, founder, plan, options, async () => {
         // A control plane that has joined and outlived the first one is one like any other.
-        if (founder.facts.isControlPlane && !founder.facts.isFounder)
+        if (founder.facts.isControlPlane && !founder.facts.isFounder) {
+          tellStoredOnly(fleet, founder, plan);
           await joinOn(fleet, founder, plan, options, undefined);
-        else await initOn(fleet, founder, plan, options);
+        } else await initOn(fleet, founder, plan, options);
       });
       return dryRun ? undefined : secretFor(fleet, founder, members, plan, signal);
     };
@@ -191,6 +192,15 @@ export async function upFleet(options: UpOptions): Promise<FleetResult> {
     return finished?.nodes ?? [];
   };
   return inFleet(hosts, plan, options, work, { tolerant: true });
+}
+
+/** Settings of the whole cluster are changed where it was made. */
+function tellStoredOnly(fleet: Fleet, { name }: Member, { inventory, given }: Plan): void {
+  const { ClusterConfiguration, KubeletConfiguration, KubeProxyConfiguration } = given;
+  const settings = [inventory.cluster, ClusterConfiguration, KubeletConfiguration, KubeProxyConfiguration];
+  if (!settings.some((fields) => fields && Object.keys(fields).length > 0)) return;
+  const message = `the control plane on which the cluster was made is not there; ${name} stands in for it, and settings of the whole cluster (cluster, kubelet, kubeProxy) stay as they are stored`;
+  fleet.emit({ type: 'warning', host: name, message });
 }
 
 /** Compares the hosts now, and answers what lets them try each other once they have the bundle. */
