@@ -17,6 +17,7 @@ import {
   wayThrough,
   write,
 } from '../../parts/several-control-planes.ts';
+import { replacesControlPlane } from './replaced.ts';
 
 const wanted = process.env['KINIT_TEST_HA'] === '1';
 const reason = wanted ? '' : ' (takes minutes and six hosts: runs with KINIT_TEST_HA=1)';
@@ -283,6 +284,8 @@ describe.runIf(wanted).sequential(`three control planes and three workers${reaso
     await cluster.up();
     expect(await etcdMembers('m1')).toEqual(['m1', 'm2', 'm3']);
   }, 900_000);
+
+  replacesControlPlane(() => ({ cluster, etcdMembers, expectServers }));
 
   it('are made again of a snapshot when all but one of them is lost', async () => {
     const { lab, folder, kinit, up } = cluster;
