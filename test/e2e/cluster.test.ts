@@ -12,6 +12,7 @@ import { failures } from './parts/failures.ts';
 import { health } from './parts/health.ts';
 import { kubectlCommands } from './parts/kubectl.ts';
 import { nodes } from './parts/nodes.ts';
+import { openPorts } from './parts/ports.ts';
 import { storage } from './parts/storage.ts';
 import { upgrade } from './parts/upgrade.ts';
 import { withoutRoot } from './parts/without-root.ts';
@@ -31,6 +32,7 @@ describe.sequential('a cluster', () => {
   failures();
   health();
   withoutRoot();
+  openPorts();
   badInput();
   kubeadmCommands();
   nodes();

@@ -48,8 +48,31 @@ export function nodes(): void {
       expect([only.code, only.stderr]).toEqual([3, expect.stringContaining('cp1 is the only control plane')]);
       const unknown = await kinit('nodes', 'remove', 'w9', '-i', inventory);
       expect([unknown.code, unknown.stderr]).toEqual([3, expect.stringContaining('nodes: cp1, w1, w2')]);
+      const planes = await kinit('nodes', 'replace', 'cp1', '--with', 'w9=10.0.0.9', '-i', inventory);
+      expect([planes.code, planes.stderr]).toEqual([
+        3,
+        expect.stringContaining('nobody is left to let another one in'),
+      ]);
+      const taken = await kinit('nodes', 'replace', 'w1', '--with', 'w2', '-i', inventory);
+      expect([taken.code, taken.stderr]).toEqual([3, expect.stringContaining('w2 is a node of the cluster already')]);
+      const dead = await kinit('nodes', 'replace', 'w1', '--dead', '-i', inventory);
+      expect([dead.code, dead.stderr]).toEqual([3, expect.stringContaining('w1 is not dead')]);
       expect(await must('get', 'nodes')).not.toContain('SchedulingDisabled');
     });
+
+    it('are replaced by their machine, reinstalled, with the labels and taints that they had', async () => {
+      await must('label', 'node', 'w2', 'rack=7');
+      await must('taint', 'node', 'w2', 'dedicated=db:PreferNoSchedule');
+      // The node as the cluster knows it stays.
+      await onHost('w2', 'kinit reset --force');
+      const replaced = await kinit('nodes', 'replace', 'w2', '-i', inventory);
+      expect([replaced.code, replaced.stderr]).toEqual([0, '']);
+      expect(replaced.stdout).toMatch(/\[w2] \[node] Remove the node from the cluster/);
+      const marks = '{.metadata.labels.rack} {.spec.taints[*].key} {.status.conditions[?(@.type=="Ready")].status}';
+      expect(await must('get', 'node', 'w2', '-o', `jsonpath=${marks}`)).toBe('7 dedicated True');
+      expect(await must('-n', 'kube-system', 'get', 'configmaps', '-o', 'name')).not.toContain('kinit-replace');
+      await must('taint', 'node', 'w2', 'dedicated-');
+    }, 120_000);
 
     it('are taken out with all that they hold, and join again', async () => {
       const removed = await kinit('nodes', 'remove', 'w2', '-i', inventory, '--delete-emptydir-data');
