@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { HealthReport } from '../../../src/installer/health/types.ts';
+import { selfSignedCertificate } from '../../../src/machinery/serving/self-signed.ts';
 import { busyboxImage } from '../../images/build.ts';
 import { eventually, inventory, kinit, must, onHost, run } from '../harness.ts';
 
@@ -13,21 +14,21 @@ const examine = async (...args: string[]): Promise<{ code: number; report: Healt
 };
 const errorsOf = ({ problems }: HealthReport) => problems.filter(({ level }) => level === 'error');
 
-const expired = '/var/lib/kubelet/pki/kubelet-client-current.pem';
+const currentCertificate = '/var/lib/kubelet/pki/kubelet-client-current.pem';
 /** A certificate of yesterday, a device in /proc/swaps, a full file system where etcd would have its data… */
 const injure = `set -e
 systemctl stop containerd
 printf 'Filename Type Size Used Priority\\n/dev/returned partition 9 0 -2\\n' > /run/swaps && mount --bind /run/swaps /proc/swaps
 mkdir -p /var/lib/etcd && mount -t tmpfs -o size=256k tmpfs /var/lib/etcd && dd if=/dev/zero of=/var/lib/etcd/fill bs=1k count=250 2>/dev/null
-cp -P ${expired} /run/current.pem && rm ${expired}
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=old -days -1 -keyout /dev/null -out ${expired} 2>/dev/null
+cp -P ${currentCertificate} /run/current.pem && rm ${currentCertificate}
+printf '%s' '${selfSignedCertificate('system:node:w1', [], -1).cert}' > ${currentCertificate}
 cp /etc/containerd/config.toml /run/config.toml && sed -i 's/SystemdCgroup = .*/SystemdCgroup = OTHER/' /etc/containerd/config.toml
 grep -q 'cgroupDriver: systemd' /var/lib/kubelet/config.yaml && other=false || other=true
 sed -i "s/SystemdCgroup = OTHER/SystemdCgroup = $other/" /etc/containerd/config.toml
 mv /etc/cni/net.d /run/net.d`;
 const heal = `mv -T /run/net.d /etc/cni/net.d
 cp /run/config.toml /etc/containerd/config.toml
-cp -P /run/current.pem ${expired}
+cp -P /run/current.pem ${currentCertificate}
 umount /var/lib/etcd; rmdir /var/lib/etcd
 umount /proc/swaps; rm -f /run/swaps /run/current.pem /run/config.toml
 systemctl start containerd`;
@@ -65,8 +66,8 @@ export function health(): void {
 
     it('name what is wrong on a host, whatever it is', async () => {
       // Each is done to the worker, or to what doctor reads of it, and taken back at the end.
-      await onHost('w1', injure);
       try {
+        await onHost('w1', injure);
         const { problems } = (await examine('--limit', 'w1')).report;
         expect(problems.map(({ id }) => id)).toEqual(
           expect.arrayContaining([
@@ -95,17 +96,10 @@ export function health(): void {
           expect(etcd).toMatchObject({ members: [{ name: 'cp1', leader: true, healthy: true }], quotaBytes: 2 ** 31 });
           expect(etcd?.members[0]?.dbSizeBytes).toBeGreaterThan(0);
         }, 60_000);
-        // Without a word of etcd, as on a disk that hangs.
-        await onHost('cp1', 'pkill -STOP -x etcd');
-        const { code, report } = await examine('--limit', 'cp1');
-        expect(code).toBe(1);
-        expect(report.problems.map(({ id }) => id)).toContain('etcd-silent');
       } finally {
-        await onHost('cp1', 'pkill -CONT -x etcd');
         await must('delete', 'pod', 'crasher', '--now', '--wait=false');
       }
-      await eventually(async () => expect(errorsOf((await examine()).report)).toEqual([]), 60_000);
-    }, 180_000);
+    }, 90_000);
 
     it('pack what others need to see, and no keys', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'kinit-support-'));

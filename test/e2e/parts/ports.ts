@@ -1,6 +1,6 @@
 /** What the ports of a control plane and a worker speak: TLS 1.2 and newer, and nothing without it. */
 import { describe, expect, it } from 'vitest';
-import { onHost } from '../harness.ts';
+import { hosts, onHost } from '../harness.ts';
 
 const speaking = [
   ['kube-apiserver', 'cp1', 6443],
@@ -15,7 +15,8 @@ const speaking = [
 /** The version that openssl agrees upon with a port of the host, when it offers just one. */
 async function handshake(host: string, port: number, version: string): Promise<string> {
   // Old versions are off in openssl itself unless it is told to be careless.
-  const words = `-connect 127.0.0.1:${port} -${version} -cipher DEFAULT@SECLEVEL=0`;
+  const address = port === 2380 ? hosts().find(({ name }) => name === host)?.ip : '127.0.0.1';
+  const words = `-connect ${address}:${port} -${version} -cipher DEFAULT@SECLEVEL=0`;
   const output = await onHost(host, `timeout 10 openssl s_client ${words} </dev/null 2>&1 || true`);
   return (
     /^New, (TLSv[\d.]+), Cipher is/m.exec(output)?.[1] ??

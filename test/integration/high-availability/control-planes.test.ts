@@ -297,6 +297,7 @@ describe.runIf(wanted).sequential(`three control planes and three workers${reaso
     await eventually(async () => {
       expect((await lab.host('m1').exec('kinit etcd status')).code).not.toBe(0);
     }, 60_000);
+    expect((await lab.host('m1').exec('kinit doctor')).stdout).toContain('2 are needed: etcd takes no writes');
     await Promise.all(['m2', 'm3'].map((name) => lab.host(name).start()));
     await kinit('etcd', 'restore', join('backup', file as string), '--force', '-i', 'inventory.yaml');
     expect(await etcdMembers('m1')).toEqual(['m1']);
