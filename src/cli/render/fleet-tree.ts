@@ -107,9 +107,6 @@ export function fleetTree(print: (line: string) => void): FleetTree {
         case 'warning':
           later.push(`[${event.host}] warning: ${event.message}`);
           break;
-        case 'leftover':
-          later.push(`[${event.host}] not given any more, and still there: ${event.what}`);
-          break;
         case 'planned':
           later.push(`[${event.host}] would ${event.action} ${event.what}`);
           break;
@@ -121,6 +118,8 @@ export function fleetTree(print: (line: string) => void): FleetTree {
           line.settle.reject(new Error(`${event.host}: ${event.error.message}`));
           break;
         case 'started':
+        // Stands in the table at the end.
+        case 'leftover':
           break;
       }
       show(line);

@@ -33,8 +33,8 @@ const fixed: { field: string; of(cluster: ClusterConfiguration): string; why: st
   { field: 'certificatesDir', of: ({ certificatesDir }) => certificatesDir, why: 'the certificates lie there' },
   { field: 'etcd.local.dataDir', of: ({ etcd }) => etcd.local.dataDir, why: "the cluster's data lies there" },
   {
-    field: 'etcd.external.endpoints',
-    of: ({ etcd }) => etcd.external?.endpoints.join(', ') ?? '(kinit runs etcd)',
+    field: 'etcd',
+    of: ({ etcd }) => (etcd.external ? 'external' : 'local'),
     why: "the cluster's data lies in its etcd",
   },
 ];
@@ -111,8 +111,23 @@ export interface Kept {
   leftovers: string[];
 }
 
-/** What was given once and is not any more: it stays in the configuration, or goes with `prune`. */
-export function keepStored(config: InitConfiguration, stored: StoredCluster, prune: boolean): Kept {
+const plainFields = [
+  'imageRepository',
+  'encryptionAlgorithm',
+  'certificateValidityPeriod',
+  'caCertificateValidityPeriod',
+] as const satisfies (keyof ClusterConfiguration)[];
+
+/**
+ * What was given once and is not any more: it stays in the configuration, or goes with `prune`.
+ * @param said the ClusterConfiguration as it was given, without defaults
+ */
+export function keepStored(
+  config: InitConfiguration,
+  stored: StoredCluster,
+  prune: boolean,
+  said: Partial<Record<(typeof plainFields)[number], unknown>> = {},
+): Kept {
   const leftovers: string[] = [];
   const { cluster } = config;
   const before = stored.cluster;
@@ -140,6 +155,8 @@ export function keepStored(config: InitConfiguration, stored: StoredCluster, pru
     leftovers.push(...rest.map((name) => `name ${name} of the certificate of ${what}`));
     return [...wanted, ...rest];
   };
+  const plain = plainFields.filter((field) => said[field] === undefined && before[field] !== cluster[field]);
+  leftovers.push(...plain.map((field) => `ClusterConfiguration.${field} = ${before[field]}`));
   const gates = Object.entries(before.featureGates).filter(([name]) => cluster.featureGates[name] === undefined);
   leftovers.push(...gates.map(([name, value]) => `feature gate ${name}=${value}`));
   const kubelet = fieldsWithout(stored.kubelet, config.kubelet);
@@ -149,6 +166,7 @@ export function keepStored(config: InitConfiguration, stored: StoredCluster, pru
     ...config,
     cluster: {
       ...cluster,
+      ...Object.fromEntries(plain.map((field) => [field, before[field]])),
       apiServer: {
         ...component('kube-apiserver', cluster.apiServer, before.apiServer),
         certSANs: names('the API server', cluster.apiServer.certSANs, before.apiServer.certSANs),

@@ -151,7 +151,8 @@ export async function runInit(
       const given = resolveInit(flags, file, facts, selectableNames('init', initPhases));
       const known = await withKnownEndpoint(host, given);
       if (stored) assertFixed(known, stored);
-      const { config, leftovers } = stored ? keepStored(known, stored, prune) : { config: known, leftovers: [] };
+      const said = { imageRepository: flags.imageRepository, ...(await reading).documents.ClusterConfiguration };
+      const { config, leftovers } = stored ? keepStored(known, stored, prune, said) : { config: known, leftovers: [] };
       for (const what of leftovers) base.leftover?.(what);
       assertSettings(config.host.sysctl);
       const runtime = await settleRuntime(host, config, facts);

@@ -32,9 +32,10 @@ function storedOf(cluster: string, kubelet = {}, proxy = {}): StoredCluster {
 }
 
 const settle = (given: string, stored: StoredCluster, prune = false) => {
+  const said = read(given).documents.ClusterConfiguration;
   const config = resolveInit({}, withFixedFields(read(given), stored), identity, []);
   assertFixed(config, stored);
-  return keepStored(config, stored, prune);
+  return keepStored(config, stored, prune, said);
 };
 
 const flags = `
@@ -74,6 +75,7 @@ describe('a repeated run', () => {
   it('without any settings leaves a cluster as it is', () => {
     const before = storedOf(`
       clusterName: east
+      imageRepository: registry.test/east
       controlPlaneEndpoint: api.test:6443
       networking: {podSubnet: 10.1.0.0/16, serviceSubnet: 10.2.0.0/16, dnsDomain: east.test}
       etcd: {local: {dataDir: /data/etcd}}
@@ -89,7 +91,7 @@ describe('a repeated run', () => {
     ['etcd: {local: {dataDir: /elsewhere}}', 'etcd.local.dataDir is /var/lib/etcd'],
     [
       'etcd: {external: {endpoints: ["https://10.0.0.9:2379"], caFile: /ca, certFile: /c, keyFile: /k}}',
-      'etcd.external',
+      'etcd is local in this cluster, and external was given',
     ],
   ])('refuses %s', (given, seen) => {
     expect(() => settle(given, storedOf('kubernetesVersion: v1.36.2'))).toThrow(
