@@ -14,6 +14,7 @@ import { type ObjectName, readStore, type StoredAddon, writeStore } from './stor
 
 export const addonLabel = 'kinit.local/addon';
 const definitionTimeoutMs = 30_000;
+const endingTimeoutMs = 60_000;
 
 export interface OwnAddon {
   client: Client;
@@ -113,6 +114,25 @@ function definedKinds(objects: readonly ManifestObject[]): Set<string> {
       return versions.map(({ name }) => `${group}/${name}/${names?.kind}`);
     }),
   );
+}
+
+/** Namespaces that are on their way out take nothing in; they are made anew when they are gone. */
+async function untilGone({ client, signal }: OwnAddon, objects: readonly ManifestObject[]): Promise<void> {
+  for (const { object, what } of objects) {
+    if (object.kind !== 'Namespace') continue;
+    const { name } = nameOf(object);
+    const ending = async () =>
+      (await client.resource(namespaces).find({ name }, { signal }))?.metadata?.deletionTimestamp;
+    await waitUntil(async () => (await ending()) === undefined, {
+      timeoutMs: endingTimeoutMs,
+      intervalMs: 250,
+      signal,
+      failure: () =>
+        new KinitError('Timeout', `${what}: it is still being deleted after ${endingTimeoutMs / 1000} s`, {
+          advice: `look at: kubectl get namespace ${name} -o yaml; then run the same command again`,
+        }),
+    });
+  }
 }
 
 /** Namespaces that the manifests bring and the cluster does not have: nothing in them can be tried before. */
@@ -236,6 +256,7 @@ async function removeObjects(
 export async function applyOwn(addon: OwnAddon, objects: readonly ManifestObject[]): Promise<OwnAddonResult> {
   const { client, name, by, signal, prune = false } = addon;
   const types = resourceTypes(client, signal);
+  await untilGone(addon, objects);
   await check(addon, objects, types);
   const stored = (await readStore(client, signal))[name];
   const before = stored?.objects ?? [];

@@ -148,5 +148,20 @@ function ownManifests(): void {
       expect((await overSsh('disable', 'shop')).stdout).toBe('shop is off\n');
       expect((await addons('list')).stdout).not.toContain('shop');
     });
+
+    it('that a configuration has brought is told when it is no longer named, and goes when told so', async () => {
+      const configuration = JSON.stringify({
+        apiVersion: 'kinit.local/v1alpha1',
+        kind: 'HostConfiguration',
+        addons: [{ name: 'named', manifests: [{ file: 'map.yaml', text: a.replaceAll('shop', 'default') }] }],
+      });
+      const phase = (...args: string[]) => onHost('cp1', `kinit init phase addon manifests -o plain ${args.join(' ')}`);
+      expect(await phase(`--config /dev/stdin <<'EOF'\n${configuration}\nEOF\n`)).toContain('your own: changed');
+      expect((await addons('list')).stdout).toMatch(/^named +on +- +your own: 1 object$/m);
+      expect(await phase()).toContain('not given any more, and still there: the add-on named');
+      expect(await must('get', 'configmap', 'a', '-o', 'name')).toBe('configmap/a\n');
+      expect(await phase('--prune')).toContain('your own: changed');
+      expect((await kubectl('get', 'configmap', 'a')).stderr).toContain('NotFound');
+    });
   });
 }
