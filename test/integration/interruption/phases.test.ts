@@ -135,7 +135,7 @@ describe(`kinit killed with -9 (seed ${seed})`, () => {
     expect(difference(wanted.state, await installed(one))).toEqual([]);
     const keys = await journalKeys(one);
     expect([...keys].sort()).toEqual([...wanted.journal].sort());
-  }, 400_000);
+  }, 900_000);
 
   it('in every phase of join ends with a node that is Ready', async () => {
     const command = await joinCommand();
@@ -143,7 +143,7 @@ describe(`kinit killed with -9 (seed ${seed})`, () => {
     await finish(two, command);
     expect(await nodes()).toMatch(/^two +Ready /m);
     expect(await finish(two, command)).toMatchObject({ ok: true, changed: false });
-  }, 200_000);
+  }, 600_000);
 
   const wanted = process.env['KINIT_TEST_HA'] === '1';
   const reason = wanted ? '' : ' (another minute: runs with KINIT_TEST_HA=1)';
@@ -174,5 +174,5 @@ describe(`kinit killed with -9 (seed ${seed})`, () => {
       await finish(host, 'reset --force');
       await expectAsBefore(host);
     }
-  }, 200_000);
+  }, 600_000);
 });
