@@ -10,8 +10,8 @@ const volatile: Record<string, string> = {
   '/run/systemd/transient/session-': 'logins',
   '/run/(user|udev|utmp|sudo|cryptsetup|lock/lvm)': 'logins and devices',
   '/(var/)?tmp/systemd-private-': 'names made at random by systemd',
-  '/etc/(passwd|group|shadow|gshadow|subuid|subgid)-( |$)':
-    'copies that the account tools keep of the state before the last change',
+  '/etc/([.]pwd[.]lock|(passwd|group|shadow|gshadow|subuid|subgid)-)( |$)':
+    'what the account tools leave: their lock, and the state before the last change',
   '/var/lib/systemd/': 'time stamps, random seed, journal catalog',
   '/var/lib/(dbus|logrotate|chrony|private)/': 'daemons of the host',
   '/var/cache/': 'caches: ldconfig, man pages, package lists',
