@@ -272,6 +272,7 @@ describe('the balancer on a host', () => {
     expect(await knownBalancer(host())).toEqual({
       endpoint: { mode: 'local', port },
       servers: ['10.0.0.11:6443', '10.0.0.12:6443'],
+      certificateAuthority: '/etc/kubernetes/pki/ca.crt',
     });
     const { '/etc/systemd/system/kinit-balancer.service': unit = '' } = snapshot(root);
     expect(unit).toContain('Before=kubelet.service');
