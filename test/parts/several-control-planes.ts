@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
+import { bundlePaths } from '../../src/installer/config/paths.ts';
+import { stateFolder } from '../../src/installer/host/journal.ts';
 import { createClient } from '../../src/machinery/client/client.ts';
 import { loadKubeconfig } from '../../src/machinery/client/kubeconfig.ts';
 import { configMaps } from '../../src/machinery/client/resources.ts';
@@ -81,8 +83,8 @@ export async function hostsForSeveral(
     up: () => kinit('up', '-i', 'inventory.yaml', '--kubeconfig-out', kubeconfig),
     kubectl: (on, command, input) => {
       const host = lab.host(on);
-      const program = `/opt/kinit/current/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf --server https://${host.ip}:6443`;
-      return host.must(`${program} ${command}`, input ? { input } : {});
+      const flags = `--kubeconfig /etc/kubernetes/admin.conf --cache-dir ${stateFolder}/kubectl --server https://${host.ip}:6443`;
+      return host.must(`${bundlePaths.bin}/kubectl ${flags} ${command}`, input ? { input } : {});
     },
     client: async (server) => createClient({ ...(await loadKubeconfig(kubeconfig)), server: `https://${server}` }),
     down: async () => {

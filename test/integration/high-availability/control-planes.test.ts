@@ -113,6 +113,10 @@ spec:
           image: ${echoImage}
           readinessProbe: { httpGet: { path: /, port: 8080 }, periodSeconds: 1 }
 `;
+async function echoOf(ip: string): Promise<string> {
+  const options = { headers: { connection: 'close' }, signal: AbortSignal.timeout(5_000) };
+  return (await fetch(`http://${ip}:${nodePort}/`, options)).text();
+}
 /** Ends at the first answer that it does not get. */
 const asking = (service: string) => `
 apiVersion: v1
@@ -170,7 +174,9 @@ describe.runIf(wanted).sequential(`three control planes and three workers${reaso
       await Promise.all(
         cluster.workers.map(async (host) => {
           await host.copy(archive, '/var/tmp/test-images.tar');
-          await host.must('/opt/kinit/current/bin/ctr -n k8s.io images import /var/tmp/test-images.tar');
+          await host.must(
+            '/opt/kinit/current/bin/ctr -n k8s.io images import /var/tmp/test-images.tar && rm /var/tmp/test-images.tar',
+          );
         }),
       );
       await kubectl('m1', 'apply -f -', workload);
@@ -187,7 +193,7 @@ describe.runIf(wanted).sequential(`three control planes and three workers${reaso
           for (const master of cluster.masters) expect(known).toContain(`"${master.ip}:6443"`);
         }, 30_000);
         if ((await serversInUse(host)).includes(address('m1'))) worker = name;
-        expect((await fetch(`http://${ip}:${nodePort}/`)).status).toBe(200);
+        await echoOf(ip);
       }
       way = await wayThrough(cluster.lab, cluster.lab.host(worker));
     }, 300_000);
@@ -208,11 +214,7 @@ describe.runIf(wanted).sequential(`three control planes and three workers${reaso
         'reads through the endpoint of a worker': observe(() => readOnce(cluster, way.server, 'written')),
         'reads through the virtual address': observe(() => readOnce(cluster, virtual, 'written')),
       };
-      const echo = cluster.workers.map(({ ip }) =>
-        observe(() =>
-          fetch(`http://${ip}:${nodePort}/`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(5_000) }),
-        ),
-      );
+      const echo = cluster.workers.map(({ ip }) => observe(() => echoOf(ip)));
       const all = [...Object.values(api), ...echo];
       try {
         await Promise.all(all.map((each) => each.answers(5, 30_000)));

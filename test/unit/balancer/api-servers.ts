@@ -13,25 +13,28 @@ export interface Authority {
   keyPem: string;
 }
 
-/** A CA, and a certificate that it gave to API servers of loopback. */
-export async function makeAuthority(): Promise<Authority> {
+/** A CA, and a certificate that it gave to API servers of loopback, or another one of the same CA for other names. */
+export async function makeAuthority(): Promise<Authority & { issue(altNames: string[]): Authority }> {
   const valid = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) };
   const [caKey, key] = [await makeKey('ECDSA-P256'), await makeKey('ECDSA-P256')];
   const certificate = issueCertificate({ commonName: 'kubernetes', isCa: true, ...valid }, caKey);
   const altNames = ['kubernetes', ...[1, 2, 3, 4].map((i) => `127.0.0.${i}`)];
-  const leaf = issueCertificate({ commonName: 'kube-apiserver', altNames, usages: ['serverAuth'], ...valid }, key, {
-    certificate,
-    key: caKey,
-  });
-  return {
-    caPem: certificatePem(new X509Certificate(certificate.raw)),
-    certPem: certificatePem(leaf),
-    keyPem: privateKeyPem(key),
+  const issue = (names: string[]): Authority => {
+    const wanted = { commonName: 'kube-apiserver', altNames: names, usages: ['serverAuth' as const], ...valid };
+    return {
+      caPem: certificatePem(new X509Certificate(certificate.raw)),
+      certPem: certificatePem(issueCertificate(wanted, key, { certificate, key: caKey })),
+      keyPem: privateKeyPem(key),
+    };
   };
+  return { ...issue(altNames), issue };
 }
 
-/** `silent`: takes connections and never answers, as a host that has lost its power or its network. */
-export type Condition = 'ready' | 'unready' | 'silent';
+/**
+ * `silent`: takes connections and never answers, as a host that has lost its power or its network; `busy`: says nothing
+ * of its health in time, but goes on with what it has.
+ */
+export type Condition = 'ready' | 'unready' | 'silent' | 'busy';
 
 export class ApiServer {
   readonly name: string;
@@ -104,13 +107,16 @@ export class ApiServer {
 
   #answer(req: IncomingMessage, res: ServerResponse): void {
     const url = new URL(req.url ?? '/', 'https://x');
-    if (this.condition === 'silent') return;
+    if (this.condition === 'silent' || (this.condition === 'busy' && url.pathname === '/readyz')) return;
     const object = this.objects.get(url.pathname);
     if (object) res.end(JSON.stringify(object));
     else if (url.pathname === '/readyz') res.writeHead(this.condition === 'ready' ? 200 : 500).end('ok');
     else if (url.pathname === '/echo') req.pipe(res);
-    else if (url.pathname === '/hold') res.write(this.name);
-    else if (url.pathname.endsWith('/endpointslices') && url.searchParams.get('watch')) {
+    else if (url.pathname === '/hold') {
+      res.write(this.name);
+      const going = setInterval(() => this.condition !== 'silent' && res.write('.'), 100);
+      res.once('close', () => clearInterval(going));
+    } else if (url.pathname.endsWith('/endpointslices') && url.searchParams.get('watch')) {
       this.#watchers.add(res);
       res.once('close', () => this.#watchers.delete(res));
       res.writeHead(200).flushHeaders();

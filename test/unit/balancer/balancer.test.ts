@@ -7,9 +7,9 @@ import { runBalancer } from '../../../src/components/balancer/balancer.ts';
 import { buildKubeconfig } from '../../../src/machinery/client/kubeconfig.ts';
 import { createLogger } from '../../../src/machinery/logging/logger.ts';
 import { freePort } from '../../parts/free-port.ts';
-import { ApiServer, type Authority, ask, hold, makeAuthority } from './api-servers.ts';
+import { ApiServer, ask, hold, makeAuthority } from './api-servers.ts';
 
-let authority: Authority;
+let authority: Awaited<ReturnType<typeof makeAuthority>>;
 let folder: string;
 let servers: ApiServer[];
 let stops: (() => Promise<void>)[];
@@ -133,6 +133,29 @@ describe('the balancer of a node', { timeout: 20_000 }, () => {
         (name) => name !== first,
       ),
     ).not.toBe(first);
+  });
+
+  it('keeps connections to a server that is only busy, and makes new ones elsewhere', async () => {
+    const balancer = await balance(addresses());
+    await ready(balancer);
+    const { name, cut } = await hold(balancer.port, authority.caPem);
+    named(name).condition = 'busy';
+    const ended = cut.then(() => 'cut');
+    await until(
+      () => ask(balancer.port, authority.caPem),
+      (other) => other !== name,
+    );
+    expect(await Promise.race([ended, delay(3_000, 'kept')])).toBe('kept');
+    named(name).condition = 'silent';
+    expect(await ended).toBe('cut');
+  });
+
+  it('leads to no server whose certificate is not valid for where clients connect', async () => {
+    const old = await new ApiServer('old', '127.0.0.8', authority.issue(['kubernetes', '127.0.0.8'])).start();
+    stops.push(() => old.kill());
+    const balancer = await balance([old.address, named('a').address]);
+    expect(await until(() => ask(balancer.port, authority.caPem), Boolean)).toBe('a');
+    for (let i = 0; i < 5; i++) expect(await ask(balancer.port, authority.caPem)).toBe('a');
   });
 
   it('keeps connections when no server is better', async () => {
