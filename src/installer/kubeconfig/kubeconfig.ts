@@ -186,8 +186,12 @@ function outlivesControlPlanes({ cluster, host }: InitConfiguration): boolean {
  */
 export function serverOf(identity: KubeconfigIdentity, config: InitConfiguration): string {
   const own = identity.local || !outlivesControlPlanes(config);
-  return own ? `https://${localServerAddress(config.localAPIEndpoint)}` : controlPlaneServer(config);
+  return own ? ownServer(config) : controlPlaneServer(config);
 }
+
+/** The API server of the control plane itself. */
+export const ownServer = ({ localAPIEndpoint }: InitConfiguration): string =>
+  `https://${localServerAddress(localAPIEndpoint)}`;
 
 function localServerAddress({ advertiseAddress, bindPort }: InitConfiguration['localAPIEndpoint']): string {
   return joinHostPort(advertiseAddress, bindPort);

@@ -21,7 +21,7 @@ import type { HostFacts } from '../host/facts.ts';
 import { type Host, localHost, readText } from '../host/host.ts';
 import { openJournal } from '../host/journal.ts';
 import { assertSettings } from '../host/sysctl.ts';
-import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
+import { ownServer, parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
 import { readPatches } from '../patches/patches.ts';
 import { firstAdministrator } from '../pki/external.ts';
 import { runChecks } from '../preflight/check.ts';
@@ -39,23 +39,31 @@ import { type RestoreIntoInit, restoredConfig } from './run-etcd-restore.ts';
 import { phasesOf, selectableNames, selectPhases } from './select.ts';
 import { runSession, type SessionOptions, type SessionResult } from './session.ts';
 
+export interface FileClientOptions extends ClientOptions {
+  /** Another one than the kubeconfig says. */
+  server?: string | undefined;
+}
+
 /** A client from a kubeconfig of the host. */
-export async function clientFromFile(host: Host, path: string, options: ClientOptions = {}): Promise<Client> {
+export async function clientFromFile(host: Host, path: string, options: FileClientOptions = {}): Promise<Client> {
   const text = await readText(host, path);
   if (text === undefined) {
     throw new KinitError('Validation', `there is no ${path} on this host`, {
       advice: 'run this on a control plane, or give --kubeconfig',
     });
   }
-  return createClient(restConfigOf(parseKubeconfig(text, path), path), options);
+  const { server, ...others } = options;
+  const config = restConfigOf(parseKubeconfig(text, path), path);
+  return createClient(server ? { ...config, server } : config, others);
 }
 
 /** Opens each kubeconfig's client once. */
 function clientCache(host: Host) {
   const clients = new Map<string, Promise<Client>>();
-  const open = (path: string) => {
-    const client = clients.get(path) ?? clientFromFile(host, path);
-    clients.set(path, client);
+  const open = (path: string, server?: string) => {
+    const key = `${path} ${server ?? ''}`;
+    const client = clients.get(key) ?? clientFromFile(host, path, { server });
+    clients.set(key, client);
     return client;
   };
   const close = () => {
@@ -157,6 +165,8 @@ export async function runInit(
       assertSettings(config.host.sysctl);
       const runtime = await settleRuntime(host, config, facts);
       const { cgroupDriver } = runtime;
+      // A virtual address may be another host's, or on its way: the API server of this host does as well.
+      const server = config.host.endpoint?.virtualIP && !flags.kubeconfig ? ownServer(config) : undefined;
       const context: InitContext = {
         ...(await noted(base, flags, 'init')),
         kind: 'init',
@@ -169,8 +179,8 @@ export async function runInit(
         patches: await patchesOf(config.patchesFolder),
         nodeAddress: () => config.localAPIEndpoint.advertiseAddress,
         kubeconfigDir: flags.kubeconfigDir ?? kubernetesDir,
-        admin: () => open(flags.kubeconfig ?? kubeconfigPaths.admin),
-        superAdmin: async () => open(flags.kubeconfig ?? (await firstAdministrator(host))),
+        admin: () => open(flags.kubeconfig ?? kubeconfigPaths.admin, server),
+        superAdmin: async () => open(flags.kubeconfig ?? (await firstAdministrator(host)), server),
         kubeletConfig: clusterKubeletConfig(config.cluster, cgroupDriver, config.kubelet),
       };
       const skip = skippedBy(flags, config).flatMap((name) => phasesOf('init', name, initPhases) ?? [name]);
