@@ -4,6 +4,7 @@ import { configMaps } from '../../machinery/client/resources.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import { kubernetesVersion } from '../../machinery/version.ts';
 import { proxyConfiguration } from '../addons/objects.ts';
+import { joinHostPort } from '../config/cidr.ts';
 import { defaultBindPort } from '../config/defaults.ts';
 import { kubeconfigPaths, manifestsDir } from '../config/paths.ts';
 import { parseConfig } from '../config/read-config.ts';
@@ -64,7 +65,7 @@ export async function readStored(
 /** What this host, when it is a control plane already, knows of its cluster. @param open a client with a kubeconfig of the host */
 export async function storedOnHost(
   { host, facts, signal, warn }: Pick<PhaseContext, 'host' | 'facts' | 'signal' | 'warn'>,
-  open: (kubeconfig: string) => Promise<Client>,
+  open: (kubeconfig: string, server: string) => Promise<Client>,
 ): Promise<StoredCluster | undefined> {
   const manifest = await readText(host, `${manifestsDir}/kube-apiserver.yaml`);
   if (manifest === undefined || !(await exists(host, kubeconfigPaths.admin))) return undefined;
@@ -74,7 +75,9 @@ export async function storedOnHost(
     bindPort: Number(manifestArgument(manifest, 'secure-port') ?? defaultBindPort),
   };
   try {
-    const stored = await readStored(await open(kubeconfigPaths.admin), facts, signal);
+    // The API server of this host: the one that the kubeconfig names may be another host's, and lost.
+    const server = `https://${joinHostPort(node.advertiseAddress, node.bindPort)}`;
+    const stored = await readStored(await open(kubeconfigPaths.admin, server), facts, signal);
     return stored && { node, ...stored };
   } catch (error) {
     signal.throwIfAborted();
