@@ -15,7 +15,7 @@ import type { Fleet, Member } from './fleet.ts';
 import { appliedAnnotation, nodeDifference } from './node-settings.ts';
 import type { FleetCommandOptions, Plan } from './plan.ts';
 import { checkQuorum, isControlPlaneNode, takeOut } from './take-out.ts';
-import { drainOptions } from './undisturbed.ts';
+import { drainOptions, openAgain } from './undisturbed.ts';
 
 /** An SSH server gives a connection ten sessions (MaxSessions). */
 const sessions = 6;
@@ -69,7 +69,9 @@ export async function settleNodes(
 ): Promise<Settled> {
   const { dryRun, prune = false } = options;
   const { InitConfiguration, JoinConfiguration } = plan.given;
-  const settle = async ({ name, host, facts }: Member): Promise<boolean> => {
+  const settle = async (member: Member): Promise<boolean> => {
+    const { name, host, facts } = member;
+    if (!dryRun) await openAgain(fleet, asked, member, nodes, options.signal);
     const found = nodes.find(({ metadata }) => metadata?.name === host.nodeName);
     if (!found) return false;
     const registration = (facts.isFounder ? InitConfiguration : JoinConfiguration)?.nodeRegistration;
