@@ -85,28 +85,39 @@ export interface RestartOptions {
   signal: AbortSignal;
 }
 
-/** @returns whether it had to be started anew */
-export async function restartStaticPod(name: StaticPodName, options: RestartOptions): Promise<boolean> {
+/**
+ * Those that run with other files than are there, at the same time; one control plane is enough for the cluster meanwhile.
+ * @returns whether any had to be started anew
+ */
+export async function restartStaticPods(names: readonly StaticPodName[], options: RestartOptions): Promise<boolean> {
   const { changes, certificatesDir, nodeName, open, signal } = options;
   const { host } = changes;
-  const manifest = await readText(host, manifestPath(name));
-  if (manifest === undefined) return false;
-  const wanted = await digest(host, certificatesDir, name);
   const running = (await readRunning(host)) ?? {};
-  if (running[name] === wanted) return false;
-  const oldContainer = await containerNow(name, options);
-  if (name === 'etcd') await untilEtcdIsWell(host, signal);
-  await holdStaticPods(host, [name], holdFolder, signal);
-  await releaseStaticPods(host, [name], holdFolder);
-  if (name === 'etcd') await untilEtcdIsWell(host, signal);
+  const wanted: Running = {};
+  const gates: { name: StaticPodName; image: string; oldContainer?: string }[] = [];
+  for (const name of names) {
+    const manifest = await readText(host, manifestPath(name));
+    const now = await digest(host, certificatesDir, name);
+    if (manifest === undefined || running[name] === now) continue;
+    const oldContainer = await containerNow(name, options);
+    gates.push({ name, image: imageOf(manifest), ...(oldContainer ? { oldContainer } : {}) });
+    wanted[name] = now;
+  }
+  const changed = gates.map(({ name }) => name);
+  if (!changed.length) return false;
+  const isEtcd = changed.includes('etcd');
+  if (isEtcd) await untilEtcdIsWell(host, signal);
+  await holdStaticPods(host, changed, holdFolder, signal);
+  await releaseStaticPods(host, changed, holdFolder);
+  if (isEtcd) await untilEtcdIsWell(host, signal);
   const client = await open();
   try {
-    const gate = { image: imageOf(manifest), ...(oldContainer ? { oldContainer } : {}) };
-    await waitForStaticPod(client, name, nodeName, gate, { timeoutMs: gateMs, signal });
+    for (const { name, ...gate } of gates)
+      await waitForStaticPod(client, name, nodeName, gate, { timeoutMs: gateMs, signal });
   } finally {
     client.close();
   }
-  await noteRunning(changes, { ...running, [name]: wanted });
+  await noteRunning(changes, { ...running, ...wanted });
   return true;
 }
 

@@ -15,7 +15,7 @@ import { waitUntil } from '../host/wait.ts';
 import type { Phase, PhaseContext } from '../phases/engine.ts';
 import { clientFromFile } from '../phases/run.ts';
 import { runSession, type SessionOptions, type SessionResult } from '../phases/session.ts';
-import { staticPodNames } from '../upgrade/backup.ts';
+import type { StaticPodName } from '../upgrade/backup.ts';
 import { controlPlaneConfiguration, nodeIdentity, readStoredCluster } from '../upgrade/configuration.ts';
 import { keyIdOfPrivate, rotatedFiles } from './authorities.ts';
 import {
@@ -28,7 +28,7 @@ import { renewKubeletCertificate } from './kubelet-certificate.ts';
 import { parseOrder, type RotationOrder } from './order.ts';
 import { waitForPods } from './pods.ts';
 import { readRecord, rotationFolder, writeRecord } from './record.ts';
-import { noteBeginning, releaseHeld, restartKubelet, restartStaticPod } from './restarts.ts';
+import { noteBeginning, releaseHeld, restartKubelet, restartStaticPods } from './restarts.ts';
 import { changeShared, crossedPath, replaceFile } from './shared.ts';
 import { reissue, showChain, trustInKubeconfig } from './take-up.ts';
 
@@ -119,11 +119,18 @@ const certificates: RotationPhase = {
   },
 };
 
-const restarts: RotationPhase[] = staticPodNames.map((name) => ({
-  name: `rotate/${name}`,
-  title: `Start ${name} anew`,
-  needed: ({ host }) => exists(host, `${manifestsDir}/${name}.yaml`),
-  run: (context) => restartStaticPod(name, context),
+/** In this order: each finds what it connects to. */
+const groups: Record<string, readonly StaticPodName[]> = {
+  etcd: ['etcd'],
+  'kube-apiserver': ['kube-apiserver'],
+  controllers: ['kube-controller-manager', 'kube-scheduler'],
+};
+
+const restarts: RotationPhase[] = Object.entries(groups).map(([group, names]) => ({
+  name: `rotate/${group}`,
+  title: `Start ${names.join(' and ')} anew`,
+  needed: ({ host }) => exists(host, `${manifestsDir}/${names[0]}.yaml`),
+  run: (context) => restartStaticPods(names, context),
 }));
 
 const upload: RotationPhase = {
