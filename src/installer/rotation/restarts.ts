@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Client } from '../../machinery/client/types.ts';
 import { kubeconfigPaths, kubeletPaths, temporaryDir } from '../config/paths.ts';
 import { holdStaticPods, releaseStaticPods } from '../control-plane/hold.ts';
+import { settleOwners } from '../control-plane/owners.ts';
 import { KinitError } from '../errors.ts';
 import { etcdAccess } from '../etcd/access.ts';
 import { type MemberStatus, memberStatuses } from '../etcd/status.ts';
@@ -99,6 +100,7 @@ export async function restartStaticPods(names: readonly StaticPodName[], options
     const manifest = await readText(host, manifestPath(name));
     const now = await digest(host, certificatesDir, name);
     if (manifest === undefined || running[name] === now) continue;
+    await settleOwners(changes, manifest);
     const oldContainer = await containerNow(name, options);
     gates.push({ name, image: imageOf(manifest), ...(oldContainer ? { oldContainer } : {}) });
     wanted[name] = now;
