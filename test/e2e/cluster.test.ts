@@ -13,6 +13,7 @@ import { health } from './parts/health.ts';
 import { kubectlCommands } from './parts/kubectl.ts';
 import { nodes } from './parts/nodes.ts';
 import { openPorts } from './parts/ports.ts';
+import { rotation } from './parts/rotation.ts';
 import { storage } from './parts/storage.ts';
 import { upgrade } from './parts/upgrade.ts';
 import { withoutRoot } from './parts/without-root.ts';
@@ -37,6 +38,7 @@ describe.sequential('a cluster', () => {
   kubeadmCommands();
   nodes();
   converge();
+  rotation();
   backup();
   if (!borrowed) {
     upgrade();

@@ -3,21 +3,21 @@
  * files is written down, so that a run after one that was broken off starts only what still runs with old ones.
  */
 import { createHash } from 'node:crypto';
-import type { Client } from '../../machinery/client/types.ts';
+import { load } from 'js-yaml';
+import type { Pod } from '../../machinery/api/types.ts';
 import { kubeconfigPaths, kubeletPaths, temporaryDir } from '../config/paths.ts';
 import { holdStaticPods, releaseStaticPods } from '../control-plane/hold.ts';
 import { settleOwners } from '../control-plane/owners.ts';
 import { KinitError } from '../errors.ts';
 import { etcdAccess } from '../etcd/access.ts';
 import { type MemberStatus, memberStatuses } from '../etcd/status.ts';
+import { ask, probeUrl } from '../health/components.ts';
 import type { Changes } from '../host/changes.ts';
 import { type Host, readText, runOrFail } from '../host/host.ts';
 import { waitUntil } from '../host/wait.ts';
 import { kubeletUnit } from '../runtime/kubelet.ts';
 import { manifestPath, type StaticPodName, staticPodNames } from '../upgrade/backup.ts';
-import { containerOf, staticPod, waitForStaticPod } from '../upgrade/gates.ts';
 import { waitForKubelet } from '../upgrade/services.ts';
-import { imageOf } from '../upgrade/static-pod.ts';
 import { rotationFolder } from './record.ts';
 
 const holdFolder = `${temporaryDir}/kinit-rotate-hold`;
@@ -81,83 +81,60 @@ export const releaseHeld = (host: Host): Promise<boolean> => releaseStaticPods(h
 export interface RestartOptions {
   changes: Changes;
   certificatesDir: string;
-  nodeName: string;
-  open(): Promise<Client>;
   signal: AbortSignal;
 }
 
 /**
- * Those that run with other files than are there, at the same time; one control plane is enough for the cluster meanwhile.
+ * Those that run with other files than are there, at the same time.
  * @returns whether any had to be started anew
  */
 export async function restartStaticPods(names: readonly StaticPodName[], options: RestartOptions): Promise<boolean> {
-  const { changes, certificatesDir, nodeName, open, signal } = options;
+  const { changes, certificatesDir, signal } = options;
   const { host } = changes;
   const running = (await readRunning(host)) ?? {};
   const wanted: Running = {};
-  const gates: { name: StaticPodName; image: string; oldContainer?: string }[] = [];
+  const manifests = new Map<StaticPodName, string>();
   for (const name of names) {
     const manifest = await readText(host, manifestPath(name));
     const now = await digest(host, certificatesDir, name);
     if (manifest === undefined || running[name] === now) continue;
     await settleOwners(changes, manifest);
-    const oldContainer = await containerNow(name, options);
-    gates.push({ name, image: imageOf(manifest), ...(oldContainer ? { oldContainer } : {}) });
+    manifests.set(name, manifest);
     wanted[name] = now;
   }
-  const changed = gates.map(({ name }) => name);
-  if (!changed.length) return false;
-  const isEtcd = changed.includes('etcd');
-  if (isEtcd) await untilEtcdIsWell(host, signal);
-  await holdStaticPods(host, changed, holdFolder, signal);
-  await releaseStaticPods(host, changed, holdFolder);
-  if (isEtcd) await untilEtcdIsWell(host, signal);
-  const client = await open();
-  try {
-    for (const { name, ...gate } of gates)
-      await waitForStaticPod(client, name, nodeName, gate, { timeoutMs: gateMs, signal });
-  } finally {
-    client.close();
-  }
+  if (!manifests.size) return false;
+  if (manifests.has('etcd')) await untilEtcdIsWell(host, signal);
+  await holdStaticPods(host, [...manifests.keys()], holdFolder, signal);
+  await releaseStaticPods(host, [...manifests.keys()], holdFolder);
+  for (const [name, manifest] of manifests) await untilReady(name, manifest, signal);
+  if (manifests.has('etcd')) await untilEtcdIsWell(host, signal);
   await noteRunning(changes, { ...running, ...wanted });
   return true;
 }
 
-/** The API server may need a moment, after what was started anew before. */
-async function containerNow(
-  name: StaticPodName,
-  { open, nodeName, signal }: RestartOptions,
-): Promise<string | undefined> {
-  const client = await open();
-  let found: string | undefined;
+/** What the kubelet asks, too, but only ten seconds after the start. The old one has ended: who answers is the new one. */
+async function untilReady(name: StaticPodName, manifest: string, signal: AbortSignal): Promise<void> {
+  const container = (load(manifest) as Pod | undefined)?.spec?.containers[0];
+  const url = probeUrl(container?.readinessProbe ?? container?.livenessProbe, container?.ports);
+  if (!url) return;
   let seen = '';
-  try {
-    await waitUntil(
-      async () => {
-        try {
-          found = containerOf(await staticPod(client, name, nodeName, signal));
-          return true;
-        } catch (error) {
-          signal.throwIfAborted();
-          seen = error instanceof Error ? error.message : String(error);
-          return false;
-        }
-      },
-      {
-        timeoutMs: gateMs,
-        intervalMs: 250,
-        signal,
-        failure: () =>
-          new KinitError('Api', 'the API server does not answer', {
-            seen,
-            advice: 'look at: kinit doctor on this host',
-          }),
-      },
-    );
-  } finally {
-    client.close();
-  }
-  return found;
+  await waitUntil(
+    async () => {
+      const answer = await ask(url);
+      seen = answer.seen;
+      return answer.healthy;
+    },
+    {
+      timeoutMs: gateMs,
+      intervalMs: 200,
+      signal,
+      failure: () =>
+        new KinitError('Timeout', `${name} is not ready ${gateMs / 1000} s after it was started anew`, {
+          seen,
+          advice: `look at: /var/log/pods/kube-system_${name}-*; journalctl -u kubelet -n 50; then run the same command again`,
+        }),
+    },
+  );
 }
 
 /** Why a member of etcd may not be stopped, or the next one not yet. */
@@ -192,7 +169,7 @@ async function untilEtcdIsWell(host: Host, signal: AbortSignal): Promise<void> {
 
 /** @param also what else a kubelet takes up when it starts */
 export async function restartKubelet(
-  { changes, certificatesDir, signal }: Omit<RestartOptions, 'open' | 'nodeName'>,
+  { changes, certificatesDir, signal }: RestartOptions,
   also: string,
 ): Promise<boolean> {
   const { host } = changes;

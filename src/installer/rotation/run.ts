@@ -34,7 +34,6 @@ import { reissue, showChain, trustInKubeconfig } from './take-up.ts';
 
 interface RotationContext extends PhaseContext {
   order: RotationOrder;
-  nodeName: string;
   isControlPlane: boolean;
   certificatesDir: string;
   cluster(): ClusterConfiguration;
@@ -299,19 +298,17 @@ async function clusterOf(
 /** @param path of the order */
 export async function runRotation(path: string, options: SessionOptions): Promise<SessionResult> {
   return runSession<RotationContext>('certs rotate-node', options, async (base) => {
-    const { facts, host } = base;
+    const { host } = base;
     const order = parseOrder(await readFile(path, 'utf8'), path);
     if (!host.dryRun) await releaseHeld(host);
     const isControlPlane = await exists(host, `${manifestsDir}/kube-apiserver.yaml`);
     if (!isControlPlane && ['begin', 'follow', 'cluster'].includes(order.part))
       throw new KinitError('Preflight', 'this host is no control plane');
-    const { nodeName } = await nodeIdentity(host, facts.hostname);
     const open = () => clientFromFile(host, isControlPlane ? kubeconfigPaths.admin : kubeconfigPaths.kubelet);
     const cluster = isControlPlane ? await clusterOf(base, open) : undefined;
     const context: RotationContext = {
       ...base,
       order,
-      nodeName,
       isControlPlane,
       certificatesDir: cluster?.certificatesDir ?? defaultCertificatesDir,
       cluster: () => cluster as ClusterConfiguration,
