@@ -13,7 +13,7 @@ import { type FieldPath, parseYaml } from '../config/yaml.ts';
 import { KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
 import { readText } from '../host/host.ts';
-import { loadAuthority, loadAuthorityCertificate, validity } from '../pki/ensure.ts';
+import { certificateFile, loadAuthority, loadAuthorityCertificate, validity } from '../pki/ensure.ts';
 import { makeKey, privateKeyPem } from '../pki/keys.ts';
 import { certificatePem, issueCertificate } from '../pki/x509.ts';
 
@@ -232,7 +232,8 @@ export async function ensureKubeconfig(
   );
   const kubeconfig = buildKubeconfig({
     server,
-    caPem: certificatePem(issuer.certificate),
+    // While the authority is rotated, the old and the new one.
+    caPem: (await readText(host, certificateFile(certificatesDir, 'ca'))) ?? certificatePem(issuer.certificate),
     clusterName: config.cluster.clusterName,
     userName: commonName,
     user: {

@@ -4,7 +4,7 @@ import { kubeconfigPaths } from '../config/paths.ts';
 import type { InitConfiguration } from '../config/types.ts';
 import { knownBalancer } from '../endpoint/balancer.ts';
 import { type Host, readText } from '../host/host.ts';
-import { loadAuthority, loadAuthorityCertificate, validity } from '../pki/ensure.ts';
+import { certificateFile, loadAuthority, loadAuthorityCertificate, validity } from '../pki/ensure.ts';
 import { makeKey, privateKeyPem } from '../pki/keys.ts';
 import { certificatePem, issueCertificate } from '../pki/x509.ts';
 import { buildKubeconfig, controlPlaneServer, formatKubeconfig, parseKubeconfig, restConfigOf } from './kubeconfig.ts';
@@ -23,7 +23,10 @@ export interface UserOptions {
 export async function userKubeconfig(host: Host, config: InitConfiguration, options: UserOptions): Promise<string> {
   const { clientName, organizations, token } = options;
   const { cluster } = config;
-  const caPem = certificatePem(await loadAuthorityCertificate(host, cluster.certificatesDir, 'ca'));
+  // While the authority is rotated, the old and the new one.
+  const caPem =
+    (await readText(host, certificateFile(cluster.certificatesDir, 'ca'))) ??
+    certificatePem(await loadAuthorityCertificate(host, cluster.certificatesDir, 'ca'));
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   const credentials = async (): Promise<Record<string, string>> => {
     if (token) return { token };

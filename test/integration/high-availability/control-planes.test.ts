@@ -277,6 +277,33 @@ describe.runIf(wanted).sequential(`three control planes and three workers${reaso
       await expectServers(on, masters, 60_000);
       await expectReady(on, lost.name);
     }, 300_000);
+
+    it('get new authorities and new keys for etcd, and clients go on', async () => {
+      const rotate = (...args: string[]) => cluster.kinit(...args, '-i', 'inventory.yaml');
+      const keys = (on: string) =>
+        cluster.lab
+          .host(on)
+          .must('cd /etc/kubernetes/pki && sha256sum ca.key front-proxy-ca.key etcd/ca.key sa.key encryption.yaml');
+      const before = (await keys('m1')).split('\n');
+      const well = () => expectServers('m1', masters, 60_000);
+      const old = await cluster.client(`${address('m1')}:6443`);
+      await watched(
+        async () => {
+          await rotate('certs', 'rotate-ca', '--step', 'trust');
+          await rotate('certs', 'rotate-ca', '--step', 'issue');
+        },
+        well,
+        'm1',
+      );
+      await cluster.up();
+      await watched(() => rotate('certs', 'rotate-ca').then(() => undefined), well, 'm1');
+      await watched(() => rotate('encryption', 'rotate').then(() => undefined), well, 'm1');
+      for (const name of masters) expect(await keys(name)).toBe(await keys('m1'));
+      for (const line of (await keys('m1')).split('\n').filter(Boolean)) expect(before).not.toContain(line);
+      await expect(write(old, 'written')()).rejects.toThrow(/certificate|Unauthorized/);
+      old.close();
+      expect(await etcdMembers('m1')).toEqual(masters);
+    }, 900_000);
   });
 
   it('lose a member of etcd when one is reset, and up adds it again', async () => {
