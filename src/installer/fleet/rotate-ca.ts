@@ -225,8 +225,15 @@ class Rotation {
     const { fleet, founder, signal } = this.#parts;
     const nodeNames = members.map(({ host }) => host.nodeName);
     await fleet.step(members[0]!.name, 'ready', `Wait until ${nodeNames.join(', ')} is Ready`, async () => {
-      await waitForNodes(founder.connection, nodeNames, signal, () => undefined, readyMs);
-      return { changed: false };
+      for (const deadline = Date.now() + readyMs; ; ) {
+        try {
+          await waitForNodes(founder.connection, nodeNames, signal, () => undefined, deadline - Date.now());
+          return { changed: false };
+        } catch (error) {
+          // A question that was not answered in time is asked again.
+          if (!(error instanceof KinitError && error.code === 'Timeout') || Date.now() >= deadline) throw error;
+        }
+      }
     });
   }
 

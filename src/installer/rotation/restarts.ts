@@ -85,16 +85,21 @@ export interface RestartOptions {
 }
 
 /**
- * Those that run with other files than are there, at the same time.
+ * Those that run with other files than are there. What connects to another stops before it and starts after it, so that no API server
+ * is without its etcd.
+ * @param stages in the order of starting; those of one stage start at the same time
  * @returns whether any had to be started anew
  */
-export async function restartStaticPods(names: readonly StaticPodName[], options: RestartOptions): Promise<boolean> {
+export async function restartStaticPods(
+  stages: readonly (readonly StaticPodName[])[],
+  options: RestartOptions,
+): Promise<boolean> {
   const { changes, certificatesDir, signal } = options;
   const { host } = changes;
   const running = (await readRunning(host)) ?? {};
   const wanted: Running = {};
   const manifests = new Map<StaticPodName, string>();
-  for (const name of names) {
+  for (const name of stages.flat()) {
     const manifest = await readText(host, manifestPath(name));
     const now = await digest(host, certificatesDir, name);
     if (manifest === undefined || running[name] === now) continue;
@@ -104,10 +109,13 @@ export async function restartStaticPods(names: readonly StaticPodName[], options
   }
   if (!manifests.size) return false;
   if (manifests.has('etcd')) await untilEtcdIsWell(host, signal);
-  await holdStaticPods(host, [...manifests.keys()], holdFolder, signal);
-  await releaseStaticPods(host, [...manifests.keys()], holdFolder);
-  for (const [name, manifest] of manifests) await untilReady(name, manifest, signal);
-  if (manifests.has('etcd')) await untilEtcdIsWell(host, signal);
+  const chosen = stages.map((names) => names.filter((name) => manifests.has(name))).filter((names) => names.length);
+  for (const names of [...chosen].reverse()) await holdStaticPods(host, names, holdFolder, signal);
+  for (const names of chosen) {
+    await releaseStaticPods(host, names, holdFolder);
+    for (const name of names) await untilReady(name, manifests.get(name) ?? '', signal);
+    if (names.includes('etcd')) await untilEtcdIsWell(host, signal);
+  }
   await noteRunning(changes, { ...running, ...wanted });
   return true;
 }

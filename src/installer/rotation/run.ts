@@ -15,7 +15,6 @@ import { waitUntil } from '../host/wait.ts';
 import type { Phase, PhaseContext } from '../phases/engine.ts';
 import { clientFromFile } from '../phases/run.ts';
 import { runSession, type SessionOptions, type SessionResult } from '../phases/session.ts';
-import type { StaticPodName } from '../upgrade/backup.ts';
 import { controlPlaneConfiguration, nodeIdentity, readStoredCluster } from '../upgrade/configuration.ts';
 import { keyIdOfPrivate, rotatedFiles } from './authorities.ts';
 import {
@@ -118,19 +117,18 @@ const certificates: RotationPhase = {
   },
 };
 
-/** In this order: each finds what it connects to. */
-const groups: Record<string, readonly StaticPodName[]> = {
-  etcd: ['etcd'],
-  'kube-apiserver': ['kube-apiserver'],
-  controllers: ['kube-controller-manager', 'kube-scheduler'],
-};
-
-const restarts: RotationPhase[] = Object.entries(groups).map(([group, names]) => ({
-  name: `rotate/${group}`,
-  title: `Start ${names.join(' and ')} anew`,
-  needed: ({ host }) => exists(host, `${manifestsDir}/${names[0]}.yaml`),
-  run: (context) => restartStaticPods(names, context),
-}));
+const restarts: RotationPhase[] = [
+  {
+    name: 'rotate/kube-apiserver',
+    title: 'Start etcd and kube-apiserver anew',
+    run: (context) => restartStaticPods([['etcd'], ['kube-apiserver']], context),
+  },
+  {
+    name: 'rotate/controllers',
+    title: 'Start kube-controller-manager and kube-scheduler anew',
+    run: (context) => restartStaticPods([['kube-controller-manager', 'kube-scheduler']], context),
+  },
+];
 
 const upload: RotationPhase = {
   name: 'rotate/upload',
