@@ -27,8 +27,7 @@ function watch(ask: () => Promise<string | undefined>): () => Promise<string[]> 
 }
 
 /** With one control plane its API server is away while it starts anew; nobody must be refused. */
-const refused = (problems: readonly string[]) =>
-  problems.filter((text) => /x509|certificate|Unauthorized|forbidden/i.test(text));
+const refused = (problems: readonly string[]) => problems.filter((text) => /x509|certificate|Unauthorized/i.test(text));
 
 const asOwner = (file: string) =>
   run(kubectlPath(), ['--kubeconfig', file, '--request-timeout', '5s', 'get', 'namespace', namespace]);
