@@ -84,4 +84,16 @@ describe('the key of one node', () => {
   ])('does not open %s', async (_what, attempt) => {
     await expect(attempt()).rejects.toMatchObject({ status: { code: 403, reason: 'Forbidden' } });
   });
+
+  it('is counted with the time that its certificate has left', async () => {
+    const { body } = await admin.raw('GET', '/metrics');
+    const bucket = (limit: string) =>
+      Number(
+        new RegExp(`^apiserver_client_certificate_expiration_seconds_bucket\\{le="${limit}"\\} (\\d+)$`, 'm').exec(
+          body,
+        )?.[1],
+      );
+    expect(bucket('0')).toBe(0);
+    expect(bucket('\\+Inf')).toBeGreaterThan(10);
+  });
 });
