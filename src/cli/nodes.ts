@@ -129,9 +129,7 @@ async function runReplace(node: string, flags: ReplaceFlags, command: Command): 
   if (flags.output === 'json') return;
   const words = [inventoryWords(change, flags.inventory, flags.writeInventory ?? false)];
   if (lostServer)
-    words.push(
-      `Kubeconfigs with the server ${lostServer} need another one: kinit kubeconfig fetch -i ${flags.inventory}`,
-    );
+    words.push(`Kubeconfigs with the server ${lostServer} need another one: kinit kubeconfig -i ${flags.inventory}`);
   const text = words.filter(Boolean).join('\n');
   if (text) process.stdout.write(`\n${text}\n`);
 }
