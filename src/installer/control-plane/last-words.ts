@@ -25,7 +25,8 @@ export async function lastWords(host: Host, component: string, since: Date, line
 
 /** @throws KinitError when etcd has told since then that its disk is full */
 export async function failWhenFull(host: Host, dataDir: string, since: Date): Promise<void> {
-  const told = (await lastWords(host, 'etcd', since)).findLast(isFull);
+  // A program that panics tells its whole stack after that.
+  const told = (await lastWords(host, 'etcd', since, 40)).findLast(isFull);
   if (told === undefined) return;
   const error = await noRoom(dataDir);
   error.details.seen = `${error.details.seen}\netcd: ${told}`;

@@ -58,7 +58,7 @@ describe('a full disk', () => {
       expect(code, told).toBe(8);
       const path = [...full].find((one) => told.includes(`: no space left for ${one}`));
       expect(path, told).toBeDefined();
-      expect(told).toMatch(/its file system has \d+ KiB of \d+ [KM]iB free/);
+      expect(told).toMatch(/its file system has \d+ [KM]iB of \d+ [KM]iB free/);
       expect(await leftovers()).toBe('');
       await makeRoom(path!);
       full.delete(path!);
