@@ -123,6 +123,8 @@ function describeIssue(
       return `${place([...path, key])}: unknown field "${key}" in ${field}${near ? `; did you mean "${near}"?` : ''}`;
     });
   }
+  if (issue.code === 'invalid_key')
+    return issue.issues.map(({ message }) => `${place(path)}: the name in ${field} ${message}`);
   const given = secretFields.test(field) ? '' : formatGiven(issue.input);
   if (issue.code === 'invalid_value') {
     const allowed = issue.values.map((v) => `"${String(v)}"`).join(', ');

@@ -30,7 +30,7 @@ const bastion = z.strictObject({ address: z.string().min(1), ...login });
 
 const checked = (errors: (text: string) => string[]) =>
   z.string().superRefine((text, { addIssue }) => {
-    for (const message of errors(text)) addIssue({ code: 'custom', message: `"${text}": ${message}` });
+    for (const message of errors(text)) addIssue({ code: 'custom', message: `("${text}"): ${message}` });
   });
 const key = checked(qualifiedNameErrors);
 const labelValue = checked(labelValueErrors);
