@@ -13,7 +13,6 @@ import { waitForNode, waitForReady } from '../control-plane/node.ts';
 import { fetchSharedCertificates, sharedPlaces } from '../control-plane/shared-certificates.ts';
 import { knownBalancer, knownServers } from '../endpoint/balancer.ts';
 import { asKinitError, KinitError } from '../errors.ts';
-import type { Changes } from '../host/changes.ts';
 import { exists, readText, runOrFail } from '../host/host.ts';
 import { waitUntil } from '../host/wait.ts';
 import {
@@ -45,6 +44,7 @@ import { joinLocalEndpoint } from './local-endpoint.ts';
 import { checkSettings, preflight, preflightWithCluster } from './preflight.ts';
 import { runtimePhases, workerImages } from './runtime.ts';
 
+const endpointMs = 120_000;
 const timeoutOf = (text: string) => parseDuration(text) ?? 300_000;
 
 /** As the bootstrap token; the kubelet's own identity comes later. */
@@ -231,7 +231,7 @@ const kubeletStart: Phase<JoinContext> = {
         changed = true;
     }
     // A node that shared an endpoint until now.
-    const moved = joined && nodeEndpoint ? await leadTo(changes, nodeEndpoint) : false;
+    const moved = joined && nodeEndpoint ? await leadTo(context, nodeEndpoint) : false;
     const client = joined ? await nodeClient(context) : bootstrapClient(context);
     try {
       const kubelet = await downloadKubeletConfig(client, signal);
@@ -251,14 +251,40 @@ const kubeletStart: Phase<JoinContext> = {
 };
 
 /** The kubelet is started again with the rest: one that is stopped is, also when this run is broken off here. */
-async function leadTo(changes: Changes, endpoint: string): Promise<boolean> {
+async function leadTo({ changes, cluster, signal }: JoinContext, endpoint: string): Promise<boolean> {
   const { host } = changes;
   const { kubelet: path } = kubeconfigPaths;
   const config = parseKubeconfig((await readText(host, path)) ?? '', path);
   const server = `https://${endpoint}`;
   if (restConfigOf(config, path).server === server) return false;
+  await waitForEndpoint(server, cluster!.caPem, signal);
   await runOrFail(host, 'systemctl', ['stop', kubeletUnit]);
   return changes.file(path, formatKubeconfig(withServer(config, server)), { mode: 0o600 });
+}
+
+/** API servers take up their new certificates a moment after these are there. */
+async function waitForEndpoint(server: string, caPem: string, signal: AbortSignal): Promise<void> {
+  let seen = '';
+  const answers = async () => {
+    try {
+      await fetchOverTls(`${server}/version`, { caPem, signal, timeoutMs: 5_000 });
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      seen = error instanceof Error ? error.message : String(error);
+      return false;
+    }
+  };
+  await waitUntil(answers, {
+    timeoutMs: endpointMs,
+    intervalMs: 500,
+    signal,
+    failure: () =>
+      new KinitError('Timeout', `no API server answers at ${server} after ${endpointMs / 1000} s`, {
+        seen,
+        advice: 'look at: journalctl -u kinit-balancer -n 50',
+      }),
+  });
 }
 
 export async function downloadKubeletConfig(client: Client, signal: AbortSignal) {
