@@ -108,6 +108,7 @@ function ownManifests(): void {
     afterAll(async () => {
       await rm(folder, { recursive: true });
       await must('delete', 'namespace', 'shop', '--ignore-not-found', '--timeout=60s');
+      await must('delete', 'configmap', 'a', '--ignore-not-found');
     }, 90_000);
 
     it('is applied with a label, and again without a change', async () => {
