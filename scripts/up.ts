@@ -102,7 +102,7 @@ Object.assign(process.env, inventoryVariables(values.lab, network));
 await writeKubectl(values.lab);
 const kubeconfig = kubeconfigPath(values.lab);
 run(process.execPath, 'dist/kinit/main.mjs', 'up', '--inventory', 'inventory/lab.yaml', '--kubeconfig-out', kubeconfig);
-run(kubectlPath(values.lab), 'get', 'nodes', '-o', 'wide');
+run(kubectlPath(values.lab), '--kubeconfig', kubeconfig, 'get', 'nodes', '-o', 'wide');
 say(
   `\nexport KUBECONFIG=${relative(process.cwd(), kubeconfig)}     # and then: kubectl get pods -A   (or ${relative(process.cwd(), kubectlPath(values.lab))} …)`,
 );
