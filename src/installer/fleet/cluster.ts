@@ -7,8 +7,9 @@ import { bundlePaths, kubeconfigPaths } from '../config/paths.ts';
 import { errorTable, KinitError } from '../errors.ts';
 import { stateFolder } from '../host/journal.ts';
 import { pause } from '../host/wait.ts';
+import type { InventoryHost } from '../inventory/types.ts';
 import { formatKubeconfig, parseKubeconfig } from '../kubeconfig/kubeconfig.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, quote } from './connection.ts';
 import type { JoinSecret } from './documents.ts';
 
 /** The bundle's kubectl on a control plane. Its cache goes where a reset takes it away. */
@@ -94,6 +95,22 @@ export async function waitForNodes(
 function whyNotReady(node: Node | undefined): string {
   if (!node) return 'the node does not exist';
   return node.status?.conditions?.find(({ type }) => type === 'Ready')?.message ?? 'no status yet';
+}
+
+/** Gives a host's node the labels that it lacks: a kubelet may not set all of them. */
+export async function addLabels(
+  connection: Connection,
+  { nodeName, labels }: Pick<InventoryHost, 'nodeName' | 'labels'>,
+  nodes: readonly Node[],
+  signal: AbortSignal,
+): Promise<void> {
+  const found = nodes.find(({ metadata }) => metadata?.name === nodeName)?.metadata?.labels ?? {};
+  const missing = Object.entries(labels).filter(([label]) => found[label] === undefined);
+  if (!missing.length) return;
+  const words = missing.map(([label, value]) => quote(`${label}=${value}`)).join(' ');
+  await connection.must('labelling the node', `${kubectl} label node ${quote(nodeName)} --overwrite ${words}`, {
+    signal,
+  });
 }
 
 /**

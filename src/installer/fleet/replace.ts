@@ -4,7 +4,7 @@ import { bundlePaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import { inventoryRewrite } from '../inventory/rewrite.ts';
 import type { InventoryHost } from '../inventory/types.ts';
-import { findNodes, kubectl, waitForNodes } from './cluster.ts';
+import { addLabels, findNodes, kubectl, waitForNodes } from './cluster.ts';
 import { inFleet } from './commands.ts';
 import { type Connection, quote } from './connection.ts';
 import { settleNodes } from './converge.ts';
@@ -48,6 +48,8 @@ interface Replacing {
   nodeName: string;
   node: Node | undefined;
   oldHost: InventoryHost | undefined;
+  /** The new host as the inventory has it, without what it takes over. */
+  planned: InventoryHost;
   /** The machine stays, or is another one under the same address. */
   sameMachine: boolean;
   /** Under which the cluster is known, and which goes with the old node. */
@@ -112,6 +114,7 @@ export async function replaceNode(old: string, options: ReplaceOptions): Promise
       nodeName,
       node: seen.node,
       oldHost,
+      planned,
       sameMachine: planned === oldHost,
       ...(movesAddress ? { address: seen.known } : {}),
       record,
@@ -181,8 +184,11 @@ async function replace(replacing: Replacing): Promise<Node[]> {
     nodes = await waitForNodes(plane.connection, [host.nodeName], signal, () => undefined);
     return { changed: false };
   });
-  const { failures: unsettled } = await settleNodes(fleet, plane, [newcomer], nodes, plan, options);
+  // What the old node had beside the inventory's words is nobody's but its owner's: kinit does not remember it as its own.
+  const said = { ...newcomer, host: replacing.planned };
+  const { failures: unsettled } = await settleNodes(fleet, plane, [said], nodes, plan, options);
   if (unsettled.length) throw fleetError(unsettled, undefined);
+  await addLabels(plane.connection, host, nodes, signal);
   const { address } = replacing;
   if (address) {
     const newNode = nodes.find(({ metadata }) => metadata?.name === host.nodeName);
