@@ -118,6 +118,14 @@ const plainFields = [
   'caCertificateValidityPeriod',
 ] as const satisfies (keyof ClusterConfiguration)[];
 
+/** In the order of what is there, so that nothing changes by order alone; what is new comes last. */
+function withKept<T extends { name: string }>(wanted: readonly T[], had: readonly T[]): { all: T[]; kept: T[] } {
+  const kept = had.filter((one) => !wanted.some((other) => other.name === one.name));
+  const known = [...new Set(had.map(({ name }) => name))];
+  const before = known.flatMap((name) => [...wanted, ...kept].filter((one) => one.name === name));
+  return { kept, all: [...before, ...wanted.filter(({ name }) => !known.includes(name))] };
+}
+
 /**
  * What was given once and is not any more: it stays in the configuration, or goes with `prune`.
  * @param said the ClusterConfiguration as it was given, without defaults
@@ -136,24 +144,21 @@ export function keepStored(
     wanted: C,
     had: C,
   ): C => {
-    const args = had.extraArgs.filter((one) => !wanted.extraArgs.some((other) => other.name === one.name));
-    const envs = had.extraEnvs.filter((one) => !wanted.extraEnvs.some((other) => other.name === one.name));
-    leftovers.push(...args.map((one) => `flag --${one.name}=${one.value} of ${name}`));
-    leftovers.push(...envs.map((one) => `environment variable ${one.name} of ${name}`));
-    const kept = {
-      ...wanted,
-      extraArgs: [...wanted.extraArgs, ...args],
-      extraEnvs: [...wanted.extraEnvs, ...envs],
-    };
-    if (!('extraVolumes' in wanted) || !('extraVolumes' in had)) return kept;
-    const volumes = had.extraVolumes.filter((one) => !wanted.extraVolumes.some((other) => other.name === one.name));
-    leftovers.push(...volumes.map((one) => `volume ${one.name} of ${name}`));
-    return { ...kept, extraVolumes: [...wanted.extraVolumes, ...volumes] };
+    const args = withKept(wanted.extraArgs, had.extraArgs);
+    const envs = withKept(wanted.extraEnvs, had.extraEnvs);
+    leftovers.push(...args.kept.map((one) => `flag --${one.name}=${one.value} of ${name}`));
+    leftovers.push(...envs.kept.map((one) => `environment variable ${one.name} of ${name}`));
+    const all = { ...wanted, extraArgs: args.all, extraEnvs: envs.all };
+    if (!('extraVolumes' in wanted) || !('extraVolumes' in had)) return all;
+    const volumes = withKept(wanted.extraVolumes, had.extraVolumes);
+    leftovers.push(...volumes.kept.map((one) => `volume ${one.name} of ${name}`));
+    return { ...all, extraVolumes: volumes.all };
   };
   const names = (what: string, wanted: string[], had: string[]) => {
-    const rest = had.filter((name) => !wanted.includes(name));
-    leftovers.push(...rest.map((name) => `name ${name} of the certificate of ${what}`));
-    return [...wanted, ...rest];
+    const named = (list: string[]) => list.map((name) => ({ name }));
+    const { all, kept } = withKept(named(wanted), named(had));
+    leftovers.push(...kept.map(({ name }) => `name ${name} of the certificate of ${what}`));
+    return all.map(({ name }) => name);
   };
   const plain = plainFields.filter((field) => said[field] === undefined && before[field] !== cluster[field]);
   leftovers.push(...plain.map((field) => `ClusterConfiguration.${field} = ${before[field]}`));

@@ -52,7 +52,7 @@ describe('a repeated run', () => {
       { name: 'v', value: '4' },
       { name: 'profiling', value: 'false' },
     ]);
-    expect(config.cluster.apiServer.certSANs).toEqual(['api.test', 'new.test', 'old.test']);
+    expect(config.cluster.apiServer.certSANs).toEqual(['api.test', 'old.test', 'new.test']);
     expect(config.kubelet).toEqual({ maxPods: 50, evictionHard: { 'memory.available': '100Mi' } });
     expect(leftovers).toEqual([
       'feature gate PublicKeysECDSA=false',
@@ -62,6 +62,14 @@ describe('a repeated run', () => {
       'KubeletConfiguration.evictionHard.memory.available = 100Mi',
       'KubeProxyConfiguration.mode = iptables',
     ]);
+  });
+
+  it('changes nothing by order alone', () => {
+    const { config } = settle(
+      'apiServer: {certSANs: [old.test, api.test], extraArgs: [{name: profiling, value: "false"}, {name: v, value: "2"}]}',
+      storedOf(flags),
+    );
+    expect(config.cluster.apiServer).toEqual(storedOf(flags).cluster.apiServer);
   });
 
   it('takes it away when told so', () => {
