@@ -57,6 +57,9 @@ export class KinitError extends Error {
   }
 }
 
+const unreachable = /\b(ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)\b/;
+const unreachableAdvice = 'check that what is named there runs and can be reached, and run the same command again';
+
 /** Any thrown value as a KinitError; adds details that it does not carry yet. */
 export function asKinitError(thrown: unknown, details: ErrorDetails = {}): KinitError {
   if (thrown instanceof KinitError) {
@@ -64,7 +67,8 @@ export function asKinitError(thrown: unknown, details: ErrorDetails = {}): Kinit
     return thrown;
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new KinitError('Internal', message, { ...details, cause: thrown });
+  const advice = unreachable.test(message) ? { advice: unreachableAdvice } : {};
+  return new KinitError('Internal', message, { ...advice, ...details, cause: thrown });
 }
 
 /** The error as lines for a terminal: one that says it all, then what was seen and what to do. */

@@ -55,7 +55,7 @@ const isAlive = `is_alive() { [ -n "$2" ] && [ "$(cut -d' ' -f22 "/proc/$1/stat"
 
 /** What jobs leave behind that nobody could follow to their end: secrets, and folders that are no more than passing. */
 const tidy = `for old in ${jobsFolder}/* /var/tmp/kinit-job-*; do
-  [ ! -e "$old/pid" ] || is_alive "$(cat "$old/pid")" "$(cat "$old/began" 2>/dev/null)" || rm -f "$old/config.yaml"
+  is_alive "$(cat "$old/pid" 2>/dev/null)" "$(cat "$old/began" 2>/dev/null)" || rm -f "$old/config.yaml"
 done
 find /var/tmp -maxdepth 1 -name 'kinit-job-*' -mmin +60 -exec rm -rf {} +
 ls -d ${jobsFolder}/* 2>/dev/null | head -n -${kept - 1} | while read -r old; do rm -rf "$old"; done`;
