@@ -22,19 +22,28 @@ export function createMirrorPods(options: {
   signal: AbortSignal;
 }): MirrorPods {
   const { client, log, signal } = options;
-  const busy = new Set<string>();
+  /** Names with a call under way; true: something was to be done meanwhile. */
+  const busy = new Map<string, boolean>();
   let wanted: Pod[] | undefined;
   let timer: NodeJS.Timeout | undefined;
 
   const act = (name: string, work: () => Promise<void>) => {
-    if (busy.has(name)) return;
-    busy.add(name);
+    if (busy.has(name)) {
+      busy.set(name, true);
+      return;
+    }
+    busy.set(name, false);
     work()
       .catch((error: Error) => {
         log.warn({ pod: name }, `mirror pod: ${error.message}`);
         later();
       })
-      .finally(() => busy.delete(name));
+      .finally(() => {
+        // The watch may tell that a mirror has gone before the call that removed it is answered.
+        const missed = busy.get(name);
+        busy.delete(name);
+        if (missed) look();
+      });
   };
   const later = () => {
     clearTimeout(timer);
