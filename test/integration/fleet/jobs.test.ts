@@ -119,7 +119,7 @@ exit 11`);
     await host.must('pkill -KILL -u ops sshd || pkill -KILL -u ops -f sshd');
     await host.must('touch /run/go');
     expect(await ended).toMatchObject({ ok: true });
-    expect(messages).toEqual(['one', 'two']);
+    expect(messages).toEqual(['one', 'the connection was lost; trying to connect again for 5 minutes', 'two']);
   });
 
   it('is asked to stop, and its last words are heard', async () => {
