@@ -7,6 +7,7 @@ import { inventoryVariables } from '../../parts/cluster-files.ts';
 import { buildNextBundle, type NextBundle } from '../../parts/next-bundle.ts';
 import { askServing, servingManifest, servingNamespace, stopAsking } from '../../parts/serving.ts';
 import { apply, hosts, inventory, lab, must, network, onHost, root, run } from '../harness.ts';
+import { loadTestImages } from './bring-up.ts';
 
 const kubelets = async () =>
   (
@@ -49,6 +50,8 @@ export function upgrade(): void {
 
     beforeAll(async () => {
       next = await buildNextBundle(folder);
+      // Hosts that were reset and joined again have lost them.
+      await loadTestImages();
       await apply(servingManifest(busyboxImage));
       await must('-n', servingNamespace, 'rollout', 'status', 'deployment', 'web', '--timeout=60s');
     });
