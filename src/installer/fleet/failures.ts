@@ -19,8 +19,10 @@ export function fleetError(failures: readonly HostFailure[], others: string | un
     const named = new KinitError(error.code, error.message, { ...error.details, host });
     return describeError(named).replace(/^error \((?:host )?/, '(');
   });
+  // Who stops a run has stopped it on all hosts, whatever each of them was in the middle of.
+  const stopped = failures.some(({ error }) => error.code === 'Interrupted');
   return new KinitError(
-    first.error.code,
+    stopped ? 'Interrupted' : first.error.code,
     `${failures.length} hosts failed: ${failures.map(({ host }) => host).join(', ')}`,
     {
       seen: seen.join('\n'),

@@ -2,7 +2,7 @@
  * Runs a list of phases in order. A background phase starts at its place in the list and goes on beside the ones that
  * follow; a phase that needs its outcome names it in `after`. The first failure stops everything.
  */
-import { asKinitError, type KinitError } from '../errors.ts';
+import { asKinitError, KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
 import type { HostFacts } from '../host/facts.ts';
 import type { Host } from '../host/host.ts';
@@ -121,8 +121,15 @@ async function runPhase<C extends PhaseContext>(
     options.observer.phaseStarted({ name, title });
     return end((await phase.run(context)) ? 'changed' : 'unchanged');
   } catch (thrown) {
-    return end('failed', asKinitError(thrown, { phase: name, host: context.facts.hostname }));
+    const why = reasonOf(thrown, context.signal);
+    return end('failed', asKinitError(why, { phase: name, host: context.facts.hostname }));
   }
+}
+
+/** What was under way when somebody stopped it says only that it was aborted: the reason says more. */
+function reasonOf(thrown: unknown, { aborted, reason }: AbortSignal): unknown {
+  if (!aborted || !(thrown instanceof Error) || thrown.name !== 'AbortError') return thrown;
+  return reason instanceof KinitError ? new KinitError(reason.code, reason.message, { ...reason.details }) : reason;
 }
 
 /** Whether any phase changed something. */

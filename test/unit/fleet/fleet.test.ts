@@ -309,6 +309,14 @@ describe('errors of several hosts', () => {
   });
 });
 
+it('a run that somebody stops ends with the exit code for that, whatever its hosts were in the middle of', () => {
+  const failures = [
+    { host: 'm', error: new KinitError('Internal', 'the operation was aborted') },
+    { host: 'w', error: new KinitError('Interrupted', 'interrupted by SIGINT') },
+  ];
+  expect(fleetError(failures, undefined).exitCode).toBe(130);
+});
+
 describe('the bundle of a host', () => {
   const bundleOf = (debian: string) => ({
     version: 'v1',

@@ -10,7 +10,7 @@ import {
 
 const context = { facts: { hostname: 'h' }, signal: new AbortController().signal } as PhaseContext;
 
-async function run(phases: Phase[], skip: string[] = []) {
+async function run(phases: Phase[], skip: string[] = [], signal = context.signal) {
   const log: string[] = [];
   const ended: PhaseResult[] = [];
   const aborted: Error[] = [];
@@ -21,9 +21,11 @@ async function run(phases: Phase[], skip: string[] = []) {
       ended.push(result);
     },
   };
-  const outcome = await runPhases(phases, context, { skip, observer, abort: (e) => aborted.push(e) }).catch(
-    (e: unknown) => e,
-  );
+  const outcome = await runPhases(
+    phases,
+    { ...context, signal },
+    { skip, observer, abort: (e) => aborted.push(e) },
+  ).catch((e: unknown) => e);
   return { log, outcome, aborted };
 }
 
@@ -42,6 +44,18 @@ describe('phases', () => {
       phase('c', { needed: () => false }),
     ]);
     expect(log).toEqual(['start a', 'end a changed', 'start b', 'end b unchanged', 'end c skipped']);
+  });
+
+  it('say who stopped them, whatever they were in the middle of', async () => {
+    const stop = new AbortController();
+    const asking = phase('asking', {
+      run: async () => {
+        stop.abort(new KinitError('Interrupted', 'interrupted by SIGINT', { advice: 'run it again' }));
+        throw new DOMException('This operation was aborted', 'AbortError');
+      },
+    });
+    const { outcome } = await run([asking], [], stop.signal);
+    expect(outcome).toMatchObject({ code: 'Interrupted', details: { phase: 'asking', advice: 'run it again' } });
   });
 
   it('go on beside a background phase until one needs it', async () => {
