@@ -140,7 +140,11 @@ beforeAll(async () => {
   );
   await writeFile(join(dir, 'node.kubeconfig'), await readFile(await plane.issue('system:node:n1', ['system:nodes'])));
   startKubelet();
-  const objects = renderObjects('addons/local-path.yaml', { image: helperImage, directory: `${dir}/storage` });
+  const objects = renderObjects('addons/local-path.yaml', {
+    image: helperImage,
+    directory: `${dir}/storage`,
+    defaultClass: true,
+  });
   // There is no pod network here: the provisioner's pod is in the host's.
   const deployment = objects.find(({ kind }) => kind === 'Deployment') as UnknownObject & Deployment;
   const spec = deployment.spec?.template.spec;
