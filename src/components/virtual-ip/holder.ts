@@ -1,4 +1,5 @@
 /** Holds the virtual address as long as this control plane holds the Lease for it, by its own API server. */
+import { isDeepStrictEqual } from 'node:util';
 import { createClient } from '../../machinery/client/client.ts';
 import type { RestConfig } from '../../machinery/client/types.ts';
 import { createElector } from '../../machinery/leaderelection/elector.ts';
@@ -45,8 +46,11 @@ export async function holdAddress(options: HolderOptions, signal: AbortSignal): 
   log.info({ address, nodeName }, 'stopped');
 }
 
+/** Ends when the signal fires, when the Lease is lost, and when the way to the API server is another one than at its beginning. */
 async function oneTerm({ address, nodeName, access, log }: HolderOptions, device: string, signal: AbortSignal) {
-  const client = createClient(await access());
+  const way = await access();
+  const client = createClient(way);
+  const outdated = new AbortController();
   let told = '';
   const elector = createElector({
     client,
@@ -59,10 +63,17 @@ async function oneTerm({ address, nodeName, access, log }: HolderOptions, device
     onError: ({ message }) => {
       if (message !== told) log.warn(message);
       told = message;
+      // Who only waits for the Lease would go on with what it has read: new authorities make that worthless.
+      access().then(
+        (now) => {
+          if (!isDeepStrictEqual(now, way)) outdated.abort();
+        },
+        (error: Error) => log.warn(`the way to the API server cannot be read: ${error.message}`),
+      );
     },
   });
   try {
-    await elector.run(signal, async (leading) => {
+    await elector.run(AbortSignal.any([signal, outdated.signal]), async (leading) => {
       await hold(address, device, lifeSeconds);
       log.info({ address, device }, 'took the address');
       announce(address, device, leading).catch((error: Error) => log.error(`announcing: ${error.message}`));
