@@ -1,5 +1,7 @@
 /** The virtual address between hosts that are network namespaces, with the Lease in a real API server. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -33,16 +35,18 @@ async function eventually(attempt: () => Promise<void>, timeoutMs: number): Prom
   }
 }
 
-function start(name: string): void {
+function start(name: string, kubeconfig = cluster.kubeconfig('admin')): void {
   const args = [
     join(root, 'src/components/virtual-ip/main.ts'),
     `--address=${virtual}`,
     `--server=${address(254)}:${cluster.port}`,
-    `--kubeconfig=/nowhere,${cluster.kubeconfig('admin')}`,
+    `--kubeconfig=/nowhere,${kubeconfig}`,
     `--node-name=${name}`,
   ];
   const node = join(root, 'node_modules/.bin/node');
-  processes.set(name, spawn('ip', ['netns', 'exec', name, node, ...args], { stdio: 'ignore' }));
+  const child = spawn('ip', ['netns', 'exec', name, node, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  child.stderr.resume();
+  processes.set(name, child);
 }
 
 async function end(name: string, signal: NodeJS.Signals): Promise<void> {
@@ -126,4 +130,22 @@ describe('a virtual address', () => {
     await inside('kvip1', join(root, 'node_modules/.bin/node'), main, `--address=${virtual}`, '--release');
     expect(await holders()).toEqual([]);
   }, 20_000);
+
+  it('is taken by who has got another kubeconfig while it waited, as with new authorities', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'kinit-vip-'));
+    try {
+      const kubeconfig = join(folder, 'kubeconfig');
+      await copyFile(await cluster.issue('nobody', []), kubeconfig);
+      start('kvip2', kubeconfig);
+      const refused = new Promise<void>((resolve) => {
+        processes.get('kvip2')?.stderr?.on('data', (text: Buffer) => /forbidden/.test(text.toString()) && resolve());
+      });
+      await refused;
+      expect(await holders()).toEqual([]);
+      await copyFile(cluster.kubeconfig('admin'), kubeconfig);
+      await eventually(async () => expect(await holders()).toEqual(['kvip2']), 15_000);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }, 40_000);
 });
