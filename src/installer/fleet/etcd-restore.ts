@@ -74,9 +74,11 @@ async function forgetNodes(fleet: Fleet, target: Member, others: readonly Member
   if (!others.length) return;
   await fleet.step(target.name, 'node', 'Remove the nodes that are to join again', async () => {
     const names = others.map(({ host }) => quote(host.nodeName)).join(' ');
+    // A virtual address needs some seconds until it is there: its Lease of the snapshot has another holder.
+    const patiently = (command: string) => `(for try in $(seq 20); do ${command} && exit 0; sleep 2; done; exit 1)`;
     const removed = await target.connection.must(
       'removing the nodes of the other control planes',
-      `${kubectl} delete node ${names} --ignore-not-found`,
+      patiently(`${kubectl} delete node ${names} --ignore-not-found`),
       { signal },
     );
     return { changed: removed.includes('deleted') };
