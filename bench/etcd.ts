@@ -4,8 +4,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
-import { cpus, loadavg, release } from 'node:os';
+import { mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -18,7 +17,7 @@ import { saveSnapshot } from '../src/installer/etcd/snapshot-save.ts';
 import { type Host, localHost } from '../src/installer/host/host.ts';
 import { type EtcdPlace, etcdPlace, startEtcd } from '../test/parts/etcd.ts';
 import { measureReference, middle } from './reference.ts';
-import { formatReport, keepReport, type Report } from './report.ts';
+import { endReport } from './report.ts';
 
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({
@@ -158,10 +157,10 @@ try {
   });
   if (found !== keys) throw new Error(`the restored etcd has ${found} objects, ${keys} were saved`);
   const copySeconds = middle(copies);
-  const [processor] = cpus();
-  const report: Report = {
-    time: new Date().toISOString(),
-    machine: { cpus: cpus().length, model: processor?.model ?? '', kernel: release(), load: loadavg()[0] ?? 0 },
+  await endReport({
+    name: 'etcd',
+    folder: join(root, 'bench/results'),
+    sample: values.keep ? 'sample-etcd' : undefined,
     reference,
     figures: [
       { what: 'database of etcd', value: size / 1e6, unit: 'MB' },
@@ -175,11 +174,7 @@ try {
       { what: 'restore, in copies of the file', value: restoreSeconds / copySeconds, unit: '' },
     ],
     phases: {},
-  };
-  const results = join(root, 'bench/results');
-  const kept = await keepReport(results, 'etcd', report);
-  if (values.keep) await copyFile(kept, join(results, 'sample-etcd.json'));
-  say(`\n${formatReport(report)}\nkept in ${kept}`);
+  });
 } finally {
   process.env['PATH'] = pathBefore;
   await Promise.all(running.map(end));

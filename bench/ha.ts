@@ -2,8 +2,6 @@
  * `npm run bench -- ha`: three control planes and three workers from bare hosts, a second run that changes nothing, and for how long clients
  * get no answer of the API when a control plane dies: by the local endpoint of a worker, and by the virtual address.
  */
-import { copyFile } from 'node:fs/promises';
-import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -19,7 +17,7 @@ import {
 } from '../test/parts/several-control-planes.ts';
 import { hostCpuSeconds } from './cluster-run.ts';
 import { measureReference } from './reference.ts';
-import { type Figure, formatReport, keepReport, type Report } from './report.ts';
+import { endReport, type Figure } from './report.ts';
 
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({
@@ -141,15 +139,11 @@ try {
   await cluster.down();
 }
 
-const [processor] = cpus();
-const report: Report = {
-  time: new Date().toISOString(),
-  machine: { cpus: cpus().length, model: processor?.model ?? '', kernel: release(), load: loadavg()[0] ?? 0 },
+await endReport({
+  name: 'ha',
+  folder: join(root, 'bench/results'),
+  sample: values.keep ? 'sample-ha' : undefined,
   reference,
   figures,
   phases: {},
-};
-const results = join(root, 'bench/results');
-const path = await keepReport(results, 'ha', report);
-if (values.keep) await copyFile(path, join(results, 'sample-ha.json'));
-say(`\n${formatReport(report)}\nkept in ${path}`);
+});

@@ -4,8 +4,6 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
-import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -13,7 +11,7 @@ import { byFleet, byHand, freshLab } from './cluster-run.ts';
 import { measureKubeletStart, measureStarts } from './component-start.ts';
 import { type IdleComponent, measureIdle } from './idle.ts';
 import { measureReference } from './reference.ts';
-import { type Figure, formatReport, keepReport, type Report } from './report.ts';
+import { endReport, type Figure, type Report } from './report.ts';
 
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({
@@ -125,15 +123,11 @@ try {
   await lab.down();
 }
 
-const [first] = cpus();
-const report: Report = {
-  time: new Date().toISOString(),
-  machine: { cpus: cpus().length, model: first?.model ?? '', kernel: release(), load: loadavg()[0] ?? 0 },
+await endReport({
+  name: 'install',
+  folder: join(root, 'bench/results'),
+  sample: values.keep ? 'sample-install' : undefined,
   reference,
   figures,
   phases,
-};
-const results = join(root, 'bench/results');
-const path = await keepReport(results, 'install', report);
-if (values.keep) await copyFile(path, join(results, 'sample-install.json'));
-say(`\n${formatReport(report)}\nkept in ${path}`);
+});

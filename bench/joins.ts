@@ -2,8 +2,7 @@
  * `npm run bench -- joins`: bare lab hosts join a running cluster at once, by `kinit join --inventory`: how long it takes for one, for
  * several, for many; what each of them costs in CPU time; and how much goes over SSH to each.
  */
-import { copyFile, writeFile } from 'node:fs/promises';
-import { cpus, loadavg, release } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
@@ -12,7 +11,7 @@ import { createLab, type Lab, type LabHost } from '../test/lab/lab.ts';
 import { distBundle } from './bundle-path.ts';
 import { hostCpuSeconds } from './cluster-run.ts';
 import { measureReference } from './reference.ts';
-import { type Figure, formatReport, keepReport, type Report } from './report.ts';
+import { endReport, type Figure, type Report } from './report.ts';
 
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({
@@ -128,15 +127,11 @@ try {
   await lab.down();
 }
 
-const [processor] = cpus();
-const report: Report = {
-  time: new Date().toISOString(),
-  machine: { cpus: cpus().length, model: processor?.model ?? '', kernel: release(), load: loadavg()[0] ?? 0 },
+await endReport({
+  name: 'joins',
+  folder: join(root, 'bench/results'),
+  sample: values.keep ? 'sample-joins' : undefined,
   reference,
   figures,
   phases,
-};
-const results = join(root, 'bench/results');
-const path = await keepReport(results, 'joins', report);
-if (values.keep) await copyFile(path, join(results, 'sample-joins.json'));
-say(`\n${formatReport(report)}\nkept in ${path}`);
+});

@@ -1,5 +1,6 @@
 /** Figures with budgets and ratios: as a table on the terminal, and as JSON in bench/results/. */
 import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import type { Reference } from './reference.ts';
 
@@ -61,10 +62,26 @@ export function formatReport({ reference, figures, phases, machine }: Report): s
   return `${parts.join('\n\n')}\n`;
 }
 
-/** Keeps the report under its time, and as the latest. */
-export async function keepReport(folder: string, name: string, report: Report): Promise<string> {
+export interface Measured extends Omit<Report, 'time' | 'machine'> {
+  name: string;
+  /** Where reports are kept. */
+  folder: string;
+  /** Also as the sample that is in the repository: a file of this name, without ending. */
+  sample?: string | undefined;
+}
+
+/** Keeps what was measured under its time, and prints it. */
+export async function endReport({ name, folder, sample, ...measured }: Measured): Promise<void> {
+  const [processor] = cpus();
+  const report: Report = {
+    time: new Date().toISOString(),
+    machine: { cpus: cpus().length, model: processor?.model ?? '', kernel: release(), load: loadavg()[0] ?? 0 },
+    ...measured,
+  };
   await mkdir(folder, { recursive: true });
   const path = join(folder, `${name}-${report.time.replace(/[:.]/g, '')}.json`);
-  await writeFile(path, `${JSON.stringify(report, null, 2)}\n`);
-  return path;
+  const text = `${JSON.stringify(report, null, 2)}\n`;
+  await writeFile(path, text);
+  if (sample) await writeFile(join(folder, `${sample}.json`), text);
+  process.stdout.write(`\n${formatReport(report)}\nkept in ${path}\n`);
 }

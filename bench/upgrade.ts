@@ -3,21 +3,21 @@
  * two replicas with a budget are asked ten times a second: how long it takes, in all and for each host, what was not answered,
  * and for how long API servers were away.
  */
-import { copyFile, rm, writeFile } from 'node:fs/promises';
-import { cpus, loadavg, release } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 import type { FleetEvent } from '../src/installer/fleet/events.ts';
-import { buildTestImages, busyboxImage } from '../test/images/build.ts';
+import { busyboxImage } from '../test/images/build.ts';
 import { createLab, type Lab } from '../test/lab/lab.ts';
+import { loadTestImages } from '../test/parts/load-images.ts';
 import { buildNextBundle } from '../test/parts/next-bundle.ts';
 import { askServing, servingManifest, servingNamespace, stopAsking } from '../test/parts/serving.ts';
 import { watchServers } from './api-gaps.ts';
 import { distBundle } from './bundle-path.ts';
 import { hostCpuSeconds } from './cluster-run.ts';
 import { measureReference } from './reference.ts';
-import { type Figure, formatReport, keepReport, type Report } from './report.ts';
+import { endReport, type Figure } from './report.ts';
 
 const root = join(import.meta.dirname, '..');
 const { values } = parseArgs({
@@ -63,12 +63,7 @@ const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf';
 
 /** Two replicas with a budget, that serve. */
 async function startServing(lab: Lab): Promise<void> {
-  const archive = await buildTestImages();
-  const path = '/var/tmp/test-images.tar';
-  for (const name of workers) {
-    await lab.host(name).copy(archive, path);
-    await lab.host(name).must(`/opt/kinit/current/bin/ctr --namespace k8s.io images import ${path} && rm ${path}`);
-  }
+  await loadTestImages(workers.map((name) => lab.host(name)));
   const manifest = Buffer.from(servingManifest(busyboxImage)).toString('base64');
   await lab
     .host('cp1')
@@ -153,15 +148,11 @@ const figures: Figure[] = [
   { what: 'longest time without one API server', value: Math.max(...gaps.each), unit: 's' },
   { what: 'longest time without any API server', value: gaps.all, unit: 's' },
 ];
-const [processor] = cpus();
-const report: Report = {
-  time: new Date().toISOString(),
-  machine: { cpus: cpus().length, model: processor?.model ?? '', kernel: release(), load: loadavg()[0] ?? 0 },
+await endReport({
+  name: 'upgrade',
+  folder: join(root, 'bench/results'),
+  sample: values.keep ? 'sample-upgrade' : undefined,
   reference,
   figures,
   phases: { 'a control plane, mean': ofPlanes, 'a worker, mean': ofWorkers },
-};
-const results = join(root, 'bench/results');
-const path = await keepReport(results, 'upgrade', report);
-if (values.keep) await copyFile(path, join(results, 'sample-upgrade.json'));
-say(`\n${formatReport(report)}\nkept in ${path}`);
+});

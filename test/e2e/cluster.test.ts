@@ -1,11 +1,12 @@
 /** A cluster on three real hosts, from nothing to nothing: the parts run in this order on the same hosts. */
 import { afterAll, beforeAll, describe } from 'vitest';
-import { borrowed, down } from './harness.ts';
+import { loadTestImages } from '../parts/load-images.ts';
+import { borrowed, down, hosts } from './harness.ts';
 import { accessFromAfar } from './parts/access.ts';
 import { addOns } from './parts/addons.ts';
 import { backup } from './parts/backup.ts';
 import { badInput } from './parts/bad-input.ts';
-import { bringUp, loadTestImages, resetAndAgain } from './parts/bring-up.ts';
+import { bringUp, resetAndAgain } from './parts/bring-up.ts';
 import { kubeadmCommands } from './parts/commands.ts';
 import { converge } from './parts/converge.ts';
 import { failures } from './parts/failures.ts';
@@ -23,7 +24,7 @@ describe.sequential('a cluster', () => {
   afterAll(async () => {
     if (!borrowed) await down();
   });
-  if (borrowed) beforeAll(loadTestImages);
+  if (borrowed) beforeAll(() => loadTestImages(hosts()));
   else bringUp();
   kubectlCommands();
   accessFromAfar();

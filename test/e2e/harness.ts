@@ -1,7 +1,6 @@
 /** The cluster that the end-to-end tests share, and how they speak to it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { type LabHost, openLab } from '../lab/lab.ts';
 import { inventoryVariables, kubeconfigPath, kubectlPath as kubectlPathOf } from '../parts/cluster-files.ts';
@@ -118,17 +117,4 @@ export async function script(commandLine: string, timeoutMs = 30_000): Promise<s
     input: '',
   });
   return stdout;
-}
-
-/** Tries until it no longer throws; throws the last error after the time. */
-export async function eventually<T>(attempt: () => Promise<T>, timeoutMs: number): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await delay(250);
-    }
-  }
 }

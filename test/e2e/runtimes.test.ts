@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kinitVersion } from '../../src/machinery/version.ts';
 import { createLab, type Lab, type LabHost } from '../lab/lab.ts';
 import { packageFile, packageRepository } from '../lab/packages.ts';
+import { eventually } from '../parts/eventually.ts';
 import { difference, hostState } from '../parts/host-state.ts';
 import { registryPassword, registryUser, startRegistry, type TestRegistry } from '../parts/registry.ts';
-import { eventually, root } from './harness.ts';
+import { root } from './harness.ts';
 
 const packages = ['containerd', 'runc', 'docker-registry'];
 const bundle = `${root}/dist/kinit-${kinitVersion}-linux-amd64.run`;

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openLab } from '../../lab/lab.ts';
-import { eventually, kubectlPath, lab, type Result, root, run } from '../harness.ts';
+import { eventually } from '../../parts/eventually.ts';
+import { kubectlPath, lab, type Result, root, run } from '../harness.ts';
 
 /** @param gone another control plane, which does not answer */
 function inventoryText(gone: boolean): string {

@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually, inventory, kinit, kubeconfig, kubectl, must, onHost } from '../harness.ts';
+import { eventually } from '../../parts/eventually.ts';
+import { inventory, kinit, kubeconfig, kubectl, must, onHost } from '../harness.ts';
 
 const addons = (...args: string[]) => kinit('addons', ...args, '--kubeconfig', kubeconfig);
 

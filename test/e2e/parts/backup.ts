@@ -3,7 +3,8 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually, inventory, kinit, must, onHost } from '../harness.ts';
+import { eventually } from '../../parts/eventually.ts';
+import { inventory, kinit, must, onHost } from '../harness.ts';
 
 const namespace = 'backup';
 

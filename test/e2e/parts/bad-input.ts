@@ -6,8 +6,9 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kinitVersion } from '../../../src/machinery/version.ts';
 import { createLab, type Lab, type LabHost } from '../../lab/lab.ts';
+import { eventually } from '../../parts/eventually.ts';
 import { difference, hostState } from '../../parts/host-state.ts';
-import { lab as clusterLab, eventually, kinit, root } from '../harness.ts';
+import { lab as clusterLab, kinit, root } from '../harness.ts';
 import { unfitHosts } from './unfit-hosts.ts';
 
 const bundle = `${root}/dist/kinit-${kinitVersion}-linux-amd64.run`;

@@ -1,26 +1,14 @@
 /** `npm run up` from nothing, again without a change, `kinit reset` on every host, and up once more. */
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { buildTestImages } from '../../images/build.ts';
 import { createClusterLab } from '../../parts/cluster-files.ts';
+import { eventually } from '../../parts/eventually.ts';
 import { difference, hostState } from '../../parts/host-state.ts';
-import { down, eventually, hosts, inventory, kinit, kubeconfig, lab, must, network, onHost, up } from '../harness.ts';
+import { loadTestImages } from '../../parts/load-images.ts';
+import { down, hosts, inventory, kinit, kubeconfig, lab, must, network, onHost, up } from '../harness.ts';
 
 /** What the hosts were like before kinit. */
 const untouched = new Map<string, string[]>();
-
-/** Puts the test workloads' images into containerd on every host: there is no image registry. */
-export async function loadTestImages(): Promise<void> {
-  const archive = await buildTestImages();
-  await Promise.all(
-    hosts().map(async (host) => {
-      await host.copy(archive, '/var/tmp/test-images.tar');
-      await host.must(
-        '/opt/kinit/current/bin/ctr --namespace k8s.io images import /var/tmp/test-images.tar && rm /var/tmp/test-images.tar',
-      );
-    }),
-  );
-}
 
 async function expectReadyCluster(): Promise<void> {
   const nodes = await must('get', 'nodes', '--no-headers');
@@ -44,7 +32,7 @@ export function bringUp(): void {
       const { code, stdout, stderr } = await up(1_200_000);
       first = stdout;
       expect(code, `${stdout}\n${stderr}`).toBe(0);
-      await loadTestImages();
+      await loadTestImages(hosts());
     }, 1_300_000);
 
     it('ends with three Ready nodes and the line to go on with', async () => {

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kinitVersion } from '../../../src/machinery/version.ts';
 import { createLab, type Lab, type LabHost } from '../../lab/lab.ts';
-import { lab as clusterLab, eventually, root } from '../harness.ts';
+import { eventually } from '../../parts/eventually.ts';
+import { lab as clusterLab, root } from '../harness.ts';
 
 const bundle = `${root}/dist/kinit-${kinitVersion}-linux-amd64.run`;
 const copy = '/root/kinit.run';

@@ -6,7 +6,8 @@ import { load } from 'js-yaml';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { FleetEvent, HostSummary } from '../../../src/installer/fleet/events.ts';
 import type { InventoryDocument } from '../../../src/installer/inventory/schema.ts';
-import { eventually, inventory, kinit, kubeconfig, must, network, onHost, run } from '../harness.ts';
+import { eventually } from '../../parts/eventually.ts';
+import { inventory, kinit, kubeconfig, must, network, onHost, run } from '../harness.ts';
 
 interface Run {
   code: number;

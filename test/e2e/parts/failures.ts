@@ -1,7 +1,8 @@
 /** What breaks and heals: a worker cut off, every host rebooted, each process of the control plane killed under a writing client. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxImage } from '../../images/build.ts';
-import { apply, eventually, hosts, kubectl, must, onHost } from '../harness.ts';
+import { eventually } from '../../parts/eventually.ts';
+import { apply, hosts, kubectl, must, onHost } from '../harness.ts';
 
 const ns = 'failure-test';
 

@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 import type { HealthReport } from '../../../src/installer/health/types.ts';
 import { selfSignedCertificate } from '../../../src/machinery/serving/self-signed.ts';
 import { busyboxImage } from '../../images/build.ts';
-import { eventually, inventory, kinit, must, onHost, run } from '../harness.ts';
+import { eventually } from '../../parts/eventually.ts';
+import { inventory, kinit, must, onHost, run } from '../harness.ts';
 
 const examine = async (...args: string[]): Promise<{ code: number; report: HealthReport }> => {
   const { code, stdout } = await kinit('doctor', '--inventory', inventory, '--output', 'json', ...args);

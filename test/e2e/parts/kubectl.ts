@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxImage, echoImage } from '../../images/build.ts';
-import { apply, eventually, kubectl, kubectlPath, must, script, useKubeconfig } from '../harness.ts';
+import { eventually } from '../../parts/eventually.ts';
+import { apply, kubectl, kubectlPath, must, script, useKubeconfig } from '../harness.ts';
 
 const deployment = (name: string, replicas: number, image = echoImage) => `
 apiVersion: apps/v1

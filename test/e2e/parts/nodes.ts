@@ -1,7 +1,8 @@
 /** A node out for maintenance and back, and a node taken out of the cluster and joined again. */
 import { describe, expect, it } from 'vitest';
 import { busyboxImage } from '../../images/build.ts';
-import { apply, eventually, inventory, kinit, kubeconfig, must, onHost } from '../harness.ts';
+import { eventually } from '../../parts/eventually.ts';
+import { apply, inventory, kinit, kubeconfig, must, onHost } from '../harness.ts';
 
 const namespace = 'nodes';
 const deployment = `apiVersion: v1

@@ -1,7 +1,8 @@
 /** Claims of a StatefulSet: written on a worker, read by the pod that follows, and gone with the claim. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxImage } from '../../images/build.ts';
-import { apply, eventually, must, onHost } from '../harness.ts';
+import { eventually } from '../../parts/eventually.ts';
+import { apply, must, onHost } from '../harness.ts';
 
 const ns = 'storage-test';
 const directory = '/var/lib/kinit-storage';

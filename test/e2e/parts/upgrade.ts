@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxImage } from '../../images/build.ts';
 import { inventoryVariables } from '../../parts/cluster-files.ts';
+import { loadTestImages } from '../../parts/load-images.ts';
 import { buildNextBundle, type NextBundle } from '../../parts/next-bundle.ts';
 import { askServing, servingManifest, servingNamespace, stopAsking } from '../../parts/serving.ts';
 import { apply, hosts, inventory, lab, must, network, onHost, root, run } from '../harness.ts';
-import { loadTestImages } from './bring-up.ts';
 
 const kubelets = async () =>
   (
@@ -51,7 +51,7 @@ export function upgrade(): void {
     beforeAll(async () => {
       next = await buildNextBundle(folder);
       // Hosts that were reset and joined again have lost them.
-      await loadTestImages();
+      await loadTestImages(hosts());
       await apply(servingManifest(busyboxImage));
       await must('-n', servingNamespace, 'rollout', 'status', 'deployment', 'web', '--timeout=60s');
     });

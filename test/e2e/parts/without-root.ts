@@ -1,7 +1,8 @@
 /** No process of the control plane is root's, each of its files is of whom it should be, and what runs as root can be brought over. */
 import { describe, expect, it } from 'vitest';
 import type { HealthReport } from '../../../src/installer/health/types.ts';
-import { eventually, inventory, kinit, onHost } from '../harness.ts';
+import { eventually } from '../../parts/eventually.ts';
+import { inventory, kinit, onHost } from '../harness.ts';
 
 const programs = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'];
 

@@ -1,7 +1,8 @@
 /** A Deployment on both workers, reached by pod address, service, name and node port. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { busyboxImage, echoImage } from '../../images/build.ts';
-import { apply, eventually, hosts, kubectl, must } from '../harness.ts';
+import { eventually } from '../../parts/eventually.ts';
+import { apply, hosts, kubectl, must } from '../harness.ts';
 
 const ns = 'workload-test';
 

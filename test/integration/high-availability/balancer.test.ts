@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runBalancer } from '../../../src/components/balancer/balancer.ts';
@@ -16,6 +15,7 @@ import type { Client } from '../../../src/machinery/client/types.ts';
 import { createInformerFactory } from '../../../src/machinery/informer/factory.ts';
 import { createLogger } from '../../../src/machinery/logging/logger.ts';
 import { type ControlPlane, startControlPlane } from '../../parts/control-plane.ts';
+import { eventually } from '../../parts/eventually.ts';
 import { freePort } from '../../parts/free-port.ts';
 
 let cluster: ControlPlane;
@@ -27,18 +27,6 @@ const ended = new AbortController();
 let running: Promise<void> | undefined;
 const log = createLogger('test');
 log.level = 'silent';
-
-async function eventually<T>(attempt: () => Promise<T>, timeoutMs: number): Promise<T> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await delay(50);
-    }
-  }
-}
 
 /** Addresses of documentation (RFC 5737): an API server does not take one of loopback for an endpoint. */
 const hosts = ['192.0.2.21', '192.0.2.22'];

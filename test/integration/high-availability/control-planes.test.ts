@@ -1,12 +1,13 @@
 /** Three control planes and three workers on lab hosts of all flavours: brought up, one killed, one frozen, one reset, most of them lost. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EtcdMembers } from '../../../src/installer/etcd/members.ts';
-import { buildTestImages, busyboxImage, echoImage } from '../../images/build.ts';
+import { busyboxImage, echoImage } from '../../images/build.ts';
 import type { LabHost } from '../../lab/lab.ts';
+import { eventually } from '../../parts/eventually.ts';
 import { difference, hostState } from '../../parts/host-state.ts';
+import { loadTestImages } from '../../parts/load-images.ts';
 import { observe } from '../../parts/outage.ts';
 import {
   hostsForSeveral,
@@ -46,18 +47,6 @@ async function etcdMembers(on: string): Promise<string[]> {
     signal: AbortSignal.timeout(30_000),
   }).list();
   return members.map(({ name, learner }) => (learner ? `${name} (learner)` : name)).sort();
-}
-
-async function eventually(attempt: () => Promise<void>, timeoutMs: number): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await delay(500);
-    }
-  }
 }
 
 const words = (text: string) => text.trim().split(/\s+/).sort();
@@ -172,15 +161,7 @@ describe.runIf(wanted).sequential(`three control planes and three workers${reaso
     let worker: string;
 
     beforeAll(async () => {
-      const archive = await buildTestImages();
-      await Promise.all(
-        cluster.workers.map(async (host) => {
-          await host.copy(archive, '/var/tmp/test-images.tar');
-          await host.must(
-            '/opt/kinit/current/bin/ctr -n k8s.io images import /var/tmp/test-images.tar && rm /var/tmp/test-images.tar',
-          );
-        }),
-      );
+      await loadTestImages(cluster.workers);
       await kubectl('m1', 'apply -f -', workload);
       await kubectl('m1', 'rollout status deployment/echo --timeout=120s');
       const service = await kubectl('m1', `get service echo -o jsonpath='{.spec.clusterIP}'`);

@@ -3,10 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ControlPlane, startControlPlane } from '../../parts/control-plane.ts';
+import { eventually } from '../../parts/eventually.ts';
 
 const root = join(import.meta.dirname, '../../..');
 /** Of documentation (RFC 5737). */
@@ -22,18 +22,6 @@ const processes = new Map<string, ChildProcess>();
 const ip = (...args: string[]) => execa('ip', args);
 const inside = async (name: string, ...command: string[]) =>
   (await execa('ip', ['netns', 'exec', name, ...command], { reject: false })).stdout;
-
-async function eventually(attempt: () => Promise<void>, timeoutMs: number): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await delay(50);
-    }
-  }
-}
 
 function start(name: string, kubeconfig = cluster.kubeconfig('admin')): void {
   const args = [
