@@ -42,7 +42,7 @@ export type JournalEntry =
   | { kind: 'runtime'; runtime: RuntimeChoice; socket: string; program: RuntimeProgram; kept: boolean }
   /** An image in a runtime that stays. */
   | { kind: 'image'; reference: string }
-  /** Something was started that reset stops by its own means; `what` is for the reader. */
+  /** What a later run has to know: that something was begun which reset ends by its own means. `what` is for the reader. */
   | { kind: 'note'; what: string };
 
 /** Two entries of the same key describe the same thing; the older one holds the original state. */

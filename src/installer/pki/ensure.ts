@@ -6,6 +6,7 @@ import type { ClusterConfiguration, InitConfiguration } from '../config/types.ts
 import { KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
 import { exists, type Host, readText } from '../host/host.ts';
+import { entryKey, type JournalEntry } from '../host/journal.ts';
 import { type Authority, type LeafCertificate, orderAltNames } from './catalog.ts';
 import { makeKey, privateKeyPem, publicKeyPem, readPrivateKey } from './keys.ts';
 import {
@@ -80,7 +81,10 @@ function assertCurrent(certificate: X509Certificate, dir: string, name: string):
   if (certificate.validFromDate > now) throw unusable(dir, name, `it is not valid before ${certificate.validFrom}`);
 }
 
-/** The authority's certificate and key; made when both are missing. */
+/**
+ * The authority's certificate and key; made when both are missing. A key alone is somebody's mistake, or what a run of kinit left
+ * that was killed in between: the journal tells, and that one gets its certificate.
+ */
 export async function ensureAuthority(
   changes: Changes,
   cluster: ClusterConfiguration,
@@ -94,8 +98,12 @@ export async function ensureAuthority(
     if (key && !certificate.checkPrivateKey(key)) throw unusable(dir, name, `${keyFile(dir, name)} is not its key`);
     return false;
   }
-  if (key) throw unusable(dir, name, `${keyFile(dir, name)} is there without it`);
-  const made = await makeKey(cluster.encryptionAlgorithm);
+  const begun: JournalEntry = { kind: 'note', what: `key ${keyFile(dir, name)}` };
+  if (key && !changes.journal.has(entryKey(begun))) {
+    throw unusable(dir, name, `${keyFile(dir, name)} is there without it`);
+  }
+  await changes.journal.record(begun);
+  const made = key ?? (await makeKey(cluster.encryptionAlgorithm));
   const request = { commonName, isCa: true, altNames: [commonName], ...validity(cluster.caCertificateValidityPeriod) };
   await writePair(changes, dir, name, made, issueCertificate(request, made));
   return true;

@@ -9,7 +9,7 @@ import type { EncryptionAlgorithm, InitConfiguration } from '../../../src/instal
 import { controllerManagerArguments } from '../../../src/installer/control-plane/static-pods.ts';
 import { type Changes, createChanges } from '../../../src/installer/host/changes.ts';
 import type { Host } from '../../../src/installer/host/host.ts';
-import { openJournal } from '../../../src/installer/host/journal.ts';
+import { journalPath, openJournal } from '../../../src/installer/host/journal.ts';
 import { ensureKubeconfig, kubeconfigIdentities } from '../../../src/installer/kubeconfig/kubeconfig.ts';
 import { userKubeconfig } from '../../../src/installer/kubeconfig/user.ts';
 import { authorities, leafCertificates } from '../../../src/installer/pki/catalog.ts';
@@ -51,6 +51,30 @@ const seenOf = (work: Promise<unknown>): Promise<string> =>
     () => '',
     (error: { details?: { seen?: string } }) => error.details?.seen ?? String(error),
   );
+
+describe('an authority whose certificate is missing', () => {
+  const lose = async (file: string) => host.remove(`${dir}/${file}`);
+
+  it('gets one when kinit itself has made its key, and what it has signed stays good', async () => {
+    await lose('etcd/ca.crt');
+    const key = await host.readFile(`${dir}/etcd/ca.key`);
+    const [etcd] = authorities.filter(({ name }) => name === 'etcd/ca');
+    // As another process, which knows only what is on the disk.
+    changes = createChanges(host, await openJournal(host));
+    expect(await ensureAuthority(changes, config.cluster, etcd!)).toBe(true);
+    expect(await host.readFile(`${dir}/etcd/ca.key`)).toEqual(key);
+    for (const leaf of leafCertificates) expect(await ensureLeaf(changes, config, leaf)).toBe(false);
+  });
+
+  it('is refused when its key has come from elsewhere', async () => {
+    await lose('ca.crt');
+    rmSync(join(root, journalPath));
+    changes = createChanges(host, await openJournal(host));
+    await expect(ensureAuthority(changes, config.cluster, authorities[0]!)).rejects.toMatchObject({
+      message: `the existing certificate ${dir}/ca.crt cannot be used: ${dir}/ca.key is there without it`,
+    });
+  });
+});
 
 describe('an authority whose key is elsewhere', () => {
   it('is found by its certificate without key, and everything that fits is used as it is', async () => {
