@@ -8,6 +8,7 @@ import type { AdmissionAttributes } from '../types.ts';
 import { validate } from '../validation/validation.ts';
 import type { ObjectKey, RestDeps, WriteContext } from './deps.ts';
 import { checkLocation, initMetadata, nameObject } from './metadata.ts';
+import { catchUp, reserve } from './reserve.ts';
 import { clearStatus, hasStatus } from './status.ts';
 
 const generateTries = 8;
@@ -72,7 +73,7 @@ async function createOnce(
   if (context.admit) await admission.validate(attributes);
   const key = deps.caches.of(descriptor).key(namespace, attributes.name);
   for (let attempt = 1; ; attempt++) {
-    const also = strategy.reserve?.(object, undefined, strategyContext);
+    const also = await reserve(deps, strategy, object, undefined, strategyContext);
     if (context.dryRun) {
       if (await deps.store.get(key)) throw new KeyExistsError(key);
       return object;
@@ -83,7 +84,7 @@ async function createOnce(
     } catch (error) {
       if (!(error instanceof AccompanyingError) || attempt >= clashTries) throw error;
       // Somebody else took what was to be reserved; the cache will have heard of it.
-      await deps.watchCache.waitFor(await deps.store.etcd.currentRevision(), 2_000);
+      await catchUp(deps);
       forgetReserved(object, draft);
     }
   }

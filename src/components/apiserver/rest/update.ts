@@ -11,6 +11,7 @@ import type { AdmissionAttributes } from '../types.ts';
 import { validate } from '../validation/validation.ts';
 import type { ObjectKey, RestDeps, WriteContext } from './deps.ts';
 import { carryMetadata, metadataOf } from './metadata.ts';
+import { catchUp, reserve } from './reserve.ts';
 import { hasStatus, keepAllButStatus, keepStatus, specChanged } from './status.ts';
 
 export interface UpdateRequest extends ObjectKey {
@@ -46,7 +47,7 @@ export async function updateObject(
     answer = next;
     if (context.dryRun) return { keep: true };
     if (mayGo(strategy, next)) return { delete: true, also: strategy.release?.(next) };
-    const also = strategy.reserve?.(next, old, {
+    const also = await reserve(deps, strategy, next, old, {
       user: context.user,
       now: new Date(),
       cache: deps.reader,
@@ -66,7 +67,7 @@ export async function updateObject(
     } catch (error) {
       if (error instanceof KeyNotFoundError) throw notFound(descriptor.group, descriptor.resource, name);
       if (!(error instanceof AccompanyingError) || attempt >= clashTries) throw error;
-      await deps.watchCache.waitFor(await deps.store.etcd.currentRevision(), 2_000);
+      await catchUp(deps);
     }
   }
 }
