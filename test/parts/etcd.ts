@@ -1,4 +1,4 @@
-/** Members of a real etcd on loopback, as programs of a test. */
+/** Members of a real etcd, as programs of a test. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { freePort } from './free-port.ts';
@@ -10,9 +10,9 @@ export interface EtcdPlace {
   peer: string;
 }
 
-/** Where a member will listen. @param scheme `https` wants certificates when it starts */
-export async function etcdPlace(name: string, scheme: 'http' | 'https'): Promise<EtcdPlace> {
-  const url = async () => `${scheme}://127.0.0.1:${await freePort()}`;
+/** Where a member will listen. @param scheme `https` wants certificates when it starts. @param ip of this machine */
+export async function etcdPlace(name: string, scheme: 'http' | 'https', ip = '127.0.0.1'): Promise<EtcdPlace> {
+  const url = async () => `${scheme}://${ip}:${await freePort()}`;
   return { name, client: await url(), peer: await url() };
 }
 
@@ -24,11 +24,13 @@ export interface EtcdStart {
   state?: 'new' | 'existing';
   /** A folder with kubeadm's files below pki/etcd, for TLS on both sides. */
   pki?: string;
+  /** Another one than that of this machine. */
+  program?: string;
 }
 
 export function startEtcd(
   { name, client, peer }: EtcdPlace,
-  { folder, cluster, state = 'new', pki }: EtcdStart,
+  { folder, cluster, state = 'new', pki, program = 'etcd' }: EtcdStart,
 ): ChildProcess {
   const flags = {
     name,
@@ -43,7 +45,7 @@ export function startEtcd(
     ...(pki === undefined ? {} : certificateFlags(pki)),
   };
   const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-  return spawn('etcd', words, { stdio: 'ignore' });
+  return spawn(program, words, { stdio: 'ignore' });
 }
 
 const certificateFlags = (pki: string) => ({

@@ -40,11 +40,16 @@ export interface SeveralControlPlanes {
 
 /** Bare hosts m1 … and w1 …, of all flavours in turn, and an inventory for them; their nodes use local endpoints, and there is a virtual address. */
 export async function hostsForSeveral(
-  spec: Omit<LabSpec, 'hosts'> & { masters: number; workers: number },
+  spec: Omit<LabSpec, 'hosts'> & {
+    masters: number;
+    workers: number;
+    /** The inventory's settings of the cluster, once the network is known. */
+    cluster?: (lab: Lab) => object;
+  },
 ): Promise<SeveralControlPlanes> {
   const names = (letter: string, count: number) => Array.from({ length: count }, (_, i) => `${letter}${i + 1}`);
   const roles = { 'control-plane': names('m', spec.masters), worker: names('w', spec.workers) };
-  const { masters: _, workers: __, ...rest } = spec;
+  const { masters: _, workers: __, cluster, ...rest } = spec;
   const lab = await createLab({
     ...rest,
     hosts: Object.values(roles).flatMap((of) => of.map((name, i) => ({ name, flavour: flavours[i % 3] as Flavour }))),
@@ -56,6 +61,7 @@ export async function hostsForSeveral(
   const inventory = {
     apiVersion: 'kinit.local/v1alpha1',
     kind: 'Inventory',
+    ...(cluster ? { cluster: cluster(lab) } : {}),
     endpoint: { mode: 'local', virtualIP },
     defaults: { user: 'root', identityFile: lab.sshKeyPath, knownHosts: lab.knownHosts },
     hosts: Object.entries(roles).flatMap(([role, of]) =>
@@ -66,7 +72,7 @@ export async function hostsForSeveral(
   const kinit = async (...args: string[]) => {
     const { exitCode, all } = await execa(
       join(root, 'node_modules/.bin/node'),
-      [join(root, 'dist/kinit/main.mjs'), ...args, '--output', 'plain'],
+      [join(root, 'dist/kinit/main.mjs'), ...args, ...(args.includes('--output') ? [] : ['--output', 'plain'])],
       { cwd: folder, reject: false, all: true, stdin: 'ignore', timeout: 900_000 },
     );
     if (exitCode !== 0) throw new Error(`kinit ${args.join(' ')} exited ${exitCode}:\n${all}`);

@@ -27,18 +27,19 @@ async function files(host: Host, folder: string, ending: RegExp): Promise<string
 }
 
 /** Those that others may do more with than they should. */
-export async function observeModes(host: Host, isControlPlane: boolean): Promise<FileMode[]> {
+export async function observeModes(host: Host): Promise<FileMode[]> {
   // Keys that components read as members of a group.
   const shared = (await presentManifests(host)).flatMap(ownedPaths).filter(({ mode }) => mode === 0o640);
   const folders = [defaultCertificatesDir, `${defaultCertificatesDir}/etcd`];
   const keys = (await Promise.all(folders.map((folder) => files(host, folder, /\.key$/)))).flat();
   const manifests = await files(host, manifestsDir, /\.ya?ml$/);
+  const hasEtcd = manifests.includes(`${manifestsDir}/etcd.yaml`);
   const limits: [string, number][] = [
     ...Object.values(kubeconfigPaths).map((path): [string, number] => [path, 0o600]),
     ...[...keys, ...manifests, encryptionFile(defaultCertificatesDir)].map((path): [string, number] => [path, 0o600]),
     [kubeletPaths.clientCertificate, 0o600],
     [kubeletPaths.config, 0o600],
-    ...(isControlPlane ? [[etcdDataDir, 0o700] as [string, number]] : []),
+    ...(hasEtcd ? [[etcdDataDir, 0o700] as [string, number]] : []),
   ];
   const wrong: FileMode[] = [];
   for (const [path, most] of limits) {

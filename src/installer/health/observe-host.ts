@@ -162,7 +162,7 @@ export async function observeHealth(host: Host): Promise<HostObservation> {
     host.list(cniPaths.config),
     timeKeeper(host),
     isNode ? closedPorts(host, await portsOf(host)) : [],
-    observeModes(host, isControlPlane),
+    observeModes(host),
     observeOwners(host),
     observeEtcdDisk(host),
   ]);
