@@ -1,6 +1,7 @@
 /** Adds up the JSON reports of the test runs and prints `N passed, N failed[, N skipped]`; a suite without a report counts as failed. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 
 interface Report {
   numPassedTests: number;
@@ -11,8 +12,19 @@ interface Report {
     name: string;
     status: string;
     message?: string;
-    assertionResults: { status: string; fullName: string }[];
+    assertionResults: { status: string; fullName: string; failureMessages?: string[] }[];
   }[];
+}
+
+/** The beginning of what was wrong, below the name of the test: the rest is further up, where the runner tells it. */
+function why(messages: readonly string[] = []): string {
+  const lines = stripVTControlCharacters(messages.join('\n'))
+    .split('\n')
+    .filter((line) => !/^ {4}at .*node_modules/.test(line));
+  return lines
+    .slice(0, 25)
+    .map((line) => `  ${line.slice(0, 400)}\n`)
+    .join('');
 }
 
 const [folder, ...suites] = process.argv.slice(2) as [string, ...string[]];
@@ -41,7 +53,8 @@ for (const suite of suites) {
       process.stdout.write(`failed: ${file.name}: ${file.message ?? ''}\n`);
     }
     for (const test of file.assertionResults) {
-      if (test.status === 'failed') process.stdout.write(`failed: ${suite}: ${test.fullName}\n`);
+      if (test.status === 'failed')
+        process.stdout.write(`failed: ${suite}: ${test.fullName}\n${why(test.failureMessages)}`);
     }
   }
 }
