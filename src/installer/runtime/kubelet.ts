@@ -20,7 +20,8 @@ import { KinitError } from '../errors.ts';
 import type { CgroupDriver } from '../host/cgroups.ts';
 import { type Changes, unitState } from '../host/changes.ts';
 import type { HostFacts } from '../host/facts.ts';
-import { type Host, runOrFail } from '../host/host.ts';
+import { exists, type Host, readText, runOrFail } from '../host/host.ts';
+import { stateFolder } from '../host/journal.ts';
 import { applyPatches, type PatchFile } from '../patches/patches.ts';
 
 export const kubeletUnit = 'kubelet.service';
@@ -155,6 +156,9 @@ async function resolverOf(host: Host, cluster: OpenDocument): Promise<OpenDocume
   return { resolvConf: '/run/systemd/resolve/resolv.conf' };
 }
 
+/** There from before the kubelet's settings change until it runs with them, so that a run that is killed in between is made good. */
+const restartMark = `${stateFolder}/kubelet-restart`;
+
 /** Writes the kubelet's files and (re)starts it when one of them changed. */
 export async function startKubelet(changes: Changes, files: KubeletFiles): Promise<boolean> {
   const { host } = changes;
@@ -169,15 +173,25 @@ export async function startKubelet(changes: Changes, files: KubeletFiles): Promi
   const instance = { ...(await resolverOf(host, files.cluster)), ...files.instance };
   const own = { ...files.cluster, ...instance };
   const configuration = applyPatches('kubeletconfiguration', own, files.patches ?? []);
-  const settings = [
-    await changes.file(kubeletPaths.instanceConfig, formatYaml(instance), { mode: 0o600 }),
-    await changes.file(kubeletPaths.config, formatYaml(configuration), { mode: 0o600 }),
-    await changes.file(kubeletPaths.flags, files.flags, { mode: 0o644 }),
-  ].some(Boolean);
+  const settings = new Map([
+    [kubeletPaths.instanceConfig, formatYaml(instance)],
+    [kubeletPaths.config, formatYaml(configuration)],
+    [kubeletPaths.flags, files.flags],
+  ]);
+  const begun = await exists(host, restartMark);
+  let differs = units;
+  for (const [path, content] of settings) differs ||= (await readText(host, path)) !== content;
+  if (differs && !begun) await host.writeFile(restartMark, '', { mode: 0o600 });
+  let written = false;
+  for (const [path, content] of settings) {
+    const mode = path === kubeletPaths.flags ? 0o644 : 0o600;
+    if (await changes.file(path, content, { mode })) written = true;
+  }
   const wasActive = (await unitState(host, kubeletUnit)).active;
   const state = await changes.unit(kubeletUnit, { enabled: true, active: true });
-  if (wasActive && (settings || units)) await runOrFail(host, 'systemctl', ['restart', kubeletUnit]);
-  return made || units || settings || state;
+  if (wasActive && (differs || begun)) await runOrFail(host, 'systemctl', ['restart', kubeletUnit]);
+  if (differs || begun) await host.remove(restartMark);
+  return made || units || written || state || begun;
 }
 
 /** The unit alone, so that systemd has read it when the kubelet is to start. */
