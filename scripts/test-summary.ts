@@ -39,6 +39,7 @@ for (const suite of suites) {
     continue;
   }
   const report = JSON.parse(readFileSync(path, 'utf8')) as Report;
+  const failedBefore = failed;
   passed += report.numPassedTests;
   failed += report.numFailedTests;
   skipped += report.numPendingTests + report.numTodoTests;
@@ -56,6 +57,12 @@ for (const suite of suites) {
       if (test.status === 'failed')
         process.stdout.write(`failed: ${suite}: ${test.fullName}\n${why(test.failureMessages)}`);
     }
+  }
+  // Errors outside of tests are in no report, but the runner ends with them.
+  const code = readFileSync(join(folder, `${suite}.code`), 'utf8').trim();
+  if (code !== '0' && failed === failedBefore) {
+    failed++;
+    process.stdout.write(`failed: ${suite}: the runner ended with ${code}; it says above why\n`);
   }
 }
 process.stdout.write(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}\n`);

@@ -35,9 +35,16 @@ run() {
   exec vitest run --project "$1" --reporter="$reporter" --reporter=json --outputFile.json=".cache/test-results/$1.json"
 }
 
+# The summary wants to know how a runner ended, too: errors outside of tests are in no report.
+ended() {
+  echo "$2" >".cache/test-results/$1.code"
+}
+
 # What the virtual machine's run has said comes when it is done.
 machine_done() {
-  wait "$machine" || true
+  code=0
+  wait "$machine" || code=$?
+  ended vm "$code"
   machine=
   cat .cache/test-results/vm.log
 }
@@ -50,7 +57,9 @@ for suite in $suites; do
     continue
   fi
   if [ "$suite" = e2e ] && [ -n "$machine" ]; then machine_done; fi
-  (run "$suite") || true
+  code=0
+  (run "$suite") || code=$?
+  ended "$suite" "$code"
 done
 if [ -n "$machine" ]; then machine_done; fi
 node scripts/test-summary.ts .cache/test-results $suites

@@ -96,6 +96,11 @@ async function openHop(
   const { ways, notes } = await loginsFor(target, hostName, env);
   const check = await hostKeyCheck(target, hostName);
   signal.throwIfAborted();
+  const closed = () =>
+    new KinitError('Connection', `${target.address}:${target.port} closed the connection before the login`, {
+      host: hostName,
+    });
+  if (sock?.destroyed) throw closed();
   const client = new ssh2.Client();
   const attempts: LoginAttempts = { tried: [], notes };
   await new Promise<void>((resolve, reject) => {
@@ -115,13 +120,7 @@ async function openHop(
       if (error.level === 'agent') attempts.notes.push(error.message);
       else fail(check.problem() ?? connectError(error, target, hostName, attempts, connectTimeoutMs));
     });
-    client.once('close', () =>
-      fail(
-        new KinitError('Connection', `${target.address}:${target.port} closed the connection before the login`, {
-          host: hostName,
-        }),
-      ),
-    );
+    client.once('close', () => fail(closed()));
     if (check.wantsCertificate) allowHostCertificates();
     client.connect({
       host: target.address,

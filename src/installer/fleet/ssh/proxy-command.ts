@@ -24,6 +24,8 @@ export function proxyConnection(command: string, env: NodeJS.ProcessEnv): ProxyC
   });
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
+  // It may end before anybody listens; whoever connects by it then finds it destroyed.
+  stream.on('error', () => undefined);
   child.on('error', (error) => stream.destroy(error));
   child.on('exit', (code, signal) => {
     ended = `ProxyCommand ended with ${signal ?? `exit code ${code}`}`;
