@@ -1,5 +1,6 @@
 /** System users and groups of the host, as its own files have them; made with its own tools, and recorded. */
 import { KinitError } from '../errors.ts';
+import { noteLeftovers, removeLeftovers, removeShadow } from './account-leftovers.ts';
 import type { Changes } from './changes.ts';
 import { type Host, readText } from './host.ts';
 
@@ -87,6 +88,7 @@ export async function ensureSystemAccounts(
   groups: readonly string[],
 ): Promise<{ users: Map<string, Account>; groups: Map<string, Account>; changed: boolean }> {
   const { host, journal } = changes;
+  await removeLeftovers(host, journal.entries);
   const present = await readAccounts(host);
   const find = (accounts: Account[], name: string) => accounts.find((account) => account.name === name);
   const range = systemRange((await readText(host, '/etc/login.defs')) ?? '');
@@ -118,6 +120,7 @@ export async function ensureSystemAccounts(
       advice: 'when another program has locked /etc/passwd, run the command again',
     });
   };
+  if (count) await noteLeftovers(host, journal);
   for (const name of missingGroups) {
     const id = ids.shift()!;
     await journal.record({ kind: 'group', name });
@@ -126,8 +129,10 @@ export async function ensureSystemAccounts(
   }
   for (const { name, comment, groups: others } of missingUsers) {
     const id = ids.shift()!;
-    await journal.record({ kind: 'user', name });
     const own = find(present.groups, name);
+    // userdel removes both, unless it is killed in between.
+    if (!own) await journal.record({ kind: 'group', name });
+    await journal.record({ kind: 'user', name });
     const membership = others.length ? ['--groups', others.join(',')] : [];
     const group = own ? ['--gid', name] : ['--user-group'];
     const nobody = ['--no-create-home', '--home-dir', '/nonexistent', '--shell', '/bin/false', '--no-log-init'];
@@ -159,7 +164,10 @@ function chosen(accounts: readonly Account[], names: readonly string[], path: st
 /** Removes an account that kinit has made; one that is gone already is fine. @returns why it stays */
 export async function removeAccount(host: Host, kind: 'user' | 'group', name: string): Promise<string | undefined> {
   const accounts = await readAccounts(host);
-  if (!accounts[kind === 'user' ? 'users' : 'groups'].some((account) => account.name === name)) return undefined;
+  if (!accounts[kind === 'user' ? 'users' : 'groups'].some((account) => account.name === name)) {
+    await removeShadow(host, kind, name);
+    return undefined;
+  }
   const { exitCode, stderr } = await host.run(kind === 'user' ? 'userdel' : 'groupdel', [name]);
   return exitCode === 0 ? undefined : stderr.trim() || `exit code ${exitCode}`;
 }

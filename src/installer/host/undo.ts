@@ -1,5 +1,6 @@
 /** Plays a host's journal back, newest entry first, so that the host is as it was before kinit. */
 import { basename, dirname } from 'node:path';
+import { removeLeftovers } from './account-leftovers.ts';
 import { removeAccount } from './accounts.ts';
 import { sysctlPath, unitState } from './changes.ts';
 import { exists, type Host, readText } from './host.ts';
@@ -24,6 +25,7 @@ export async function undoAll(host: Host, entries: readonly JournalEntry[]): Pro
       problems.push(`${describe(entry)}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+  await removeLeftovers(host, entries);
   if (entries.some(({ kind }) => kind === 'unit')) await host.run('systemctl', ['daemon-reload']);
   for (const unit of startLater) {
     const result = await host.run('systemctl', ['start', unit]);

@@ -1,5 +1,5 @@
 /** System users and groups of a host: made, used when they are there, refused when they do not fit, and removed again. */
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ensureSystemAccounts } from '../../../src/installer/host/accounts.ts';
@@ -43,7 +43,7 @@ function accountHost(passwd = root0, group = 'root:x:0:\n', tools = true) {
     if (command === 'groupdel') drop('group', name);
     return {};
   });
-  return { host, calls, text: () => readFileSync(at('passwd'), 'utf8') + readFileSync(at('group'), 'utf8') };
+  return { host, calls, at, text: () => readFileSync(at('passwd'), 'utf8') + readFileSync(at('group'), 'utf8') };
 }
 
 describe('system accounts', () => {
@@ -63,6 +63,27 @@ describe('system accounts', () => {
     expect(calls).toEqual(['groupadd both', 'useradd one', 'useradd two']);
     expect((await undoAll(host, (await openJournal(host)).entries)).problems).toEqual([]);
     expect(text()).toBe(before);
+  });
+
+  it('that a killed tool has left in one file, its drafts and its lock go; what was there before stays', async () => {
+    const { host, at, text } = accountHost();
+    const shadow = 'root:*:19000:0:99999:7:::\n';
+    writeFileSync(at('shadow'), shadow, { mode: 0o640 });
+    // Of somebody else's tool, killed long ago.
+    writeFileSync(at('passwd.77'), 'old');
+    const before = text();
+    await ensureSystemAccounts(createChanges(host, await openJournal(host)), users, ['both']);
+    // userdel was killed after the first file that it wrote.
+    writeFileSync(at('passwd'), root0);
+    appendFileSync(at('shadow'), 'one:!:19000::::::\n');
+    writeFileSync(at('shadow.4194999'), 'draft');
+    writeFileSync(at('shadow+'), 'draft');
+    writeFileSync(at('shadow.lock'), '4194999\0');
+    expect((await undoAll(host, (await openJournal(host)).entries)).problems).toEqual([]);
+    expect(text()).toBe(before);
+    expect(readFileSync(at('shadow'), 'utf8')).toBe(shadow);
+    expect(statSync(at('shadow')).mode & 0o777).toBe(0o640);
+    expect(readdirSync(at('')).sort()).toEqual(['group', 'login.defs', 'passwd', 'passwd.77', 'shadow']);
   });
 
   it('that are there are used, and stay', async () => {
