@@ -19,11 +19,11 @@ export interface HolderOptions {
 
 export const leaseName = 'kinit-virtual-ip';
 /** Who is silent for so long has lost the address; who cannot renew gives it up two seconds earlier. Busy servers get some time. */
-const leaseDurationMs = 7_000;
-const renewDeadlineMs = 5_000;
+const leaseDurationMs = 5_000;
+const renewDeadlineMs = 3_000;
 const retryPeriodMs = 1_000;
 /** The kernel's own time limit: a process that hangs has lost the address before another one takes it. */
-const lifeSeconds = 5;
+const lifeSeconds = 3;
 const refreshMs = 500;
 
 /** Runs until the signal fires. */
