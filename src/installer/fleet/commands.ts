@@ -10,6 +10,7 @@ import { initDocuments, type JoinSecret } from './documents.ts';
 import type { FleetSink } from './events.ts';
 import { fleetError, type HostFailure } from './failures.ts';
 import { Fleet, type Member, type OpenOptions } from './fleet.ts';
+import { forgetEndedJobs } from './job.ts';
 import { argumentsOf, checkBundles, isMember, joinAll, joinOn, planned, secretFor } from './joining.ts';
 import { withManifests } from './manifests.ts';
 import { checkIdentities, checkWays, runningNodes } from './peers.ts';
@@ -249,8 +250,10 @@ export async function resetFleet(options: FleetCommandOptions): Promise<FleetRes
     options,
     async (fleet) => {
       const reset = async (member: Member) => {
-        if (!(await canReset(member, options.dryRun ?? false))) return;
-        await fleet.run(member, { command: 'reset', arguments: ['--force', ...argumentsOf(options)] });
+        const { dryRun = false } = options;
+        if (await canReset(member, dryRun))
+          await fleet.run(member, { command: 'reset', arguments: ['--force', ...argumentsOf(options)] });
+        if (!dryRun) await forgetEndedJobs(member.connection);
       };
       const done: string[] = [];
       for (const group of [

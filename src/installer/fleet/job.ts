@@ -194,6 +194,14 @@ export async function forgetJob(connection: Connection, job: Job): Promise<void>
   await connection.root(`rm -rf ${quote(job.folder)}`);
 }
 
+/** Removes what runs that were cut off have left of passing jobs: those that have ended, and those that never began. */
+export async function forgetEndedJobs(connection: Connection): Promise<void> {
+  await connection.root(`${isAlive}
+for old in /var/tmp/kinit-job-*; do
+  is_alive "$(cat "$old/pid" 2>/dev/null)" "$(cat "$old/began" 2>/dev/null)" || rm -rf "$old"
+done`);
+}
+
 interface EventReader {
   take(chunk: Buffer): void;
   /** Forgets a torn line; answers how many bytes made whole lines: where to go on. */

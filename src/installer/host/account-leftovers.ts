@@ -28,9 +28,9 @@ export async function removeLeftovers(host: Host, entries: readonly JournalEntry
   if (!entries.some(isAccount)) return;
   const kept = new Set(entries.flatMap((entry) => (entry.kind === 'note' ? [entry.what] : [])));
   for (const name of await host.list('/etc')) {
-    const [, file = '', process] = leftover.exec(name) ?? [];
+    const [, file = '', writer] = leftover.exec(name) ?? [];
     if (!file || kept.has(keep(name))) continue;
-    const lives = process && process !== 'lock' ? exists(host, `/proc/${process}`) : isHeld(host, file);
+    const lives = writer && writer !== 'lock' ? exists(host, `/proc/${writer}`) : isHeld(host, file);
     if (!(await lives)) await host.remove(`/etc/${name}`);
   }
 }

@@ -8,6 +8,7 @@ import { ownArchitecture } from '../../../src/installer/bundle/architecture.ts';
 import { writeRunFile } from '../../../src/installer/bundle/run-file.ts';
 import type { FleetEvent } from '../../../src/installer/fleet/events.ts';
 import { Fleet } from '../../../src/installer/fleet/fleet.ts';
+import { forgetEndedJobs } from '../../../src/installer/fleet/job.ts';
 import { parseInventory } from '../../../src/installer/inventory/read-inventory.ts';
 import { createLab, type Lab, type LabHost } from '../../lab/lab.ts';
 
@@ -49,8 +50,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function start(signal = new AbortController().signal) {
-  const messages: string[] = [];
+function open(events: (event: FleetEvent) => void, signal = new AbortController().signal): Promise<Fleet> {
   const settings = {
     name: 'a',
     address: host.ip,
@@ -62,10 +62,14 @@ function start(signal = new AbortController().signal) {
   };
   const document = { apiVersion: 'kinit.local/v1alpha1', kind: 'Inventory', hosts: [settings] };
   const { hosts } = parseInventory(JSON.stringify(document), join(folder, 'inventory.yaml'));
-  const events = (event: FleetEvent) => {
+  return Fleet.open(hosts, { bundlePath, signal, events, env: {} }, { needsRoom: false });
+}
+
+function start(signal?: AbortSignal) {
+  const messages: string[] = [];
+  const opened = open((event) => {
     if (event.type === 'warning') messages.push(event.message);
-  };
-  const opened = Fleet.open(hosts, { bundlePath, signal, events, env: {} }, { needsRoom: false });
+  }, signal);
   const ended = opened.then((fleet) =>
     fleet
       .run(fleet.member('a'), { command: 'init', arguments: ['--swap', 'keep'], config: 'token: s3cret' })
@@ -123,13 +127,13 @@ exit 11`);
   });
 
   it('is asked to stop, and its last words are heard', async () => {
-    await install('trap "say warning stopping; end" TERM; touch /run/began; until_there stop');
+    await install('trap "say warning stopping; end" TERM; say warning begun; until_there stop');
     const stop = new AbortController();
     const { messages, ended } = start(stop.signal);
-    await eventually('test -e /run/began');
+    await expect.poll(() => messages.join(), { timeout: 20_000 }).toBe('begun');
     stop.abort(new Error('interrupted'));
     expect(await ended).toMatchObject({ ok: true });
-    expect(messages).toEqual(['stopping']);
+    expect(messages).toEqual(['begun', 'stopping']);
   });
 
   it('that ends without a last word is an error that shows what it wrote', async () => {
@@ -148,5 +152,17 @@ exit 11`);
     await expect(ended).rejects.toMatchObject({
       message: expect.stringMatching(/^kinit init (was killed|ended with exit code 137)/),
     });
+  });
+
+  it('of a reset that nobody has followed to its end is forgotten by the next one; one that still runs is not', async () => {
+    await host.must(`cd /var/tmp && mkdir kinit-job-ended kinit-job-unbegun kinit-job-runs
+echo 1 > kinit-job-ended/pid; echo 77 > kinit-job-ended/began
+sleep 60 > /dev/null 2>&1 < /dev/null & echo $! > kinit-job-runs/pid; cut -d' ' -f22 /proc/$!/stat > kinit-job-runs/began`);
+    const fleet = await open(() => undefined);
+    await forgetEndedJobs(fleet.member('a').connection);
+    fleet.close();
+    expect(await host.must('cd /var/tmp && ls -d kinit-job-*; kill $(cat kinit-job-runs/pid); rm -r kinit-job-*')).toBe(
+      'kinit-job-runs\n',
+    );
   });
 });
