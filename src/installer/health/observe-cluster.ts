@@ -40,8 +40,17 @@ function containerTrouble({ state, lastState, ready }: ContainerStatus, pod: Pod
   return undefined;
 }
 
+const hasEnded = ({ status }: Pod) => status?.phase === 'Failed' || status?.phase === 'Succeeded';
+
+/** Ended by its node (shut down, or short of something); its controller has made another one, which is looked at instead. */
+const isReplaced = (pod: Pod) =>
+  hasEnded(pod) &&
+  pod.spec?.restartPolicy === 'Always' &&
+  (pod.metadata?.ownerReferences ?? []).some(({ controller, kind }) => controller && kind !== 'Node');
+
 /** @param now ms since 1970: a pod may be pending for a while */
 export function podTroubles(pod: Pod, now: number): Omit<PodTrouble, 'lastLines'>[] {
+  if (isReplaced(pod)) return [];
   const { metadata, spec, status } = pod;
   const base = { namespace: metadata?.namespace ?? '', name: metadata?.name ?? '', node: spec?.nodeName ?? '' };
   const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
@@ -135,7 +144,7 @@ async function readyCluster(client: Client, domain: string): Promise<Omit<Cluste
     version: (JSON.parse(version.body) as { gitVersion?: string }).gitVersion ?? '',
     nodes: allNodes.items.map(observeNode),
     pods: {
-      total: allPods.items.length,
+      total: allPods.items.filter((pod) => !hasEnded(pod)).length,
       running: allPods.items.filter((pod) => isConditionTrue(pod.status?.conditions, 'Ready')).length,
     },
     troubles: await Promise.all(troubles.map((trouble) => withLog(client, trouble))),

@@ -224,6 +224,15 @@ describe('a pod', () => {
     phase: 'Running',
     containerStatuses: [{ name: 'c', image: '', imageID: '', ready: false, restartCount: 2, state, ...more }],
   });
+  const ended = (owners: string[]): Pod => {
+    const { metadata, spec, status } = pod(container({ terminated: { exitCode: 137, reason: 'Error' } }));
+    const ownerReferences = owners.map((kind) => ({ apiVersion: 'v1', kind, name: 'o', uid: 'o', controller: true }));
+    return {
+      metadata: { ...metadata, ownerReferences },
+      ...(spec && { spec }),
+      status: { ...status, phase: 'Failed' },
+    };
+  };
   test.each<[string, Pod, string[]]>([
     ['runs', pod(container({ running: {} })), []],
     ['is being created', pod(container({ waiting: { reason: 'ContainerCreating' } })), []],
@@ -237,6 +246,9 @@ describe('a pod', () => {
       ['NotReady'],
     ],
     ['waits for a node', pod({ phase: 'Pending' }), ['Pending']],
+    ['its node has ended, and that has no controller', ended([]), ['Error']],
+    ['its node has ended, and whose controller has made another', ended(['ReplicaSet']), []],
+    ['its node has ended, a static one', ended(['Node']), ['Error']],
   ])('that %s', (_, given, expected) => {
     expect(podTroubles(given, now.getTime()).map(({ reason }) => reason)).toEqual(expected);
   });
