@@ -2,11 +2,13 @@
  * Follows the CustomResourceDefinitions: accepts their names, establishes them, serves their versions, and empties those
  * that are to go.
  */
+
 import { createHash } from 'node:crypto';
 import type { Logger } from '../../../machinery/logging/logger.ts';
 import { createWorkQueue } from '../../../machinery/workqueue/queue.ts';
 import { StatusError } from '../errors.ts';
 import type { Watchers } from '../handlers/watch.ts';
+import { catchUp } from '../rest/catch-up.ts';
 import { deleteObject } from '../rest/delete.ts';
 import type { RestDeps } from '../rest/deps.ts';
 import { loopbackUser } from '../rest/loopback.ts';
@@ -105,12 +107,12 @@ export function createCustomResources({ rest, loopback, watchers, log }: CustomR
     const descriptor = served.get(name)?.descriptors[0] ?? storedDescriptor(definition);
     if (descriptor) {
       await caches.prepare(descriptor);
-      await rest.watchCache.waitFor(await rest.store.etcd.currentRevision(), 2_000);
+      await catchUp(rest);
       const cache = caches.of(descriptor);
       if (cache.size > 0) {
         await terminating(name, 'InstanceDeletionInProgress', 'CustomResource deletion is in progress');
         for (const { object } of [...cache.values()]) await remove(descriptor, object.metadata);
-        await rest.watchCache.waitFor(await rest.store.etcd.currentRevision(), 2_000);
+        await catchUp(rest);
         if (cache.size > 0) {
           // The rest has finalizers: look again when the next one goes, or after a while.
           const stop = cache.subscribe(({ type }) => {

@@ -6,9 +6,10 @@ import { updateManagedFields } from '../managedfields/field-manager.ts';
 import { AccompanyingError, KeyExistsError } from '../storage/store.ts';
 import type { AdmissionAttributes } from '../types.ts';
 import { validate } from '../validation/validation.ts';
+import { catchUp } from './catch-up.ts';
 import type { ObjectKey, RestDeps, WriteContext } from './deps.ts';
 import { checkLocation, initMetadata, nameObject } from './metadata.ts';
-import { catchUp, reserve } from './reserve.ts';
+import { reserve } from './reserve.ts';
 import { clearStatus, hasStatus } from './status.ts';
 
 const generateTries = 8;

@@ -3,14 +3,8 @@ import type { UnknownObject } from '../../../machinery/api/types.ts';
 import { StatusError } from '../errors.ts';
 import type { Accompanying } from '../storage/store.ts';
 import type { Strategy, StrategyContext } from '../strategies/strategy.ts';
+import { catchUp } from './catch-up.ts';
 import type { RestDeps } from './deps.ts';
-
-const waitMs = 2_000;
-
-/** The cache takes in all that is in etcd by now. */
-export async function catchUp({ watchCache, store }: RestDeps): Promise<void> {
-  await watchCache.waitFor(await store.etcd.currentRevision(), waitMs);
-}
 
 /**
  * @param next gets what is reserved

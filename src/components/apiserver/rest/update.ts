@@ -9,9 +9,10 @@ import type { StoredObject } from '../storage/stored-object.ts';
 import type { Strategy } from '../strategies/strategy.ts';
 import type { AdmissionAttributes } from '../types.ts';
 import { validate } from '../validation/validation.ts';
+import { catchUp } from './catch-up.ts';
 import type { ObjectKey, RestDeps, WriteContext } from './deps.ts';
 import { carryMetadata, metadataOf } from './metadata.ts';
-import { catchUp, reserve } from './reserve.ts';
+import { reserve } from './reserve.ts';
 import { hasStatus, keepAllButStatus, keepStatus, specChanged } from './status.ts';
 
 export interface UpdateRequest extends ObjectKey {
