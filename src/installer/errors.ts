@@ -3,6 +3,7 @@
  *
  * Exit codes 1 to 3 are kubeadm's (general, preflight, validation); the others tell a script which kind of trouble it was.
  */
+import { ApiError } from '../machinery/client/errors.ts';
 
 export const errorTable = {
   /** Anything without a better code. */
@@ -60,14 +61,35 @@ export class KinitError extends Error {
 const unreachable = /\b(ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)\b/;
 const unreachableAdvice = 'check that what is named there runs and can be reached, and run the same command again';
 
+/** Whether it is, or was caused by, a connection that could not be made or was lost: Node's code says so, not always its words. */
+function isUnreachable(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return unreachable.test(String(thrown));
+  const { code, message, cause } = thrown as NodeJS.ErrnoException;
+  return unreachable.test(`${code} ${message}`) || (cause !== undefined && isUnreachable(cause));
+}
+
+const passingAdvice =
+  'the API server cannot answer at the moment: run the same command again; if that does not help, see kinit status and kinit doctor';
+const isPassing = ({ code }: ApiError): boolean => code === 429 || code >= 500;
+
+/** Of several addresses tried in vain, the error has no words of its own. */
+const wordsOf = (error: Error): string =>
+  error instanceof AggregateError && !error.message
+    ? error.errors.map((each: unknown) => (each instanceof Error ? each.message : String(each))).join('; ')
+    : error.message;
+
 /** Any thrown value as a KinitError; adds details that it does not carry yet. */
 export function asKinitError(thrown: unknown, details: ErrorDetails = {}): KinitError {
   if (thrown instanceof KinitError) {
     thrown.details = { ...details, ...thrown.details };
     return thrown;
   }
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  const advice = unreachable.test(message) ? { advice: unreachableAdvice } : {};
+  const message = thrown instanceof Error ? wordsOf(thrown) : String(thrown);
+  if (thrown instanceof ApiError) {
+    const advice = isPassing(thrown) ? { advice: passingAdvice } : {};
+    return new KinitError('Api', message, { ...advice, ...details, cause: thrown });
+  }
+  const advice = isUnreachable(thrown) ? { advice: unreachableAdvice } : {};
   return new KinitError('Internal', message, { ...advice, ...details, cause: thrown });
 }
 

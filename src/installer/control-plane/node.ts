@@ -37,7 +37,7 @@ export async function waitForNode(client: Client, name: string, { timeoutMs, sig
   await waitUntil(
     async () => {
       try {
-        node = await client.resource(nodes).find({ name }, { signal });
+        node = await client.resource(nodes).find({ name }, { signal, patienceMs: 0 });
       } catch (error) {
         seen = unlessRefused(error);
       }
@@ -98,7 +98,7 @@ export async function waitForReady(client: Client, name: string, { timeoutMs, si
   await waitUntil(
     async () => {
       try {
-        const node = await client.resource(nodes).find({ name }, { signal });
+        const node = await client.resource(nodes).find({ name }, { signal, patienceMs: 0 });
         const condition = node?.status?.conditions?.find(({ type }) => type === 'Ready');
         seen = condition ? `Ready=${condition.status}: ${condition.reason}: ${condition.message}` : seen;
         return condition?.status === 'True';

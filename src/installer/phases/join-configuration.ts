@@ -1,10 +1,8 @@
 /** The configuration of a control plane that joins: the cluster's, from its ConfigMap, with what this host adds. */
 import type { ConfigMap } from '../../machinery/api/types.ts';
-import { createClient } from '../../machinery/client/client.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import { splitHostPort } from '../config/cidr.ts';
 import { defaultEndpointPort } from '../config/defaults.ts';
-import { kubeconfigPaths } from '../config/paths.ts';
 import { parseConfig } from '../config/read-config.ts';
 import { resolveInit } from '../config/resolve.ts';
 import type { EndpointSettings, InitConfiguration } from '../config/types.ts';
@@ -12,24 +10,13 @@ import { endpointAnnotations } from '../control-plane/cluster-objects.ts';
 import { placeOf, sharedPlaces } from '../control-plane/shared-certificates.ts';
 import type { VirtualIp } from '../endpoint/virtual-ip.ts';
 import { KinitError } from '../errors.ts';
-import { exists, readText } from '../host/host.ts';
-import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
+import { exists } from '../host/host.ts';
 import { authorities } from '../pki/catalog.ts';
 import { keyFile } from '../pki/ensure.ts';
 import { optionalFile } from '../pki/transfer.ts';
 import type { JoinContext } from './context.ts';
 
 const configMaps = { group: '', version: 'v1', resource: 'configmaps', kind: 'ConfigMap', namespaced: true };
-
-/**
- * As the administrator; the file is there once the kubeconfigs were made. It goes to the server that was found: the one that
- * the file names may be this host's own, which is still to be started.
- */
-export async function adminClient({ host, cluster }: JoinContext): Promise<Client> {
-  const path = kubeconfigPaths.admin;
-  const config = restConfigOf(parseKubeconfig((await readText(host, path)) ?? '', path), path);
-  return createClient({ ...config, server: cluster!.server });
-}
 
 export interface StoredConfiguration {
   /** The ClusterConfiguration. */

@@ -24,8 +24,9 @@ import { controlPlanePhases, localEtcdManifest, settling, usersPhase } from './c
 import type { Phase } from './engine.ts';
 import { etcdSnapshots } from './etcd-snapshots.ts';
 import { hostPhases } from './host.ts';
-import { bootstrapClient, downloadKubeletConfig, preflightPhase, waitNode } from './join.ts';
-import { adminClient, downloadsCertificates } from './join-configuration.ts';
+import { downloadKubeletConfig, preflightPhase, waitNode } from './join.ts';
+import { adminClient, bootstrapClient } from './join-clients.ts';
+import { downloadsCertificates } from './join-configuration.ts';
 import { kubeletFinalize } from './kubelet.ts';
 import { joinLocalEndpoint, virtualIp } from './local-endpoint.ts';
 import { controlPlaneImagePhases, runtimePhases } from './runtime.ts';

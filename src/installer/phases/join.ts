@@ -1,7 +1,6 @@
 /** `kinit join`: what happens to a host that becomes a worker, in this order; for one more control plane see join-control-plane.ts. */
 
 import type { ConfigMap } from '../../machinery/api/types.ts';
-import { createClient } from '../../machinery/client/client.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import { defaultCluster } from '../config/defaults.ts';
 import { parseDuration } from '../config/duration.ts';
@@ -34,23 +33,14 @@ import { fetchOverTls } from '../tokens/fetch.ts';
 import type { JoinContext } from './context.ts';
 import type { Phase } from './engine.ts';
 import { hostPhases } from './host.ts';
-import {
-  adminClient,
-  controlPlaneConfiguration,
-  downloadsCertificates,
-  readKubeadmConfig,
-} from './join-configuration.ts';
+import { adminClient, bootstrapClient, nodeClient } from './join-clients.ts';
+import { controlPlaneConfiguration, downloadsCertificates, readKubeadmConfig } from './join-configuration.ts';
 import { joinLocalEndpoint } from './local-endpoint.ts';
 import { checkSettings, preflight, preflightWithCluster } from './preflight.ts';
 import { runtimePhases, workerImages } from './runtime.ts';
 
 const endpointMs = 120_000;
 const timeoutOf = (text: string) => parseDuration(text) ?? 300_000;
-
-/** As the bootstrap token; the kubelet's own identity comes later. */
-export function bootstrapClient({ cluster, config }: JoinContext): Client {
-  return createClient({ server: cluster!.server, caData: cluster!.caPem, token: config.discovery.tlsBootstrapToken });
-}
 
 /** Discovery belongs to preflight: a wrong token, hash or endpoint is found before anything changes. */
 export const preflightPhase: Phase<JoinContext> = {
@@ -293,12 +283,6 @@ export async function downloadKubeletConfig(client: Client, signal: AbortSignal)
     .resource<ConfigMap>(type)
     .get({ name: 'kubelet-config', namespace: 'kube-system' }, { signal });
   return parseKubeletConfig(map.data?.['kubelet'] ?? '');
-}
-
-/** With the kubelet's certificate, which may see its own node. */
-async function nodeClient({ host }: JoinContext): Promise<Client> {
-  const text = (await readText(host, kubeconfigPaths.kubelet)) ?? '';
-  return createClient(restConfigOf(parseKubeconfig(text, kubeconfigPaths.kubelet), kubeconfigPaths.kubelet));
 }
 
 const kubeletWaitBootstrap: Phase<JoinContext> = {

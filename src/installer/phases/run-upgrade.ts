@@ -21,6 +21,7 @@ import { observeForUpgrade } from '../upgrade/observe.ts';
 import { planUpgrade, type UpgradePlan } from '../upgrade/plan.ts';
 import { beginningOf, readUpgradeState } from '../upgrade/state.ts';
 import type { PhaseContext } from './engine.ts';
+import { apiPatience } from './join-clients.ts';
 import { readKubeadmConfig } from './join-configuration.ts';
 import { clientFromFile } from './run.ts';
 import { selectPhases } from './select.ts';
@@ -77,9 +78,9 @@ async function checkRole(host: Host, kind: UpgradeKind): Promise<boolean> {
 }
 
 /** Opened when it is asked for, and closed with the session. */
-function lazyClient(host: Host, path: string, { kubernetesAPICall }: Timeouts) {
+function lazyClient(host: Host, path: string, timeouts: Timeouts) {
   // API servers are what starts anew.
-  const patienceMs = parseDuration(kubernetesAPICall) ?? 60_000;
+  const patienceMs = apiPatience(timeouts);
   let opened: Promise<Client> | undefined;
   return {
     client: () => {

@@ -33,6 +33,7 @@ import type { PhaseContext } from './engine.ts';
 import { withRestore } from './etcd-restore.ts';
 import { initPhases } from './init.ts';
 import { findCluster, joinPhases, readCluster } from './join.ts';
+import { apiPatience } from './join-clients.ts';
 import { joinControlPlanePhases } from './join-control-plane.ts';
 import { type ResetContext, resetPhases } from './reset.ts';
 import { type RestoreIntoInit, restoredConfig } from './run-etcd-restore.ts';
@@ -60,9 +61,9 @@ export async function clientFromFile(host: Host, path: string, options: FileClie
 /** Opens each kubeconfig's client once. */
 function clientCache(host: Host) {
   const clients = new Map<string, Promise<Client>>();
-  const open = (path: string, server?: string) => {
-    const key = `${path} ${server ?? ''}`;
-    const client = clients.get(key) ?? clientFromFile(host, path, { server });
+  const open = (path: string, options: FileClientOptions = {}) => {
+    const key = JSON.stringify([path, options]);
+    const client = clients.get(key) ?? clientFromFile(host, path, options);
     clients.set(key, client);
     return client;
   };
@@ -154,7 +155,8 @@ export async function runInit(
       const { facts, host, prune = false } = base;
       const { open, close } = clientCache(host);
       // A phase that is run alone takes what it is given.
-      const stored = flags.phases || restore ? undefined : await storedOnHost(base, open);
+      const stored =
+        flags.phases || restore ? undefined : await storedOnHost(base, (path, server) => open(path, { server }));
       const file = stored ? withFixedFields(await reading, stored) : await reading;
       const given = resolveInit(flags, file, facts, selectableNames('init', initPhases));
       const known = await withKnownEndpoint(host, given);
@@ -167,6 +169,7 @@ export async function runInit(
       const { cgroupDriver } = runtime;
       // A virtual address may be another host's, or on its way: the API server of this host does as well.
       const server = config.host.endpoint?.virtualIP && !flags.kubeconfig ? ownServer(config) : undefined;
+      const asked = { server, patienceMs: apiPatience(config.timeouts) };
       const context: InitContext = {
         ...(await noted(base, flags, 'init')),
         kind: 'init',
@@ -179,8 +182,8 @@ export async function runInit(
         patches: await patchesOf(config.patchesFolder),
         nodeAddress: () => config.localAPIEndpoint.advertiseAddress,
         kubeconfigDir: flags.kubeconfigDir ?? kubernetesDir,
-        admin: () => open(flags.kubeconfig ?? kubeconfigPaths.admin, server),
-        superAdmin: async () => open(flags.kubeconfig ?? (await firstAdministrator(host)), server),
+        admin: () => open(flags.kubeconfig ?? kubeconfigPaths.admin, asked),
+        superAdmin: async () => open(flags.kubeconfig ?? (await firstAdministrator(host)), asked),
         kubeletConfig: clusterKubeletConfig(config.cluster, cgroupDriver, config.kubelet),
       };
       const skip = skippedBy(flags, config).flatMap((name) => phasesOf('init', name, initPhases) ?? [name]);

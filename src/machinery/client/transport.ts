@@ -70,6 +70,9 @@ export class Transport {
       request.once('socket', (socket) => limitConnecting(request, socket, `${this.#server.host} (${method} ${path})`));
       request.on('error', (error) => {
         clearTimeout(timer);
+        // Node's words for a server that went away while it was asked.
+        if (error.message === 'socket hang up')
+          error.message = `${this.#server.host} cut the connection (${method} ${path})`;
         reject(error);
       });
       request.end(body);

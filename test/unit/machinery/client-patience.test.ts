@@ -1,34 +1,15 @@
 /** A client that asks again: what of a server that is away for a moment it endures, and what it tells at once. */
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { createClient } from '../../../src/machinery/client/client.ts';
 import { configMaps } from '../../../src/machinery/client/resources.ts';
+import { type Answer, type AnsweringServer, answeringServer } from '../../parts/answering-server.ts';
 
-let server: Server | undefined;
-afterEach(() => {
-  server?.closeAllConnections();
-  server?.close();
-});
+let server: AnsweringServer | undefined;
+afterEach(() => server?.close());
 
-type Answer = 'cut' | number;
-
-/** Gives these answers one after the other, the last one again and again. */
-async function answering(...answers: Answer[]): Promise<{ url: string; asked: () => number }> {
-  let count = 0;
-  server = createServer((request, response) => {
-    const answer = answers[Math.min(count++, answers.length - 1)];
-    if (answer === 'cut') {
-      request.socket.destroy();
-      return;
-    }
-    response.statusCode = answer ?? 200;
-    const body =
-      answer === 200 ? { kind: 'ConfigMap', data: { a: 'b' } } : { kind: 'Status', message: 'no', code: answer };
-    response.end(JSON.stringify(body));
-  });
-  await new Promise<void>((listening) => server!.listen(0, '127.0.0.1', listening));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked: () => count };
+async function answering(...answers: Answer[]): Promise<AnsweringServer> {
+  server = await answeringServer(...answers);
+  return server;
 }
 
 const ref = { name: 'x', namespace: 'kube-system' };
@@ -67,6 +48,16 @@ it('the last answer is told when patience ends, and when the caller has waited l
   const signal = AbortSignal.timeout(100);
   await expect(client.resource(configMaps).get(ref, { signal, patienceMs: 10_000 })).rejects.toMatchObject({
     code: 503,
+  });
+  client.close();
+});
+
+it('a connection that is cut is told with the server and the question', async () => {
+  const { url } = await answering('cut');
+  const client = createClient({ server: url });
+  await expect(client.resource(configMaps).get(ref)).rejects.toMatchObject({
+    code: 'ECONNRESET',
+    message: `${new URL(url).host} cut the connection (GET /api/v1/namespaces/kube-system/configmaps/x)`,
   });
   client.close();
 });

@@ -1,0 +1,42 @@
+/**
+ * As whom `kinit join` asks the API server. A control plane may start anew in the middle of a join: a question that nobody
+ * answers is asked again for as long as `timeouts.kubernetesAPICall` says.
+ */
+import { createClient } from '../../machinery/client/client.ts';
+import type { Client, RestConfig } from '../../machinery/client/types.ts';
+import { parseDuration } from '../config/duration.ts';
+import { kubeconfigPaths } from '../config/paths.ts';
+import type { Timeouts } from '../config/types.ts';
+import { readText } from '../host/host.ts';
+import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
+import type { JoinContext } from './context.ts';
+
+/** In milliseconds. */
+export const apiPatience = ({ kubernetesAPICall }: Timeouts): number => parseDuration(kubernetesAPICall) ?? 60_000;
+
+const patient = ({ config }: JoinContext, as: RestConfig): Client =>
+  createClient(as, { patienceMs: apiPatience(config.timeouts) });
+
+async function fromFile({ host }: JoinContext, path: string): Promise<RestConfig> {
+  return restConfigOf(parseKubeconfig((await readText(host, path)) ?? '', path), path);
+}
+
+/** As the bootstrap token; the kubelet's own identity comes later. */
+export function bootstrapClient(context: JoinContext): Client {
+  const { server, caPem } = context.cluster!;
+  return patient(context, { server, caData: caPem, token: context.config.discovery.tlsBootstrapToken });
+}
+
+/** With the kubelet's certificate, which may see its own node. */
+export async function nodeClient(context: JoinContext): Promise<Client> {
+  return patient(context, await fromFile(context, kubeconfigPaths.kubelet));
+}
+
+/**
+ * As the administrator; the file is there once the kubeconfigs were made. It goes to the server that was found: the one that
+ * the file names may be this host's own, which is still to be started.
+ */
+export async function adminClient(context: JoinContext): Promise<Client> {
+  const config = await fromFile(context, kubeconfigPaths.admin);
+  return patient(context, { ...config, server: context.cluster!.server });
+}
