@@ -11,8 +11,9 @@ export const errorTable = {
   Preflight: 2,
   Validation: 3,
   Usage: 3,
-  /** A host cannot be reached or refuses the login. */
+  /** A host or a server cannot be reached. */
   Connection: 4,
+  /** A host refuses the login, or is not the one that was meant. */
   Authentication: 5,
   /** The cluster to join was not found, or is not the one that was meant. */
   Discovery: 6,
@@ -89,8 +90,9 @@ export function asKinitError(thrown: unknown, details: ErrorDetails = {}): Kinit
     const advice = isPassing(thrown) ? { advice: passingAdvice } : {};
     return new KinitError('Api', message, { ...advice, ...details, cause: thrown });
   }
-  const advice = isUnreachable(thrown) ? { advice: unreachableAdvice } : {};
-  return new KinitError('Internal', message, { ...advice, ...details, cause: thrown });
+  if (isUnreachable(thrown))
+    return new KinitError('Connection', message, { advice: unreachableAdvice, ...details, cause: thrown });
+  return new KinitError('Internal', message, { ...details, cause: thrown });
 }
 
 /** The error as lines for a terminal: one that says it all, then what was seen and what to do. */

@@ -56,6 +56,7 @@ export async function findNodes(connection: Connection, signal: AbortSignal): Pr
   const { code, stdout } = await connection.root(`${kubectl} get nodes -o json --request-timeout=10s`, {
     signal,
     timeoutMs: 20_000,
+    again: true,
   });
   return code === 0 ? (JSON.parse(stdout) as KubeList<Node>).items : undefined;
 }
@@ -124,7 +125,10 @@ export async function fetchKubeconfig(
   server: string | undefined,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const text = await connection.must('reading the kubeconfig', `cat ${kubeconfigPaths.admin}`, { signal });
+  const text = await connection.must('reading the kubeconfig', `cat ${kubeconfigPaths.admin}`, {
+    signal,
+    again: true,
+  });
   const config = parseKubeconfig(text, kubeconfigPaths.admin);
   if (server) for (const { cluster } of config.clusters) cluster.server = server;
   const wanted = server ? formatKubeconfig(config) : text;

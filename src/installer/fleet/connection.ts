@@ -12,6 +12,8 @@ export interface ExecOptions {
   signal?: AbortSignal;
   /** Default 60 000; 0 is none. */
   timeoutMs?: number;
+  /** The command may be run twice: a connection that can be made again is, when it is lost in the middle. */
+  again?: boolean;
 }
 
 export interface ExecResult {
@@ -26,6 +28,8 @@ export interface Transport {
   exec(command: string, options?: ExecOptions): Promise<ExecResult>;
   /** Connects to a port as the host sees it. @throws KinitError Connection when nothing answers there */
   forward(address: string, port: number): Promise<Duplex>;
+  /** False once it was closed or is known to be lost. */
+  isOpen(): boolean;
   close(): void;
 }
 
@@ -65,6 +69,7 @@ export function counted(transport: Transport, traffic: Traffic): Transport {
   };
   return {
     close: transport.close,
+    isOpen: transport.isOpen,
     forward: transport.forward,
     async exec(command, options = {}) {
       const { stdin, onStdout } = options;
@@ -144,6 +149,7 @@ export function connectionOver(transport: Transport, login: Login, env: NodeJS.P
     local,
     exec: transport.exec,
     forward: transport.forward,
+    isOpen: transport.isOpen,
     close: transport.close,
     root,
     async must(what, command, options) {

@@ -27,7 +27,7 @@ const sessions = 6;
 export async function checkFixed(founder: Member, { inventory, given }: Plan, signal: AbortSignal): Promise<void> {
   if (!founder.facts.isControlPlane) return;
   const read = `${kubectl} -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}' --request-timeout=10s`;
-  const { code, stdout } = await founder.connection.root(read, { signal, timeoutMs: 20_000 });
+  const { code, stdout } = await founder.connection.root(read, { signal, timeoutMs: 20_000, again: true });
   // An API server that does not answer may be what this run mends; kinit looks again on the host.
   if (code !== 0 || !stdout.trim()) return;
   const stored = parseConfig(stdout, 'configmap kubeadm-config');
@@ -122,7 +122,10 @@ async function applyTo(
         advice: `look at: kubectl describe node ${name}; then run the same command again`,
       });
     }
-    const now = await connection.must('reading the node', `${kubectl} get node ${name} -o json`, { signal });
+    const now = await connection.must('reading the node', `${kubectl} get node ${name} -o json`, {
+      signal,
+      again: true,
+    });
     node = JSON.parse(now) as Node;
   }
 }

@@ -5,22 +5,18 @@ import type { EventError } from '../phases/events.ts';
 import { bundleFor, type FleetBundle, openBundles } from './bundles.ts';
 import { waitWhileBusy } from './busy.ts';
 import { connectHost } from './connect-host.ts';
-import type { Connection, Traffic } from './connection.ts';
+import type { Traffic } from './connection.ts';
 import type { FleetEvent, FleetSink, FleetStep } from './events.ts';
 import { gatherFacts, type HostFacts } from './facts.ts';
 import { fleetError, type HostFailure, type Outcomes, onAll } from './failures.ts';
+import { type EndedEvent, followJob, forgetJob, isPassing, type Job, type JobSpec, startJob } from './job.ts';
 import {
   connectAgain,
   defaultPatienceMs,
-  type EndedEvent,
-  followJob,
-  forgetJob,
   isLost,
-  isPassing,
-  type Job,
-  type JobSpec,
-  startJob,
-} from './job.ts';
+  type LastingConnection,
+  lastingConnection,
+} from './lasting-connection.ts';
 import { checkRoom } from './ship.ts';
 import { Supply } from './supply.ts';
 
@@ -48,7 +44,7 @@ const defaultParallel = 20;
 export interface Member {
   readonly name: string;
   readonly host: InventoryHost;
-  connection: Connection;
+  readonly connection: LastingConnection;
   facts: HostFacts;
   /** The one for its architecture. */
   readonly bundle: FleetBundle;
@@ -189,6 +185,7 @@ export class Fleet {
     const { signal, events } = this.#options;
     const { name } = member;
     const job = await this.#startJob(member, spec);
+    let followed = member.connection.generation();
     const ended = await followJob(member.connection, job, {
       signal,
       events: (event) => {
@@ -196,7 +193,11 @@ export class Fleet {
         events({ ...event, host: name });
       },
       lost: () => this.#tellLost(name),
-      reconnect: () => this.#newConnection(member),
+      reconnect: async () => {
+        await member.connection.renew(followed);
+        followed = member.connection.generation();
+        return member.connection;
+      },
     });
     if (isPassing(spec)) await forgetJob(member.connection, job);
     if (ended.ok) return ended;
@@ -233,7 +234,7 @@ export class Fleet {
     for (const { connection } of this.members) connection.close();
   }
 
-  #waitWhileBusy(host: string, connection: Connection): Promise<void> {
+  #waitWhileBusy(host: string, connection: LastingConnection): Promise<void> {
     return waitWhileBusy(connection, this.#options.signal, (what) => {
       const message = `kinit is at work on this host already; waiting until it has ended (${what})`;
       this.emit({ type: 'warning', host, message });
@@ -253,22 +254,17 @@ export class Fleet {
   async #reconnect(member: Member, lost?: KinitError): Promise<void> {
     const { signal } = this.#options;
     if (lost) this.#tellLost(member.name);
-    const connect = () => this.#newConnection(member);
+    const connect = () => member.connection.renew();
     await (lost ? connectAgain(connect, lost, defaultPatienceMs, signal) : connect());
     await this.#waitWhileBusy(member.name, member.connection);
     member.facts = await gatherFacts(member.connection, member.host, signal);
   }
 
-  async #newConnection(member: Member): Promise<Connection> {
-    member.connection.close();
-    member.connection = await this.#connect(member.host);
-    return member.connection;
-  }
-
-  #connect(host: InventoryHost): Promise<Connection> {
+  async #connect(host: InventoryHost): Promise<LastingConnection> {
     const { signal, env } = this.#options;
     const traffic = this.traffic.get(host.name) ?? { commands: 0, sent: 0, received: 0 };
     this.traffic.set(host.name, traffic);
-    return connectHost(host, signal, env, traffic);
+    const connect = () => connectHost(host, signal, env, traffic);
+    return lastingConnection(await connect(), { connect, lost: () => this.#tellLost(host.name), signal });
   }
 }

@@ -5,10 +5,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { StringDecoder } from 'node:string_decoder';
-import { pause } from '../../machinery/process/pause.ts';
 import { KinitError } from '../errors.ts';
 import { type EventSink, type PhaseEvent, parseEvent, type SessionCommand } from '../phases/events.ts';
 import { type Connection, quote } from './connection.ts';
+import { connectAgain, defaultPatienceMs, isLost } from './lasting-connection.ts';
 
 export type EndedEvent = Extract<PhaseEvent, { type: 'ended' }>;
 
@@ -36,8 +36,6 @@ export interface FollowOptions {
 const kinit = '/opt/kinit/current/bin/kinit';
 
 const jobsFolder = '/var/lib/kinit/jobs';
-/** How long a lost connection is tried again. */
-export const defaultPatienceMs = 300_000;
 /** Logs of this many jobs are kept. */
 const kept = 10;
 
@@ -90,9 +88,6 @@ echo $! > pid`;
   return { folder, spec };
 }
 
-export const isLost = (error: unknown): error is KinitError =>
-  error instanceof KinitError && error.code === 'Connection';
-
 /** Hands on the job's events until it has ended; answers the last one. */
 export async function followJob(connection: Connection, job: Job, options: FollowOptions): Promise<EndedEvent> {
   const { signal, reconnect, patienceMs = defaultPatienceMs } = options;
@@ -129,31 +124,6 @@ kill $t; wait $t 2>/dev/null; true`;
   await connection.root(follow(reader.restart()), { onStdout, signal, timeoutMs: 0 });
   // What was written after tail looked last.
   await connection.root(`cd ${folder} && tail -c +${reader.restart() + 1} events.jsonl`, { onStdout, signal });
-}
-
-/** A new connection in place of one that was lost, as soon as there can be one. */
-export async function connectAgain(
-  reconnect: () => Promise<Connection>,
-  first: KinitError,
-  patienceMs: number,
-  signal: AbortSignal,
-): Promise<Connection> {
-  const deadline = Date.now() + patienceMs;
-  let last = first;
-  for (let waitMs = 500; Date.now() < deadline; waitMs = Math.min(waitMs * 2, 5000)) {
-    signal.throwIfAborted();
-    try {
-      return await reconnect();
-    } catch (error) {
-      if (!isLost(error)) throw error;
-      last = error;
-    }
-    await pause(waitMs, signal);
-  }
-  throw new KinitError('Connection', `the connection was lost and did not come back: ${last.message}`, {
-    ...last.details,
-    advice: 'what has begun on the host goes on there; run the same command again: it waits for that and goes on',
-  });
 }
 
 /** Asks the job to stop and waits a little for its last event. */

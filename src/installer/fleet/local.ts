@@ -39,6 +39,7 @@ export function localTransport(host: string): Transport {
         throw new KinitError('Connection', `cannot reach ${joinHostPort(address, port)}: ${code}`, { host, cause });
       }
     },
+    isOpen: () => true,
     close: () => undefined,
   };
 }

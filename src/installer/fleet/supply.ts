@@ -4,7 +4,7 @@ import type { BundleSource } from '../inventory/types.ts';
 import { ownAddress } from './documents.ts';
 import type { HostFacts } from './facts.ts';
 import type { Fleet, Member } from './fleet.ts';
-import { isLost } from './job.ts';
+import { isLost } from './lasting-connection.ts';
 import { fetchParts, openPeer, type Peer } from './peer.ts';
 import { isControlPlane } from './plan.ts';
 import { arrivedOf, bytesOf, hasBundle, missingParts, sendPart, unpackBundle } from './ship.ts';

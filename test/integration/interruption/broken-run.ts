@@ -1,4 +1,5 @@
 /** kinit on a lab host that is killed as soon as it tells a given event. */
+import { execaSync } from 'execa';
 import type { PhaseEvent } from '../../../src/installer/phases/events.ts';
 import type { LabHost } from '../../lab/lab.ts';
 
@@ -18,8 +19,16 @@ export interface Moment {
 
 export type Told = Pick<PhaseEvent, 'type'> & { phase?: string; outcome?: string; ok?: boolean };
 
-/** Another one with KINIT_TEST_SEED: the names of the tests tell it. */
-export const seed = Number(process.env['KINIT_TEST_SEED'] ?? Date.now() % 100_000);
+/**
+ * The names of the tests tell it. Each commit has its own, so that what fails can be made to fail again, and another commit
+ * meets other moments; KINIT_TEST_SEED gives any.
+ */
+export const seed = Number(process.env['KINIT_TEST_SEED'] ?? seedOfCommit());
+
+function seedOfCommit(): number {
+  const { stdout, failed } = execaSync('git', ['rev-parse', 'HEAD'], { cwd: import.meta.dirname, reject: false });
+  return failed ? Date.now() % 100_000 : Number.parseInt(stdout.slice(0, 5), 16);
+}
 
 /** Numbers from 0 to 1, the same for the same seed. */
 export function randomNumbers(seed: number): () => number {

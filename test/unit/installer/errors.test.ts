@@ -12,7 +12,9 @@ it.each([
   ['by what caused it', new Error('fetch failed', { cause: coded('read', 'ETIMEDOUT') })],
   ['as a string', 'EHOSTUNREACH 10.0.0.1'],
 ])('a connection that failed, known %s, comes with what to do', (_how, thrown) => {
-  expect(asKinitError(thrown).details.advice).toMatch(/run the same command again/);
+  const error = asKinitError(thrown);
+  expect(error.exitCode).toBe(4);
+  expect(error.details.advice).toMatch(/run the same command again/);
 });
 
 it('anything else has no advice that it did not bring', () => {

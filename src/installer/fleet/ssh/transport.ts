@@ -4,6 +4,7 @@ import type { Client, ClientChannel } from 'ssh2';
 import { joinHostPort } from '../../config/cidr.ts';
 import { KinitError } from '../../errors.ts';
 import type { ExecOptions, ExecResult, Transport } from '../connection.ts';
+import { connectionLost } from '../lasting-connection.ts';
 
 /** One connection on the way to a host; the last one is the host's own. */
 export interface Hop {
@@ -18,12 +19,9 @@ export function transportOver(way: Hop[], hostName: string): Transport {
   client.once('close', () => {
     closed = true;
   });
-  const lost = () =>
-    new KinitError('Connection', 'the connection was lost', {
-      host: hostName,
-      advice: 'check that the host is on and the network, and run the same command again: it goes on from there',
-    });
+  const lost = () => connectionLost(hostName);
   return {
+    isOpen: () => !closed,
     close() {
       closed = true;
       for (const hop of way) hop.end();
