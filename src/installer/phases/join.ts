@@ -13,7 +13,7 @@ import { fetchSharedCertificates, sharedPlaces } from '../control-plane/shared-c
 import { knownBalancer, knownServers } from '../endpoint/balancer.ts';
 import { asKinitError, KinitError } from '../errors.ts';
 import { exists, readText, runOrFail } from '../host/host.ts';
-import { waitUntil } from '../host/wait.ts';
+import { pause, waitUntil } from '../host/wait.ts';
 import {
   buildKubeconfig,
   formatKubeconfig,
@@ -33,7 +33,7 @@ import { fetchOverTls } from '../tokens/fetch.ts';
 import type { JoinContext } from './context.ts';
 import type { Phase } from './engine.ts';
 import { hostPhases } from './host.ts';
-import { adminClient, bootstrapClient, nodeClient } from './join-clients.ts';
+import { adminClient, apiPatience, bootstrapClient, nodeClient } from './join-clients.ts';
 import { controlPlaneConfiguration, downloadsCertificates, readKubeadmConfig } from './join-configuration.ts';
 import { joinLocalEndpoint } from './local-endpoint.ts';
 import { checkSettings, preflight, preflightWithCluster } from './preflight.ts';
@@ -58,10 +58,22 @@ export const preflightPhase: Phase<JoinContext> = {
   },
 };
 
-/** Fills `cluster`, `localAddress` and `serverVersion`. */
+/**
+ * Fills `cluster`, `localAddress` and `serverVersion`. A host that has joined knows that the cluster is there: it is waited for
+ * while control planes start anew. To another one a wrong endpoint is told at once.
+ */
 export async function findCluster(context: JoinContext): Promise<void> {
-  await discover(context);
-  await observeServer(context);
+  const { host, config, signal } = context;
+  const joined = await exists(host, kubeconfigPaths.kubelet);
+  for (const deadline = Date.now() + (joined ? apiPatience(config.timeouts) : 0); ; await pause(500, signal)) {
+    try {
+      await discover(context);
+      return await observeServer(context);
+    } catch (error) {
+      const passing = error instanceof KinitError && error.code === 'Connection';
+      if (!passing || Date.now() >= deadline) throw error;
+    }
+  }
 }
 
 /** What a host has to know of its cluster before the first change. */

@@ -56,7 +56,7 @@ export function fetchOverTls(url: string, options: TlsRequest): Promise<TlsAnswe
       reject(
         new KinitError('Connection', `cannot reach the API server at ${host}`, {
           seen,
-          advice: `check the endpoint, and that a firewall lets TCP to ${host} through`,
+          advice: `check the endpoint, and that a firewall lets TCP to ${host} through; if it is just starting, run the same command again`,
           cause: error,
         }),
       );
