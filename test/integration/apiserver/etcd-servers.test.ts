@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { EtcdClient, EtcdUnavailableError } from '../../../src/components/apiserver/storage/etcd-client.ts';
-import { etcdPlace, startEtcd } from '../../parts/etcd.ts';
+import { type EtcdPlace, etcdPlace, startEtcd } from '../../parts/etcd.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kinit-etcd-'));
 const names = ['a', 'b', 'c'];
@@ -14,10 +14,11 @@ const processes = new Map<string, ChildProcess>();
 
 describe.sequential('three members of etcd', () => {
   let client: EtcdClient;
+  let places: EtcdPlace[];
   let start: (name: string) => void;
 
   beforeAll(async () => {
-    const places = await Promise.all(names.map((name) => etcdPlace(name, 'http')));
+    places = await Promise.all(names.map((name) => etcdPlace(name, 'http')));
     const cluster = places.map(({ name, peer }) => `${name}=${peer}`).join(',');
     start = (name) => {
       const place = places.find((one) => one.name === name)!;
@@ -58,12 +59,26 @@ describe.sequential('three members of etcd', () => {
     await put(`/registry/after-${name}`);
   });
 
-  it('are told as unavailable when two are lost', async () => {
+  it('are told as unavailable when two are lost, and a watch on the third one ends', async () => {
+    const alone = new EtcdClient({ servers: [places.find(({ name }) => name === 'c')!.client] });
+    const closed = new Promise<Error | undefined>((resolve, reject) => {
+      const unexpected = () => reject(new Error('nothing was compacted'));
+      const handlers = { onEvents: () => undefined, onCompacted: unexpected, onClosed: resolve };
+      vi.waitFor(() => alone.currentRevision(), { timeout: 30_000 })
+        .then((revision) => new Promise<void>((onCreated) => alone.watchAll(revision + 1, { ...handlers, onCreated })))
+        .then(loseTwo)
+        .catch(reject);
+    });
+    expect((await closed)?.message).toMatch(/no leader/);
+    alone.close();
+    await expect(client.currentRevision(3_000)).rejects.toBeInstanceOf(EtcdUnavailableError);
+  });
+
+  async function loseTwo(): Promise<void> {
     for (const name of ['a', 'b']) {
       const child = processes.get(name)!;
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
-    await expect(client.currentRevision(3_000)).rejects.toBeInstanceOf(EtcdUnavailableError);
-  });
+  }
 });

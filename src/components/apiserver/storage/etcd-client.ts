@@ -6,6 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { InterceptingCall, type Interceptor } from '@grpc/grpc-js';
 import { ConnectionPool } from 'etcd3/lib/connection-pool.js';
 import { type ICompare, type IRequestOp, KVClient, LeaseClient, WatchClient } from 'etcd3/lib/rpc.js';
 
@@ -85,6 +86,15 @@ export function prefixEnd(prefix: string): Buffer {
   end[end.length - 1] = (end[end.length - 1] as number) + 1;
   return end;
 }
+
+/** Without this header etcd leaves a watch open, and silent, on a member that is cut off from the others. */
+const requireLeader: Interceptor = (options, nextCall) =>
+  new InterceptingCall(nextCall(options), {
+    start(metadata, listener, next) {
+      metadata.set('hasleader', 'true');
+      next(metadata, listener);
+    },
+  });
 
 export class EtcdClient {
   readonly #pool: ConnectionPool;
@@ -238,9 +248,12 @@ export class EtcdClient {
     await this.#call('compact', false, undefined, (deadline) => this.#kv.compact({ revision }, { deadline }));
   }
 
-  /** Watches the whole keyspace from `startRevision` on. Returns a function that ends it without a further call to the handlers. */
+  /**
+   * Watches the whole keyspace from `startRevision` on; a member that has lost its leader ends it, and another one may be asked.
+   * Returns a function that ends it without a further call to the handlers.
+   */
   async watchAll(startRevision: number, handlers: EtcdWatchHandlers): Promise<() => void> {
-    const stream = await this.#watch.watch();
+    const stream = await this.#watch.watch({ interceptors: [requireLeader] });
     let ended = false;
     const finish = (error: Error | undefined) => {
       if (ended) return;
