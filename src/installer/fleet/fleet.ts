@@ -221,7 +221,7 @@ export class Fleet {
     const { signal } = this.#options;
     for (let tries = 1; ; tries++) {
       try {
-        return await startJob(member.connection, spec, signal);
+        return await startJob(member.connection, spec);
       } catch (error) {
         if (signal.aborted || tries === 5 || !isLost(error)) throw error;
         await this.#reconnect(member, error);

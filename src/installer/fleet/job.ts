@@ -58,8 +58,8 @@ done
 find /var/tmp -maxdepth 1 -name 'kinit-job-*' -mmin +60 -exec rm -rf {} +
 ls -d ${jobsFolder}/* 2>/dev/null | head -n -${kept - 1} | while read -r old; do rm -rf "$old"; done`;
 
-/** Starts the job; it has begun when this resolves. */
-export async function startJob(connection: Connection, spec: JobSpec, signal: AbortSignal): Promise<Job> {
+/** Starts the job; it has begun when this resolves. An interruption comes after that: half a start could not be stopped. */
+export async function startJob(connection: Connection, spec: JobSpec): Promise<Job> {
   const id = `${new Date().toISOString().replace(/[-:]|\..*/g, '')}-${spec.command.replace(' ', '-')}-${randomBytes(3).toString('hex')}`;
   const folder = isPassing(spec) ? `/var/tmp/kinit-job-${id}` : `${jobsFolder}/${id}`;
   const words = [spec.program ?? kinit, ...spec.command.split(' '), ...spec.arguments, '--output', 'json'];
@@ -84,7 +84,7 @@ cat > config.yaml && printf %s ${quote(script)} > job.sh && : > events.jsonl || 
 setsid sh job.sh > /dev/null 2>&1 < /dev/null &
 cut -d' ' -f22 "/proc/$!/stat" > began
 echo $! > pid`;
-  await connection.must('starting kinit', start, { stdin: spec.config ?? '', signal });
+  await connection.must('starting kinit', start, { stdin: spec.config ?? '' });
   return { folder, spec };
 }
 
@@ -133,6 +133,7 @@ async function interrupt(connection: Connection, job: Job, reader: EventReader):
   try {
     const stopIt = `cd ${quote(job.folder)}
 ${isAlive}
+for try in 1 2 3 4 5 6 7 8 9 10; do [ -s kinit.pid ] && break; sleep 0.2; done
 is_alive "$(cat pid)" "$(cat began)" && kill -TERM $(cat kinit.pid) 2>/dev/null; true`;
     await connection.root(stopIt, { timeoutMs: 10_000 });
     await followOnce(connection, job, reader, stop.signal);

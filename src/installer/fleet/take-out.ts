@@ -109,7 +109,7 @@ async function resetOn(
   { signal, events }: Pick<Leaving, 'signal' | 'events'>,
 ): Promise<Outcome> {
   let current = connection;
-  const job = await startJob(current, { command: 'reset', arguments: ['--force'] }, signal);
+  const job = await startJob(current, { command: 'reset', arguments: ['--force'] });
   const ended = await followJob(current, job, {
     signal,
     events: (event) => events({ ...event, host: host.name }),

@@ -136,6 +136,22 @@ exit 11`);
     expect(messages).toEqual(['begun', 'stopping']);
   });
 
+  it('that is just being started when it is interrupted is stopped, too', async () => {
+    await install('trap "touch /run/stopped; end" TERM; touch /run/began; until_there stop');
+    // The start of a job is a command that takes its time here.
+    await host.must(
+      'printf "#!/bin/sh\ntouch /run/starting; sleep 1; exec /usr/bin/setsid \\"\\$@\\"" > /usr/local/bin/setsid; chmod 755 /usr/local/bin/setsid',
+    );
+    const stop = new AbortController();
+    const { ended } = start(stop.signal);
+    await eventually('test -e /run/starting');
+    stop.abort(new Error('interrupted'));
+    await ended.catch(() => undefined);
+    expect(await host.must('rm /usr/local/bin/setsid; pgrep -af "current/bin/[k]init" || ls /run/stopped')).toBe(
+      '/run/stopped\n',
+    );
+  });
+
   it('that ends without a last word is an error that shows what it wrote', async () => {
     await install('echo "cannot find my files" >&2; exit 7');
     await expect(start().ended).rejects.toMatchObject({
