@@ -15,7 +15,7 @@ export interface WantedPod {
   image: string;
   /** The container that shall be gone; absent: whichever runs is right. */
   oldContainer?: string;
-  /** It serves when its readiness probe would say so: the kubelet itself looks 10 s after the start for the first time. */
+  /** It serves when its probe would say so: the kubelet itself looks 10 s after the start for the first time. */
   serves?: boolean;
 }
 
@@ -101,10 +101,10 @@ export async function staticPod(
   return client.resource(pods).find(name, { signal: briefly(signal), patienceMs: 0 });
 }
 
-/** What its readiness probe asks, asked from this host. */
+/** What its readiness probe asks, asked from this host; without one, as of a controller manager, it is ready once it has started. */
 async function answers(pod: Pod | undefined): Promise<boolean> {
   const container = pod?.spec?.containers[0];
-  const url = probeUrl(container?.readinessProbe, container?.ports);
+  const url = probeUrl(container?.readinessProbe ?? container?.startupProbe, container?.ports);
   return url !== undefined && (await ask(url)).healthy;
 }
 

@@ -1,10 +1,12 @@
 /** What opens a gate of an upgrade, and what keeps it shut. */
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { healthFindings } from '../../../src/installer/phases/upgrade-preflight.ts';
 import { addonsWait, rolloutGate } from '../../../src/installer/upgrade/addons.ts';
-import { nodeGate, podGate } from '../../../src/installer/upgrade/gates.ts';
+import { nodeGate, podGate, waitForStaticPod } from '../../../src/installer/upgrade/gates.ts';
 import type { RunningComponent } from '../../../src/installer/upgrade/observe.ts';
 import type { DaemonSet, Deployment, Node, Pod } from '../../../src/machinery/api/types.ts';
+import type { Client } from '../../../src/machinery/client/types.ts';
+import { type AnsweringServer, answeringServer } from '../../parts/answering-server.ts';
 
 const image = 'kinit.local/kube-apiserver:v1.36.3';
 
@@ -31,6 +33,40 @@ const pod = ({
       containerStatuses: [{ name: 'kube-apiserver', containerID: container, state }],
     },
   }) as unknown as Pod;
+
+describe('a static pod that serves, but is not ready for the kubelet yet', () => {
+  let server: AnsweringServer | undefined;
+  afterEach(() => server?.close());
+
+  /** @param probes which of its probes ask the server */
+  async function waitFor(status: number, serves: boolean, ...probes: string[]): Promise<void> {
+    server = await answeringServer(status);
+    const port = Number(new URL(server.url).port);
+    const seen = pod({ ready: false });
+    for (const probe of probes)
+      Object.assign(seen.spec!.containers[0]!, {
+        [probe]: { httpGet: { host: '127.0.0.1', port, path: '/', scheme: 'HTTP' } },
+      });
+    const client = { resource: () => ({ find: async () => seen }) } as unknown as Client;
+    const wait = { timeoutMs: 300, signal: new AbortController().signal };
+    return waitForStaticPod(client, 'kube-apiserver', 'cp1', { image, serves }, wait);
+  }
+
+  it.each(['readinessProbe', 'startupProbe'])('is through when its %s is answered', async (probe) => {
+    await expect(waitFor(200, true, probe)).resolves.toBeUndefined();
+  });
+
+  it.each([
+    ['its probe fails', () => waitFor(500, true, 'readinessProbe')],
+    ['it has none to ask', () => waitFor(200, true)],
+    ['the kubelet is to have found it ready', () => waitFor(200, false, 'readinessProbe')],
+  ])('is not when %s', async (_why, wait) => {
+    await expect(wait()).rejects.toMatchObject({
+      code: 'Timeout',
+      details: { seen: expect.stringContaining('not ready') },
+    });
+  });
+});
 
 describe('the gate of a static pod', () => {
   const wanted = { image, oldContainer: 'old' };
