@@ -24,6 +24,7 @@ import { execa } from 'execa';
 import { syncFolder } from '../../machinery/atomic-file.ts';
 import { KinitError } from '../errors.ts';
 import { fullAdvice, isFull, noRoom } from './no-room.ts';
+import { commandMark } from './processes.ts';
 import { type SyncTiming, timeSyncs } from './sync-timing.ts';
 
 export interface FileFacts {
@@ -273,7 +274,7 @@ export function localHost(root = ''): Host {
       const result = await execa(command, args, {
         reject: false,
         timeout: timeoutMs,
-        env,
+        env: { ...commandMark(), ...env },
         cancelSignal: signal,
         ...(input === undefined ? { stdin: 'ignore' } : typeof input === 'string' ? { input } : { input }),
       });

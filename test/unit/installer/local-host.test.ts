@@ -1,11 +1,12 @@
 /** What is written to a host: whole or not there, also when the disk is full; and only one kinit at a time. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { localHost } from '../../../src/installer/host/host.ts';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type Host, localHost } from '../../../src/installer/host/host.ts';
 import { openJournal } from '../../../src/installer/host/journal.ts';
 import { lockHost } from '../../../src/installer/host/lock.ts';
 import { isFull } from '../../../src/installer/host/no-room.ts';
@@ -101,18 +102,45 @@ describe('the lock of a host', () => {
     expect(readdirSync(join(folder, 'run'))).toEqual(['kinit.lock']);
   });
 
+  /** A scratch root with the processes of this machine. */
+  function withProcesses(): Host {
+    const scratch = localHost(folder);
+    const at = (path: string) => (path.startsWith('/proc') ? localHost() : scratch);
+    return {
+      ...scratch,
+      readFile: (path: string) => at(path).readFile(path),
+      stat: (path: string) => at(path).stat(path),
+      list: (path: string) => at(path).list(path),
+    };
+  }
+
+  it('of one that was killed is taken over when the commands that it had started have ended, but for daemons', async () => {
+    const source = join(import.meta.dirname, '../../../src/installer/host/host.ts');
+    const commands = `setsid sleep 600 & echo $! > ${folder}/daemon; sleep 1; echo > ${folder}/done`;
+    const script = `import { localHost } from '${source}';
+      void localHost().run('sh', ['-c', ${JSON.stringify(commands)}]);`;
+    const killed = execFile(process.execPath, ['--input-type=module', '-e', script]);
+    await vi.waitFor(() => readFileSync(join(folder, 'daemon'), 'utf8'), { timeout: 20_000 });
+    mkdirSync(join(folder, 'run'));
+    writeFileSync(lockPath(), `${killed.pid}\n1\n`);
+    const gone = once(killed, 'exit');
+    killed.kill('SIGKILL');
+    await gone;
+    expect(existsSync(join(folder, 'done'))).toBe(false);
+    const unlock = await lockHost(withProcesses());
+    expect(existsSync(join(folder, 'done'))).toBe(true);
+    const daemon = Number(readFileSync(join(folder, 'daemon'), 'utf8'));
+    expect(process.kill(daemon, 0)).toBe(true);
+    process.kill(daemon);
+    await unlock();
+  });
+
   it.each([
     ['of a process that is gone', '4194304\n1\n'],
     ['of a process whose number another one has by now', `${process.ppid}\n1\n`],
     ['that is empty', ''],
   ])('%s is taken over', async (_, left) => {
-    const scratch = localHost(folder);
-    const at = (path: string) => (path.startsWith('/proc/') ? localHost() : scratch);
-    const host = {
-      ...scratch,
-      readFile: (path: string) => at(path).readFile(path),
-      stat: (path: string) => at(path).stat(path),
-    };
+    const host = withProcesses();
     mkdirSync(join(folder, 'run'));
     writeFileSync(lockPath(), left);
     const unlock = await lockHost(host);
