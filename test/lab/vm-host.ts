@@ -101,9 +101,8 @@ async function makeMachine(root: string, host: HostState): Promise<void> {
     `[Match]\nName=eth0\n[Network]\nAddress=${host.address}/24\nGateway=${network}\n`,
   );
   await execa('chroot', [root, 'systemctl', 'enable', '--quiet', 'systemd-networkd']);
-  // These would only take processor time.
-  const needless = ['apt-daily.timer', 'apt-daily-upgrade.timer', 'e2scrub_reap.service', 'e2scrub_all.timer'];
-  await execa('chroot', [root, 'systemctl', 'mask', '--quiet', ...needless]);
+  // It would only take processor time.
+  await execa('chroot', [root, 'systemctl', 'mask', '--quiet', 'e2scrub_reap.service']);
   // Else each connection starts a service manager for root, and ends it afterwards.
   await mkdir(join(root, 'var/lib/systemd/linger'), { recursive: true });
   await writeFile(join(root, 'var/lib/systemd/linger/root'), '');

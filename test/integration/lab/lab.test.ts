@@ -47,6 +47,11 @@ describe('hosts of three flavours', () => {
     expect((await lab.host(name).exec(`command -v ${absent}`)).code).not.toBe(0);
   });
 
+  it.each(['a', 'b', 'c'])('%s starts nothing by the clock that would come into a test', async (name) => {
+    const text = await lab.host(name).must('systemctl list-timers --no-legend --plain | grep -o "[^ ]*[.]timer"');
+    expect(text).toBe('systemd-tmpfiles-clean.timer\n');
+  });
+
   it('share enough inotify instances for several labs', async () => {
     const text = await lab.host('a').must('cat /proc/sys/fs/inotify/max_user_instances');
     expect(Number(text)).toBeGreaterThanOrEqual(1024);
