@@ -1,21 +1,30 @@
 /** The hosts of an inventory at work: connected, known, supplied with the bundle, running kinit. */
-import { KinitError } from '../errors.ts';
+import type { KinitError } from '../errors.ts';
 import type { BundleSource, InventoryHost } from '../inventory/types.ts';
 import type { EventError } from '../phases/events.ts';
 import { bundleFor, type FleetBundle, openBundles } from './bundles.ts';
 import { waitWhileBusy } from './busy.ts';
-import { connectHost } from './connect-host.ts';
+import { connectLasting } from './connect-host.ts';
 import type { Traffic } from './connection.ts';
 import type { FleetEvent, FleetSink, FleetStep } from './events.ts';
 import { gatherFacts, type HostFacts } from './facts.ts';
 import { fleetError, type HostFailure, type Outcomes, onAll } from './failures.ts';
-import { type EndedEvent, followJob, forgetJob, isPassing, type Job, type JobSpec, startJob } from './job.ts';
+import {
+  type EndedEvent,
+  failureOf,
+  followJob,
+  forgetJob,
+  isPassing,
+  type Job,
+  type JobSpec,
+  startJob,
+} from './job.ts';
 import {
   connectAgain,
+  connectingAgain,
   defaultPatienceMs,
   isLost,
   type LastingConnection,
-  lastingConnection,
 } from './lasting-connection.ts';
 import { checkRoom } from './ship.ts';
 import { Supply } from './supply.ts';
@@ -185,7 +194,6 @@ export class Fleet {
     const { signal, events } = this.#options;
     const { name } = member;
     const job = await this.#startJob(member, spec);
-    let followed = member.connection.generation();
     const ended = await followJob(member.connection, job, {
       signal,
       events: (event) => {
@@ -193,11 +201,6 @@ export class Fleet {
         events({ ...event, host: name });
       },
       lost: () => this.#tellLost(name),
-      reconnect: async () => {
-        await member.connection.renew(followed);
-        followed = member.connection.generation();
-        return member.connection;
-      },
     });
     if (isPassing(spec)) await forgetJob(member.connection, job);
     if (ended.ok) return ended;
@@ -207,13 +210,7 @@ export class Fleet {
       signal.throwIfAborted();
       return this.run(member, spec);
     }
-    const { code, message, phase, seen, advice } = ended.error;
-    throw new KinitError(code, message, {
-      host: name,
-      ...(phase ? { phase } : {}),
-      ...(seen ? { seen } : {}),
-      ...(advice ? { advice } : {}),
-    });
+    throw failureOf(ended, name);
   }
 
   /** A connection that is lost just then does not tell whether kinit has begun: it is waited for then, and run once more. */
@@ -246,8 +243,7 @@ export class Fleet {
   }
 
   #tellLost(host: string): void {
-    const message = `the connection was lost; trying to connect again for ${defaultPatienceMs / 60_000} minutes`;
-    this.emit({ type: 'warning', host, message });
+    this.emit({ type: 'warning', host, message: connectingAgain });
   }
 
   /** Looks at the host over a new connection; what had begun there has ended then. @param lost why there must be one */
@@ -264,7 +260,6 @@ export class Fleet {
     const { signal, env } = this.#options;
     const traffic = this.traffic.get(host.name) ?? { commands: 0, sent: 0, received: 0 };
     this.traffic.set(host.name, traffic);
-    const connect = () => connectHost(host, signal, env, traffic);
-    return lastingConnection(await connect(), { connect, lost: () => this.#tellLost(host.name), signal });
+    return connectLasting(host, { signal, env, traffic, lost: () => this.#tellLost(host.name) });
   }
 }

@@ -8,7 +8,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { KinitError } from '../errors.ts';
 import { type EventSink, type PhaseEvent, parseEvent, type SessionCommand } from '../phases/events.ts';
 import { type Connection, quote } from './connection.ts';
-import { connectAgain, defaultPatienceMs, isLost } from './lasting-connection.ts';
+import { connectAgain, defaultPatienceMs, isLost, type LastingConnection } from './lasting-connection.ts';
 
 export type EndedEvent = Extract<PhaseEvent, { type: 'ended' }>;
 
@@ -25,10 +25,8 @@ export interface JobSpec {
 export interface FollowOptions {
   signal: AbortSignal;
   events: EventSink;
-  /** Told when the connection was lost. */
-  lost?(): void;
-  /** A new connection to the host, after the old one was lost. */
-  reconnect(): Promise<Connection>;
+  /** Told when the connection was lost; it is made anew. */
+  lost(): void;
   /** How long to try that. */
   patienceMs?: number;
 }
@@ -89,26 +87,26 @@ echo $! > pid`;
 }
 
 /** Hands on the job's events until it has ended; answers the last one. */
-export async function followJob(connection: Connection, job: Job, options: FollowOptions): Promise<EndedEvent> {
-  const { signal, reconnect, patienceMs = defaultPatienceMs } = options;
+export async function followJob(connection: LastingConnection, job: Job, options: FollowOptions): Promise<EndedEvent> {
+  const { signal, lost, patienceMs = defaultPatienceMs } = options;
   const reader = eventReader(options.events);
-  let current = connection;
   for (;;) {
+    const generation = connection.generation();
     try {
-      await followOnce(current, job, reader, signal);
+      await followOnce(connection, job, reader, signal);
       break;
     } catch (error) {
       if (signal.aborted) {
-        await interrupt(current, job, reader);
+        await interrupt(connection, job, reader);
         break;
       }
       if (!isLost(error)) throw error;
-      options.lost?.();
-      current = await connectAgain(reconnect, error, patienceMs, signal);
+      lost();
+      await connectAgain(() => connection.renew(generation), error, patienceMs, signal);
     }
   }
   if (reader.ended()) return reader.ended() as EndedEvent;
-  throw await withoutEnd(current, job);
+  throw await withoutEnd(connection, job);
 }
 
 /** Follows the file until the job has ended or the connection is lost. */
@@ -158,6 +156,13 @@ async function withoutEnd(connection: Connection, job: Job): Promise<KinitError>
     seen: lines.join('\n').trim(),
     advice: 'run the same command again; it goes on from there',
   });
+}
+
+/** What stopped a job, as an error of its host. */
+export function failureOf({ error }: EndedEvent & { ok: false }, host: string): KinitError {
+  const { code, message, phase, seen, advice } = error;
+  const details = { ...(phase ? { phase } : {}), ...(seen ? { seen } : {}), ...(advice ? { advice } : {}) };
+  return new KinitError(code, message, { host, ...details });
 }
 
 /** Removes a job's folder. */

@@ -36,6 +36,9 @@ export const connectionLost = (host: string): KinitError =>
     advice: 'check that the host is on and the network, and run the same command again: it goes on from there',
   });
 
+/** What whoever watches is told then. */
+export const connectingAgain = `the connection was lost; trying to connect again for ${defaultPatienceMs / 60_000} minutes`;
+
 /** A new connection in place of one that was lost, as soon as there can be one. */
 export async function connectAgain<T>(
   reconnect: () => Promise<T>,

@@ -123,7 +123,9 @@ export function removeNode(name: string, remove: RemoveOptions, options: NodesOp
     }
     if (isControlPlane) await checkQuorum(connection, nodeName, signal);
     // Asked before anything is done: a host that is away must be known to be gone for good.
-    const target = dead ? undefined : await reach(host, nodeName, `kinit nodes remove ${nodeName} --dead`, signal);
+    const target = dead
+      ? undefined
+      : await reach(host, nodeName, `kinit nodes remove ${nodeName} --dead`, { signal, events });
     try {
       const leaving = { connection, node, nodeName, isControlPlane, gone: false, draining, signal, events, step };
       await takeOut({ ...leaving, ...(target ? { target } : {}) });

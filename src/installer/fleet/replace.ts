@@ -212,7 +212,7 @@ async function checkOthers({ fleet, plan, options, plane, nodeName }: Replacing)
 /** @throws KinitError when its host is away, which must be known to be so for good */
 function reachOld({ options, nodeName, oldHost }: Replacing) {
   const command = `kinit nodes replace ${nodeName}${options.with ? ` --with ${options.with}` : ''} --dead`;
-  return reach(oldHost, nodeName, command, options.signal);
+  return reach(oldHost, nodeName, command, options);
 }
 
 async function removeOld(replacing: Replacing): Promise<void> {

@@ -5,16 +5,23 @@ import { describeQuorum, quorumOf, type Voter } from '../etcd/quorum.ts';
 import type { EtcdStatus } from '../etcd/status.ts';
 import type { InventoryHost } from '../inventory/types.ts';
 import { findNodes, isReady, kubectl } from './cluster.ts';
-import { connectHost } from './connect-host.ts';
+import { connectLasting } from './connect-host.ts';
 import { type Connection, quote } from './connection.ts';
 import { type DrainOptions, drain } from './drain.ts';
 import type { FleetSink, FleetStep } from './events.ts';
-import { followJob, forgetJob, startJob } from './job.ts';
+import { failureOf, followJob, forgetJob, startJob } from './job.ts';
+import { connectingAgain, type LastingConnection } from './lasting-connection.ts';
 import { runThere } from './on-control-plane.ts';
 
 export interface Outcome {
   changed: boolean;
   detail?: string;
+}
+
+/** A host that can be asked to reset itself. */
+export interface Reached {
+  host: InventoryHost;
+  connection: LastingConnection;
 }
 
 export interface Leaving {
@@ -25,7 +32,7 @@ export interface Leaving {
   node: Node | undefined;
   isControlPlane: boolean;
   /** Its host, while kinit can still reset it. */
-  target?: { host: InventoryHost; connection: Connection };
+  target?: Reached;
   /** Nothing runs there any more: its pods need not be waited for. */
   gone: boolean;
   draining: DrainOptions;
@@ -47,7 +54,7 @@ export async function takeOut(leaving: Leaving): Promise<void> {
     else await step('silence', 'Wait until nothing is heard of it', () => silent(connection, nodeName, signal));
   }
   if (target) {
-    await step('reset', 'Reset the host', () => resetOn(target.connection, target.host, leaving));
+    await step('reset', 'Reset the host', () => resetOn(target, leaving));
   } else if (isControlPlane) {
     await step('etcd-member', 'Remove its member of etcd', () => removeMember(connection, nodeName, signal));
   }
@@ -90,12 +97,13 @@ export async function reach(
   host: InventoryHost | undefined,
   nodeName: string,
   command: string,
-  signal: AbortSignal,
-): Promise<{ host: InventoryHost; connection: Connection }> {
+  { signal, events }: Pick<Leaving, 'signal' | 'events'>,
+): Promise<Reached> {
   const advice = `if its machine is gone for good: ${command}`;
   if (!host) throw new KinitError('Usage', `the node ${nodeName} is not in the inventory`, { advice });
   try {
-    return { host, connection: await connectHost(host, signal) };
+    const lost = () => tellLost(host.name, events);
+    return { host, connection: await connectLasting(host, { signal, lost }) };
   } catch (thrown) {
     signal.throwIfAborted();
     const { code, message, details } = asKinitError(thrown, { host: host.name });
@@ -103,28 +111,22 @@ export async function reach(
   }
 }
 
-async function resetOn(
-  connection: Connection,
-  host: InventoryHost,
-  { signal, events }: Pick<Leaving, 'signal' | 'events'>,
-): Promise<Outcome> {
-  let current = connection;
-  const job = await startJob(current, { command: 'reset', arguments: ['--force'] });
-  const ended = await followJob(current, job, {
+function tellLost(host: string, events: FleetSink): void {
+  events({ type: 'warning', time: new Date().toISOString(), host, message: connectingAgain });
+}
+
+async function resetOn(target: Reached, { signal, events }: Pick<Leaving, 'signal' | 'events'>): Promise<Outcome> {
+  const { connection } = target;
+  const { name } = target.host;
+  const job = await startJob(connection, { command: 'reset', arguments: ['--force'] });
+  const ended = await followJob(connection, job, {
     signal,
-    events: (event) => events({ ...event, host: host.name }),
-    reconnect: async () => {
-      current.close();
-      current = await connectHost(host, signal);
-      return current;
-    },
+    events: (event) => events({ ...event, host: name }),
+    lost: () => tellLost(name, events),
   });
-  await forgetJob(current, job);
-  if (current !== connection) current.close();
-  if (ended.ok) return { changed: true };
-  const { code, message, phase, seen, advice } = ended.error;
-  const details = { ...(phase ? { phase } : {}), ...(seen ? { seen } : {}), ...(advice ? { advice } : {}) };
-  throw new KinitError(code, message, { host: host.name, ...details });
+  await forgetJob(connection, job);
+  if (!ended.ok) throw failureOf(ended, name);
+  return { changed: true };
 }
 
 type KnownMember = Voter & { name: string };

@@ -4,15 +4,11 @@
  */
 import { createClient } from '../../machinery/client/client.ts';
 import type { Client, RestConfig } from '../../machinery/client/types.ts';
-import { parseDuration } from '../config/duration.ts';
 import { kubeconfigPaths } from '../config/paths.ts';
-import type { Timeouts } from '../config/types.ts';
+import { apiPatience } from '../config/timeouts.ts';
 import { readText } from '../host/host.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
 import type { JoinContext } from './context.ts';
-
-/** In milliseconds. */
-export const apiPatience = ({ kubernetesAPICall }: Timeouts): number => parseDuration(kubernetesAPICall) ?? 60_000;
 
 const patient = ({ config }: JoinContext, as: RestConfig): Client =>
   createClient(as, { patienceMs: apiPatience(config.timeouts) });

@@ -9,6 +9,7 @@ import { kubeconfigPaths, kubernetesDir, temporaryDir } from '../config/paths.ts
 import { noConfig, type ReadConfig, readConfigFile } from '../config/read-config.ts';
 import type { ResetSettings } from '../config/reset.ts';
 import { resolveInit, resolveJoin } from '../config/resolve.ts';
+import { apiPatience } from '../config/timeouts.ts';
 import type { InitConfiguration, JoinConfiguration } from '../config/types.ts';
 import { assertFixed, keepStored, withFixedFields } from '../converge/cluster-settings.ts';
 import { storedOnHost } from '../converge/stored-cluster.ts';
@@ -33,7 +34,6 @@ import type { PhaseContext } from './engine.ts';
 import { withRestore } from './etcd-restore.ts';
 import { initPhases } from './init.ts';
 import { findCluster, joinPhases, readCluster } from './join.ts';
-import { apiPatience } from './join-clients.ts';
 import { joinControlPlanePhases } from './join-control-plane.ts';
 import { type ResetContext, resetPhases } from './reset.ts';
 import { type RestoreIntoInit, restoredConfig } from './run-etcd-restore.ts';
