@@ -93,10 +93,14 @@ export function addEtcdCommand(program: Command): void {
       .command('defrag')
       .argument('[member]', 'only this one: name or id')
       .description('give free space of the databases back, one member after the other, the leader last'),
-  ).action(defrag);
+  )
+    .option('--compact', 'forget old versions of objects first: they take most of the room')
+    .action(defrag);
   const alarm = etcd.command('alarm').description('alarms of etcd, such as NOSPACE');
   askOptions(alarm.command('list').description('list the alarms')).action(alarmList);
-  askOptions(alarm.command('disarm').description('clear all alarms, once their cause is gone')).action(alarmDisarm);
+  askOptions(
+    alarm.command('disarm').description('clear all alarms, once their cause is gone (NOSPACE: when there is room)'),
+  ).action(alarmDisarm);
   addSnapshotCommands(etcd);
   addEtcdRestoreCommands(etcd);
 }
@@ -156,10 +160,18 @@ async function memberPromote(named: string, flags: AskFlags, command: Command): 
   });
 }
 
-async function defrag(named: string | undefined, flags: AskFlags, command: Command): Promise<void> {
+async function defrag(
+  named: string | undefined,
+  flags: AskFlags & { compact?: boolean },
+  command: Command,
+): Promise<void> {
   await here(flags, command, async (access, signal) => {
     const { defragment } = await import('../installer/etcd/maintenance.ts');
     const { formatBytes } = await import('./render/etcd.ts');
+    if (flags.compact) {
+      const { compact } = await import('../installer/etcd/space.ts');
+      await compact(access);
+    }
     const results: unknown[] = [];
     await defragment(access, {
       ...(named ? { only: named } : {}),
@@ -190,8 +202,8 @@ async function alarmList(flags: AskFlags, command: Command): Promise<void> {
 
 async function alarmDisarm(flags: AskFlags, command: Command): Promise<void> {
   await here(flags, command, async (access) => {
-    const { disarmAlarms } = await import('../installer/etcd/maintenance.ts');
-    const disarmed = await disarmAlarms(access);
+    const { disarm, roomOf } = await import('../installer/etcd/space.ts');
+    const disarmed = await disarm(access, access.external ? undefined : await roomOf(localHost()));
     if (flags.output === 'json') json({ disarmed });
     else write(disarmed ? `${disarmed} cleared\n` : 'no alarms\n');
   });

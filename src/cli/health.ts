@@ -1,5 +1,5 @@
 /** `kinit status` and `kinit doctor` */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { KinitError } from '../installer/errors.ts';
 import type { HealthReport } from '../installer/health/types.ts';
 import { localHost } from '../installer/host/host.ts';
@@ -12,6 +12,7 @@ interface Flags extends HostKeyFlags {
   inventory?: string;
   limit?: string[];
   fix?: boolean;
+  fixHost?: boolean;
   output: string;
 }
 
@@ -25,8 +26,10 @@ export function addHealthCommands(program: Command): void {
     .description('find what is wrong on hosts and in the cluster, and say what to do (exit code 1: errors were found)')
     .option(
       '--fix',
-      'mend what can be mended without risk: dead services, swap, kernel settings, modes and owners of files, ports',
-    );
+      'mend what can be mended without risk: dead services, swap, kernel settings, modes and owners of files, ports, an etcd without space',
+    )
+    // What an inventory's doctor asks of its hosts: one of them mends what they all share, after that.
+    .addOption(new Option('--fix-host').hideHelp());
   whereOptions(doctor).action((flags: Flags) => report(flags, 'doctor'));
 }
 
@@ -40,16 +43,17 @@ function whereOptions(command: Command): Command {
 }
 
 async function examine(flags: Flags): Promise<HealthReport> {
-  const { inventory, limit, fix = false } = flags;
+  const { inventory, limit } = flags;
+  const fix = flags.fix ? 'all' : flags.fixHost ? 'host' : undefined;
   if (inventory === undefined) {
     if (limit) throw new KinitError('Usage', '--limit needs --inventory');
     const { examineHost } = await import('../installer/health/examine.ts');
-    return examineHost(localHost(), { fix });
+    return examineHost(localHost(), fix);
   }
   const { examineFleet } = await import('../installer/fleet/examine.ts');
   const options = {
     inventoryPath: inventory,
-    fix,
+    fix: flags.fix ?? false,
     signal: interruptSignal(),
     askPassphrase,
     ...hostKeyChecking(flags),

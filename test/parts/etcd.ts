@@ -26,11 +26,13 @@ export interface EtcdStart {
   pki?: string;
   /** Another one than that of this machine. */
   program?: string;
+  /** `--quota-backend-bytes`; absent: etcd's own. */
+  quotaBytes?: number;
 }
 
 export function startEtcd(
   { name, client, peer }: EtcdPlace,
-  { folder, cluster, state = 'new', pki, program = 'etcd' }: EtcdStart,
+  { folder, cluster, state = 'new', pki, program = 'etcd', quotaBytes }: EtcdStart,
 ): ChildProcess {
   const flags = {
     name,
@@ -43,6 +45,7 @@ export function startEtcd(
     'initial-cluster-state': state,
     'log-level': 'error',
     ...(pki === undefined ? {} : certificateFlags(pki)),
+    ...(quotaBytes === undefined ? {} : { 'quota-backend-bytes': quotaBytes }),
   };
   const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
   return spawn(program, words, { stdio: 'ignore' });

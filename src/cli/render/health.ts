@@ -136,16 +136,22 @@ function problemLines({ where, level, message, seen, advice, fix }: Problem, fix
   ];
 }
 
+const keyOf = ({ where, id, message }: Problem) => [where, id, message].join('\n');
+
 export function formatDoctor({ hosts, problems, fixed }: HealthReport): string {
   const lines: string[] = [];
-  for (const { problem, error } of fixed ?? []) {
+  for (const { problem, error, advice } of fixed ?? []) {
     lines.push(
       error === undefined
         ? `✓ mended   ${problem.where}: ${problem.message}`
         : `✗ not mended ${problem.where}: ${problem.message}\n      seen: ${error}`,
     );
+    if (advice) lines.push(`      what to do: ${advice}`);
   }
-  const order = [...problems].sort((a, b) => (a.level === b.level ? 0 : a.level === 'error' ? -1 : 1));
+  const told = (fixed ?? []).filter(({ error }) => error !== undefined).map(({ problem }) => keyOf(problem));
+  const order = problems
+    .filter((problem) => !told.includes(keyOf(problem)))
+    .sort((a, b) => (a.level === b.level ? 0 : a.level === 'error' ? -1 : 1));
   for (const problem of order) lines.push(...problemLines(problem, fixed !== undefined));
   const errors = problems.filter(({ level }) => level === 'error').length;
   const looked = count(hosts.filter(({ observation }) => observation).length, 'host');

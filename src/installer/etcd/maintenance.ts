@@ -149,14 +149,15 @@ async function allHealthy(access: EtcdAccess, just: MemberStatus, signal: AbortS
 /** As etcd's protocol spells them. */
 const alarmNames: Record<string, string> = { NOSPACE: 'Nospace', CORRUPT: 'Corrupt' };
 
-/** @returns how many alarms there were */
-export async function disarmAlarms(access: EtcdAccess): Promise<number> {
+/** @param only this kind @returns how many alarms there were */
+export async function disarmAlarms(access: EtcdAccess, only?: 'NOSPACE'): Promise<number> {
   const { members } = await memberStatuses(access);
   const [endpoint] = healthyUrls(members);
   if (!endpoint) throw new KinitError('Connection', 'no member of etcd answers');
   let count = 0;
   for (const { id, alarms } of members) {
     for (const alarm of alarms) {
+      if (only !== undefined && alarm !== only) continue;
       await withEtcd(targetOf(access, endpoint), ({ maintenance }) =>
         maintenance.alarm(
           { action: 'Deactivate' as never, memberID: decimalId(id), alarm: alarmNames[alarm] as never },

@@ -149,7 +149,7 @@ export function problemsOf(members: readonly MemberStatus[], quorum: Quorum): st
     for (const alarm of alarms) {
       problems.push(
         alarm === 'NOSPACE'
-          ? `${who} has the alarm NOSPACE, etcd takes no writes: kinit etcd defrag, then kinit etcd alarm disarm`
+          ? `${who} has the alarm NOSPACE, etcd takes no writes: kinit doctor --fix makes room (by hand: kinit etcd defrag --compact, then kinit etcd alarm disarm)`
           : `${who} has the alarm ${alarm}`,
       );
     }

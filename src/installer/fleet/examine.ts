@@ -23,13 +23,22 @@ interface Examined {
 
 const kinit = `${bundlePaths.bin}/kinit`;
 
-async function examineOne(host: InventoryHost, { fix, signal, env }: ExamineOptions): Promise<Examined> {
+/** A large etcd takes minutes to be made small. */
+const clusterFixMs = 1_800_000;
+
+/** @param fix the flag for the host's own doctor */
+async function examineOne(
+  host: InventoryHost,
+  { signal, env }: ExamineOptions,
+  fix?: '--fix' | '--fix-host',
+): Promise<Examined> {
   const { name } = host;
   try {
     const connection = await connectHost(host, signal, env);
     try {
-      const command = `${kinit} doctor --output json${fix ? ' --fix' : ''}`;
-      const { code, stdout, stderr } = await connection.root(command, { signal, timeoutMs: 180_000 });
+      const command = `${kinit} doctor --output json${fix ? ` ${fix}` : ''}`;
+      const timeoutMs = fix === '--fix' ? clusterFixMs : 180_000;
+      const { code, stdout, stderr } = await connection.root(command, { signal, timeoutMs });
       const received = Date.now();
       if (code === 127 || code === 126) return { name, error: `there is no kinit on this host: ${stderr.trim()}` };
       const report = parseReport(stdout);
@@ -59,10 +68,38 @@ function parseReport(text: string): HealthReport | undefined {
 const renamed = (problems: readonly Problem[], name: string): Problem[] =>
   problems.filter(({ where }) => where !== 'cluster').map((problem) => ({ ...problem, where: name }));
 
+/** Of those that look at the cluster: one whose API server answers says more than one whose does not. */
+function sourceOf(all: readonly Examined[]): HealthReport | undefined {
+  const answers = all.flatMap(({ report }) => (report?.cluster ? [report] : []));
+  return (
+    answers.find(({ cluster, etcd }) => cluster?.apiError === undefined && etcd?.error === undefined) ??
+    answers.find(({ cluster }) => cluster?.apiError === undefined) ??
+    answers.find(({ etcd }) => etcd?.error === undefined) ??
+    answers[0]
+  );
+}
+
+/** Each host mends itself; what they share is mended by one of them, after that. */
+async function examineAll(hosts: readonly InventoryHost[], options: ExamineOptions): Promise<Examined[]> {
+  const all = await Promise.all(hosts.map((host) => examineOne(host, options, options.fix ? '--fix-host' : undefined)));
+  const shared = ({ where, fix }: Problem) => where === 'cluster' && fix !== undefined;
+  const source = sourceOf(all);
+  const index = all.findIndex(({ report }) => report !== undefined && report === source);
+  const host = hosts[index];
+  if (!options.fix || !host || !source?.problems.some(shared)) return all;
+  const mended = await examineOne(host, options, '--fix');
+  // With that the others may be well again.
+  const after = await Promise.all(hosts.map((one, i) => (i === index ? mended : examineOne(one, options))));
+  return after.map((one, i) => {
+    const fixed = [...(all[i]?.report?.fixed ?? []), ...(one.report?.fixed ?? [])];
+    return one.report ? { ...one, report: { ...one.report, fixed } } : one;
+  });
+}
+
 export async function examineFleet(options: ExamineOptions): Promise<HealthReport> {
   const inventory = await openInventory(options);
   const hosts = limitHosts(inventory, options.limit);
-  const all = await Promise.all(hosts.map((host) => examineOne(host, options)));
+  const all = await examineAll(hosts, options);
   const reports = all.map(
     ({ name, report, error }): HostReport => ({
       name,
@@ -70,13 +107,7 @@ export async function examineFleet(options: ExamineOptions): Promise<HealthRepor
       ...(error === undefined ? {} : { error }),
     }),
   );
-  const answers = all.flatMap(({ report }) => (report?.cluster ? [report] : []));
-  // One whose API server answers says more than one whose does not.
-  const source =
-    answers.find(({ cluster, etcd }) => cluster?.apiError === undefined && etcd?.error === undefined) ??
-    answers.find(({ cluster }) => cluster?.apiError === undefined) ??
-    answers.find(({ etcd }) => etcd?.error === undefined) ??
-    answers[0];
+  const source = sourceOf(all);
   const offsets = new Map(all.flatMap(({ name, offset }) => (offset === undefined ? [] : [[name, offset] as const])));
   if (!reports.some(({ observation }) => observation)) {
     throw new KinitError('Connection', 'no host could be looked at', {
@@ -100,4 +131,6 @@ export async function examineFleet(options: ExamineOptions): Promise<HealthRepor
 }
 
 const renamedFixes = (report: HealthReport | undefined, name: string) =>
-  (report?.fixed ?? []).map((one) => ({ ...one, problem: { ...one.problem, where: name } }));
+  (report?.fixed ?? []).map((one) =>
+    one.problem.where === 'cluster' ? one : { ...one, problem: { ...one.problem, where: name } },
+  );

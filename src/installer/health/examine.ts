@@ -15,6 +15,7 @@ import type { HealthReport, HostObservation, Problem } from './types.ts';
 
 /** What was mended needs a moment until it shows: the kubelet starts, a node becomes Ready. */
 const settleMs = 30_000;
+const settlingProblems = ['component-unhealthy', 'node-not-ready', 'leader-silent'];
 
 async function clusterFrom(host: Host) {
   if (!(await exists(host, kubeconfigPaths.admin))) return undefined;
@@ -47,17 +48,20 @@ async function look(host: Host): Promise<HealthReport & { observation: HostObser
 
 const sameProblem = (a: Problem, b: Problem) => a.id === b.id && a.message === b.message;
 
-export async function examineHost(host: Host, { fix = false } = {}): Promise<HealthReport> {
+/** @param fix `host`: all but what the hosts of a cluster share */
+export async function examineHost(host: Host, fix?: 'host' | 'all'): Promise<HealthReport> {
   const { observation, ...report } = await look(host);
-  if (!fix || !report.problems.some((problem) => problem.fix)) return fix ? { ...report, fixed: [] } : report;
+  if (!fix) return report;
+  const fixable = report.problems.filter((problem) => problem.fix && (fix === 'all' || problem.where !== 'cluster'));
+  if (!fixable.length) return { ...report, fixed: [] };
   if (process.getuid?.() !== 0) throw new KinitError('Usage', '--fix needs root', { advice: 'run it with sudo' });
-  const fixed = await fixHost(host, observation, report.problems);
+  const fixed = await fixHost(host, observation, fixable);
   const worked = fixed.filter(({ error }) => error === undefined).map(({ problem }) => problem);
   const deadline = Date.now() + settleMs;
   for (;;) {
     const { observation: _, ...after } = await look(host);
     const remaining = after.problems.some((problem) => worked.some((one) => sameProblem(one, problem)));
-    const settling = after.problems.some(({ id }) => id === 'component-unhealthy' || id === 'node-not-ready');
+    const settling = worked.length > 0 && after.problems.some(({ id }) => settlingProblems.includes(id));
     if ((!remaining && !settling) || Date.now() > deadline) return { ...after, fixed };
     await pause(1_000);
   }

@@ -1,5 +1,6 @@
 /** From what was seen of etcd to what is wrong with it. */
 import { describeQuorum } from '../etcd/quorum.ts';
+import { describeFill, isOutOfSpace, megabytes } from '../etcd/space.ts';
 import type { MemberStatus } from '../etcd/status.ts';
 import type { EtcdObservation, Problem } from './types.ts';
 
@@ -15,7 +16,6 @@ const slowAnswerMs = 500;
 const worthDefragmenting = 512 << 20;
 
 const whoIs = ({ name, id }: MemberStatus) => name || id;
-const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
 
 const silence: Judge = ({ error }) =>
   error === undefined
@@ -58,25 +58,47 @@ const silentMembers: Judge = ({ members, quorum: seen }) =>
         }))
     : [];
 
-const alarms: Judge = ({ members }) =>
+const damage: Judge = ({ members }) =>
   members.flatMap((member) =>
-    member.alarms.map(
-      (alarm): Found => ({
-        id: 'etcd-alarm',
-        level: 'error',
-        message: `${whoIs(member)} of etcd has the alarm ${alarm}${alarm === 'NOSPACE' ? ': etcd takes no writes' : ''}`,
-        advice:
-          alarm === 'NOSPACE'
-            ? 'remove what fills it (often events, or many versions of one object), then: kinit etcd defrag; kinit etcd alarm disarm'
-            : 'its data differ from the others: replace it (kinit nodes replace), or restore a snapshot',
-      }),
-    ),
+    member.alarms
+      .filter((alarm) => alarm !== 'NOSPACE')
+      .map(
+        (alarm): Found => ({
+          id: 'etcd-alarm',
+          level: 'error',
+          message: `${whoIs(member)} of etcd has the alarm ${alarm}`,
+          advice: 'its data differ from the others: replace it (kinit nodes replace), or restore a snapshot',
+        }),
+      ),
   );
+
+/** One member's alarm keeps all of them from writing. */
+const outOfSpace: Judge = ({ members, quotaBytes }) => {
+  const full = members.filter(isOutOfSpace);
+  if (!full.length) return [];
+  const told = {
+    id: 'etcd-alarm',
+    level: 'error',
+    message: `${full.map(whoIs).join(' and ')} of etcd ${full.length === 1 ? 'has' : 'have'} the alarm NOSPACE: etcd takes no writes`,
+    seen: members.map((member) => `${whoIs(member)}: ${describeFill(member, quotaBytes)}`).join('\n'),
+  } as const;
+  // Of an etcd that is elsewhere nobody here knows the quota.
+  if (!quotaBytes) {
+    return [{ ...told, advice: 'make room there: kinit etcd defrag --compact; kinit etcd alarm disarm' }];
+  }
+  return [
+    {
+      ...told,
+      advice: 'compact and defragment it, then disarm the alarm',
+      fix: 'etcd-space',
+    },
+  ];
+};
 
 const space: Judge = ({ members, quotaBytes }) =>
   members.flatMap((member): Found[] => {
-    const { dbSizeBytes = 0, dbSizeInUseBytes = dbSizeBytes, alarms: raised } = member;
-    if (raised.includes('NOSPACE')) return [];
+    const { dbSizeBytes = 0, dbSizeInUseBytes = dbSizeBytes } = member;
+    if (isOutOfSpace(member)) return [];
     const percent = quotaBytes ? Math.round((dbSizeBytes / quotaBytes) * 100) : 0;
     const mostlyFree = dbSizeInUseBytes < dbSizeBytes / 2;
     if (percent >= fullPercent && quotaBytes) {
@@ -85,7 +107,7 @@ const space: Judge = ({ members, quotaBytes }) =>
           id: 'etcd-space',
           level: 'warning',
           message: `the database of ${whoIs(member)} has ${percent} % of its ${megabytes(quotaBytes)}; at 100 % etcd takes no writes`,
-          seen: `${megabytes(dbSizeBytes)}, ${megabytes(dbSizeInUseBytes)} of it in use`,
+          seen: describeFill(member),
           advice: mostlyFree
             ? 'give the free part back: kinit etcd defrag'
             : "look at what fills it: kubectl get --raw /metrics | grep apiserver_resource_objects; or raise etcd's quota-backend-bytes (extraArgs)",
@@ -98,7 +120,7 @@ const space: Judge = ({ members, quotaBytes }) =>
         id: 'etcd-fragmented',
         level: 'warning',
         message: `more than half of the database of ${whoIs(member)} is free space`,
-        seen: `${megabytes(dbSizeBytes)}, ${megabytes(dbSizeInUseBytes)} of it in use`,
+        seen: describeFill(member),
         advice: 'kinit etcd defrag',
       },
     ];
@@ -136,7 +158,7 @@ const slowness: Judge = ({ members }) =>
       advice: 'look at the load of its host (top) and at its disk; etcd wants one that others leave alone',
     }));
 
-const judges: readonly Judge[] = [silence, quorum, silentMembers, alarms, space, learners, lag, slowness];
+const judges: readonly Judge[] = [silence, quorum, silentMembers, damage, outOfSpace, space, learners, lag, slowness];
 
 export function judgeEtcd(etcd: EtcdObservation): Problem[] {
   return judges.flatMap((judge) => judge(etcd)).map((problem) => ({ where: 'cluster', ...problem }));

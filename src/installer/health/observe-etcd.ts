@@ -3,30 +3,26 @@ import { manifestsDir } from '../config/paths.ts';
 import { asKinitError } from '../errors.ts';
 import { etcdAccess, manifestArgument } from '../etcd/access.ts';
 import { quorumOf } from '../etcd/quorum.ts';
+import { roomOf } from '../etcd/space.ts';
 import { memberStatuses } from '../etcd/status.ts';
 import { exists, type Host, readText } from '../host/host.ts';
 import type { EtcdDisk, EtcdObservation } from './types.ts';
 
-/** etcd's own when its flag is not given or 0. */
-const defaultQuotaBytes = 2 ** 31;
 const metricsTimeoutMs = 3_000;
 
 /** Undefined on a host that is no control plane. */
 export async function observeEtcd(host: Host): Promise<EtcdObservation | undefined> {
   if (!(await exists(host, `${manifestsDir}/kube-apiserver.yaml`))) return undefined;
-  const manifest = await readText(host, `${manifestsDir}/etcd.yaml`);
-  const empty = { external: manifest === undefined, members: [], quorum: quorumOf([]) };
+  const room = await roomOf(host);
+  const empty = { external: room === undefined, members: [], quorum: quorumOf([]) };
   try {
     const access = await etcdAccess(host);
     const { members } = await memberStatuses(access);
-    const quota = Number(
-      manifest === undefined ? Number.NaN : (manifestArgument(manifest, 'quota-backend-bytes') ?? 0),
-    );
     return {
       external: access.external,
       members,
       quorum: quorumOf(members),
-      ...(Number.isNaN(quota) ? {} : { quotaBytes: quota || defaultQuotaBytes }),
+      ...(room ? { quotaBytes: room.quotaBytes } : {}),
     };
   } catch (thrown) {
     const { message, details } = asKinitError(thrown);

@@ -149,7 +149,16 @@ export interface ClusterObservation {
   pendingRequests: string[];
 }
 
-export const fixNames = ['service', 'swap', 'settings', 'modules', 'modes', 'owners', 'firewall'] as const;
+export const fixNames = [
+  'service',
+  'swap',
+  'settings',
+  'modules',
+  'modes',
+  'owners',
+  'firewall',
+  'etcd-space',
+] as const;
 export type FixName = (typeof fixNames)[number];
 
 export interface Problem {
@@ -180,6 +189,8 @@ export interface Fixed {
   problem: Problem;
   /** Absent: it worked. */
   error?: string;
+  /** What to do instead, when the error is one that says so. */
+  advice?: string;
 }
 
 export interface HealthReport {

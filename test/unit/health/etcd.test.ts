@@ -1,7 +1,7 @@
 /** What doctor and status say of etcd, from what its members have said. */
 import { rmSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { formatStatus } from '../../../src/cli/render/health.ts';
+import { formatDoctor, formatStatus } from '../../../src/cli/render/health.ts';
 import { quorumOf } from '../../../src/installer/etcd/quorum.ts';
 import type { MemberStatus } from '../../../src/installer/etcd/status.ts';
 import { judgeEtcd } from '../../../src/installer/health/judge-etcd.ts';
@@ -61,6 +61,33 @@ describe('etcd', () => {
       seen: 'connection refused',
       advice: expect.stringContaining('kinit nodes replace m3 --with NEW-HOST --dead'),
     });
+  });
+
+  const full = { m2: { alarms: ['NOSPACE'], dbSizeBytes: 2 ** 31, dbSizeInUseBytes: 3e8 } };
+
+  test('that is full says how full each member is, and is mended unless it is elsewhere', () => {
+    expect(judgeEtcd(etcd(full))).toMatchObject([
+      {
+        message: 'm2 of etcd has the alarm NOSPACE: etcd takes no writes',
+        seen: 'm1: 20.0 MB of its 2147 MB, 12.0 MB of it in use\nm2: 2147 MB of its 2147 MB, 300 MB of it in use\nm3: 20.0 MB of its 2147 MB, 12.0 MB of it in use',
+        fix: 'etcd-space',
+      },
+    ]);
+    const { quotaBytes: _, ...elsewhere } = etcd(full);
+    const [problem] = judgeEtcd({ ...elsewhere, external: true });
+    expect([problem?.fix, problem?.advice]).toEqual([undefined, expect.stringContaining('defrag --compact')]);
+  });
+
+  test('that could not be mended is told once, with what to do instead', () => {
+    const problems = judgeEtcd(etcd(full));
+    const fixed = [{ problem: problems[0]!, error: 'no room', advice: 'raise the quota' }];
+    expect(formatDoctor({ time: '', hosts: [], problems, fixed })).toBe(
+      `✗ not mended cluster: m2 of etcd has the alarm NOSPACE: etcd takes no writes
+      seen: no room
+      what to do: raise the quota
+1 error, 0 warnings on 0 hosts.
+`,
+    );
   });
 
   test('stands in the tree with each member', () => {
