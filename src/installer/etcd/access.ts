@@ -101,6 +101,6 @@ export async function knownMembers(access: EtcdAccess): Promise<EtcdMember[]> {
   }
   throw new KinitError('Connection', 'etcd does not answer', {
     seen: [...new Set(seen)].join('\n'),
-    advice: 'look at: crictl ps -a --name etcd; /var/log/pods/kube-system_etcd-*; journalctl -u kubelet -n 50',
+    advice: 'look at: /var/log/pods/kube-system_etcd-*; journalctl -u kubelet -n 50',
   });
 }

@@ -1,5 +1,8 @@
 /** What every member of etcd says of itself, and what that means for the whole. */
-import type { Host } from '../host/host.ts';
+import { etcdDataDir } from '../config/paths.ts';
+import { asKinitError, KinitError } from '../errors.ts';
+import { exists, type Host } from '../host/host.ts';
+import { noRoom } from '../host/no-room.ts';
 import { type EtcdAccess, knownMembers, targetOf } from './access.ts';
 import { etcdMessage, withEtcd } from './connection.ts';
 import { hexId } from './members.ts';
@@ -168,8 +171,21 @@ export function problemsOf(members: readonly MemberStatus[], quorum: Quorum): st
   return problems;
 }
 
+/** A member whose disk is full ends, again and again. */
+async function withDisk(host: Host, thrown: unknown): Promise<KinitError> {
+  const error = asKinitError(thrown);
+  if (!(await exists(host, `${etcdDataDir}/member`))) return error;
+  const { details } = await noRoom(etcdDataDir);
+  return new KinitError(error.code, error.message, {
+    ...error.details,
+    seen: [error.details.seen, details.seen && `${etcdDataDir}: ${details.seen}`].filter(Boolean).join('\n'),
+  });
+}
+
 export async function etcdStatus(host: Host, access: EtcdAccess): Promise<EtcdStatus> {
-  const { clusterId, members } = await memberStatuses(access);
+  const { clusterId, members } = await memberStatuses(access).catch(async (thrown: unknown) => {
+    throw access.external ? thrown : await withDisk(host, thrown);
+  });
   const quorum = quorumOf(members);
   const snapshots = await scheduleState(host);
   return {

@@ -72,8 +72,9 @@ export const plainLines = (text: string, count = lastLineCount): string[] =>
 function inWords(line: string): string {
   if (!line.startsWith('{')) return line;
   try {
-    const { level, msg, time, ts, object } = JSON.parse(line) as Record<string, unknown>;
-    return typeof msg === 'string' ? [time ?? ts, level, object, msg].filter(Boolean).join(' ') : line;
+    const { level, msg, time, ts, object, error } = JSON.parse(line) as Record<string, unknown>;
+    const why = typeof error === 'string' ? error : undefined;
+    return typeof msg === 'string' ? [time ?? ts, level, object, msg, why].filter(Boolean).join(' ') : line;
   } catch (error) {
     // A line that the log's end cut off.
     if (error instanceof SyntaxError) return line;

@@ -26,8 +26,7 @@ const silence: Judge = ({ error }) =>
           level: 'error',
           message: 'etcd does not answer',
           seen: error,
-          advice:
-            'on its host, look at: crictl ps -a --name etcd; /var/log/pods/kube-system_etcd-*; journalctl -u kubelet -n 50',
+          advice: 'on its host, look at: /var/log/pods/kube-system_etcd-*; journalctl -u kubelet -n 50',
         },
       ];
 

@@ -115,14 +115,19 @@ const disks: Judge = ({ disks: all }) => {
     const used = inodes ? inodesUsedPercent : usedPercent;
     if (used < 85) return [];
     const free = `${(freeBytes / 1e9).toFixed(1)} GB free`;
-    const holdsEtcd = all.some((disk) => disk.mount === mount && disk.path === etcdDataDir);
-    const etcd = holdsEtcd ? '; etcd, and the API server with it, ends when it cannot write there' : '';
+    const there = all.filter((disk) => disk.mount === mount).map(({ path }) => path);
+    const etcd = there.includes(etcdDataDir)
+      ? '; etcd, and the API server with it, ends when it cannot write there, and comes back by itself when it can'
+      : '';
+    const advice = there.every((path) => path === etcdDataDir)
+      ? 'remove what is not etcd’s there, or make the file system larger'
+      : 'remove what is not needed; unused images go with: kinit images prune';
     return [
       {
         id: 'disk-full',
         level: used >= 95 ? 'error' : 'warning',
         message: `${mount} is ${used} % full${inodes ? ' of files (inodes)' : ` (${free})`}`,
-        advice: `remove what is not needed; unused images go with: kinit images prune${etcd}`,
+        advice: `${advice}${etcd}`,
       },
     ];
   });
@@ -267,7 +272,9 @@ const etcdDisk: Judge = ({ etcdDisk: disk }) =>
       ]
     : [];
 
+/** What makes others fail comes first. */
 const judges: readonly Judge[] = [
+  disks,
   services,
   disabledServices,
   restarts,
@@ -275,7 +282,6 @@ const judges: readonly Judge[] = [
   components,
   cgroups,
   swap,
-  disks,
   memory,
   certificates,
   network,

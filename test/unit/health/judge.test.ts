@@ -46,6 +46,17 @@ describe('a host', () => {
     expect(judgeHost('w1', healthy, now)).toEqual([]);
   });
 
+  test('whose etcd has a full disk of its own hears that first, and nothing of images', () => {
+    const own = { path: '/var/lib/etcd', mount: '/var/lib/etcd', usedPercent: 100, freeBytes: 0, inodesUsedPercent: 1 };
+    const ended = { name: 'etcd', healthy: false, seen: 'refused', restarts: 4, lastLines: [] };
+    const problems = judgeHost('w1', { ...healthy, disks: [...healthy.disks, own], components: [ended] }, now);
+    expect(problems.map(({ id }) => id)).toEqual(['disk-full', 'component-unhealthy']);
+    expect(problems[0]).toMatchObject({
+      message: '/var/lib/etcd is 100 % full (0.0 GB free)',
+      advice: expect.stringMatching(/^remove what is not etcd’s there.* comes back by itself/),
+    });
+  });
+
   test.each<[string, Partial<HostObservation>, string, string | undefined]>([
     ['a dead kubelet', { services: [service('kubelet.service', 'failed')] }, 'error service-dead', 'service'],
     ['a missing kubelet', { services: [service('kubelet.service', 'missing')] }, 'error service-dead', undefined],

@@ -44,10 +44,16 @@ describe('the last lines of a log', () => {
     const log = [
       '2026-01-01T00:00:00.1Z stderr F flag provided but not defined',
       '2026-01-01T00:00:00.2Z stderr F {"level":"error","time":"T","msg":"no etcd"}',
+      '2026-01-01T00:00:00.3Z stderr F {"level":"fatal","ts":"T","msg":"failed to commit","error":"no space left"}',
       '{"cut off',
       '',
     ].join('\n');
-    expect(plainLines(log)).toEqual(['flag provided but not defined', 'T error no etcd', '{"cut off']);
+    expect(plainLines(log)).toEqual([
+      'flag provided but not defined',
+      'T error no etcd',
+      'T fatal failed to commit no space left',
+      '{"cut off',
+    ]);
     expect(plainLines(log, 1)).toEqual(['{"cut off']);
   });
 });
