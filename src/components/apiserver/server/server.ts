@@ -35,6 +35,7 @@ import { parseRange } from '../strategies/address-range.ts';
 import { createStrategies } from '../strategies/strategies.ts';
 import { subresourceHandlers } from '../subresources/handlers.ts';
 import { virtualResources } from '../subresources/virtual-resources.ts';
+import { sparingly } from './etcd-check.ts';
 import { listenHttps } from './https-server.ts';
 import { createPaths } from './paths.ts';
 import { createPipeline } from './pipeline.ts';
@@ -335,10 +336,7 @@ function healthEndpoints(
   metrics: MetricsRegistry,
 ): HealthEndpoints {
   const ping = () => undefined;
-  const etcdCheck = async () => {
-    await etcd.currentRevision(2_000);
-    return undefined;
-  };
+  const etcdCheck = sparingly(() => etcd.currentRevision(2_000));
   const started = () => (state.started ? undefined : 'not finished');
   const common = { ping, log: ping, etcd: etcdCheck };
   return {
