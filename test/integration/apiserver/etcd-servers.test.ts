@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -11,6 +12,28 @@ import { type EtcdPlace, etcdPlace, startEtcd } from '../../parts/etcd.ts';
 const folder = mkdtempSync(join(tmpdir(), 'kinit-etcd-'));
 const names = ['a', 'b', 'c'];
 const processes = new Map<string, ChildProcess>();
+
+/** Stands before a member and counts the connections to it. */
+async function startRelay(to: string) {
+  const sockets: Socket[] = [];
+  let count = 0;
+  const server = createServer((socket) => {
+    count++;
+    const beyond = connect(Number(new URL(to).port), '127.0.0.1');
+    for (const each of [socket, beyond]) each.on('error', () => each.destroy());
+    sockets.push(socket, beyond);
+    socket.pipe(beyond).pipe(socket);
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    connections: () => count,
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
 
 describe.sequential('three members of etcd', () => {
   let client: EtcdClient;
@@ -44,6 +67,38 @@ describe.sequential('three members of etcd', () => {
       },
       { timeout: 30_000, interval: 100 },
     );
+
+  it('keep the connection and its watch when a call is late', async () => {
+    const relay = await startRelay(places[0]!.client);
+    const own = new EtcdClient({ servers: [relay.url] });
+    const closed: unknown[] = [];
+    const revisions: number[] = [];
+    try {
+      const since = await vi.waitFor(() => own.currentRevision(), { timeout: 30_000 });
+      const created = Promise.withResolvers<void>();
+      const end = await own.watchAll(since + 1, {
+        onEvents: (_, revision) => revisions.push(revision),
+        onCreated: created.resolve,
+        onCompacted: () => closed.push('compacted'),
+        onClosed: (error) => closed.push(error),
+      });
+      await created.promise;
+      const member = processes.get(names[0]!)!;
+      member.kill('SIGSTOP');
+      await expect(own.currentRevision(200)).rejects.toBeInstanceOf(EtcdUnavailableError);
+      member.kill('SIGCONT');
+      const key = '/registry/after-a-late-call';
+      await vi.waitFor(() => own.txn([], [{ op: 'put', key, value: 'x' }]), { timeout: 30_000 });
+      const { kv } = await own.get(key);
+      await vi.waitFor(() => expect(revisions).toContain(kv?.modRevision), { timeout: 30_000 });
+      end();
+      expect(closed).toEqual([]);
+      expect(relay.connections()).toBe(1);
+    } finally {
+      own.close();
+      relay.close();
+    }
+  });
 
   it.each(names)('go on without %s, and take it back', async (name) => {
     const child = processes.get(name)!;

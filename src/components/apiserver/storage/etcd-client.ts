@@ -7,8 +7,8 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { InterceptingCall, type Interceptor } from '@grpc/grpc-js';
-import { ConnectionPool } from 'etcd3/lib/connection-pool.js';
 import { type ICompare, type IRequestOp, KVClient, LeaseClient, WatchClient } from 'etcd3/lib/rpc.js';
+import { EtcdConnections } from './etcd-connections.ts';
 
 export interface EtcdOptions {
   servers: string[];
@@ -78,7 +78,6 @@ export class EtcdCompactedError extends Error {}
 export class EtcdFutureRevisionError extends Error {}
 
 const wholeKeyspace = Buffer.from([0]);
-const passThrough = { execute: async <T>(call: (context: never) => T | PromiseLike<T>) => call(undefined as never) };
 
 /** The end of the range of all keys that begin with `prefix`. */
 export function prefixEnd(prefix: string): Buffer {
@@ -97,7 +96,7 @@ const requireLeader: Interceptor = (options, nextCall) =>
   });
 
 export class EtcdClient {
-  readonly #pool: ConnectionPool;
+  readonly #pool: EtcdConnections;
   readonly #kv: KVClient;
   readonly #lease: LeaseClient;
   readonly #watch: WatchClient;
@@ -113,7 +112,7 @@ export class EtcdClient {
     const certChain = read(options.certFile);
     this.#timeoutMs = options.timeoutMs ?? 10_000;
     this.#patienceMs = options.connectPatienceMs ?? 5_000;
-    this.#pool = new ConnectionPool({
+    this.#pool = new EtcdConnections({
       hosts: options.servers,
       ...(rootCertificate
         ? {
@@ -132,10 +131,6 @@ export class EtcdClient {
         'grpc.initial_reconnect_backoff_ms': 50,
         'grpc.min_reconnect_backoff_ms': 50,
         'grpc.max_reconnect_backoff_ms': 1_000,
-      },
-      faultHandling: {
-        global: passThrough as never,
-        ...(options.servers.length > 1 ? {} : { host: () => passThrough as never }),
       },
     });
     this.#kv = new KVClient(this.#pool as never);
