@@ -1,5 +1,6 @@
 /** A node out for maintenance and back, and a node taken out of the cluster and joined again. */
 import { describe, expect, it } from 'vitest';
+import { quote } from '../../../src/installer/fleet/connection.ts';
 import { busyboxImage } from '../../images/build.ts';
 import { eventually } from '../../parts/eventually.ts';
 import { apply, inventory, kinit, kubeconfig, must, onHost } from '../harness.ts';
@@ -26,6 +27,12 @@ const placed = async () =>
   (await must('-n', namespace, 'get', 'pods', '-o', 'jsonpath={range .items[*]}{.spec.nodeName}{"\\n"}{end}'))
     .trim()
     .split('\n');
+
+/** Ends all sessions of the host's SSH daemon as soon as a reset is at work. */
+const breakOff = `for try in $(seq 600); do
+  for job in /var/tmp/kinit-job-*-reset-*/events.jsonl; do [ -s "$job" ] && pkill -KILL -f '^sshd(-session)?: root' && exit; done
+  sleep 0.1
+done`;
 
 export function nodes(): void {
   describe('single nodes', () => {
@@ -75,9 +82,11 @@ export function nodes(): void {
       await must('taint', 'node', 'w2', 'dedicated-');
     }, 120_000);
 
-    it('are taken out with all that they hold, and join again', async () => {
+    it('are taken out with all that they hold, over a connection that breaks off meanwhile, and join again', async () => {
+      await onHost('w2', `setsid sh -c ${quote(breakOff)} > /dev/null 2>&1 < /dev/null &`);
       const removed = await kinit('nodes', 'remove', 'w2', '-i', inventory, '--delete-emptydir-data');
       expect([removed.code, removed.stderr]).toEqual([0, '']);
+      expect(removed.stdout).toContain('[w2] warning: the connection was lost; trying to connect again');
       expect(await must('get', 'nodes', '-o', 'name')).toBe('node/cp1\nnode/w1\n');
       expect(await onHost('w2', 'ls -d /etc/kubernetes /var/lib/kubelet/config.yaml 2>/dev/null; true')).toBe('');
       await must('-n', namespace, 'rollout', 'status', 'deployment', 'web', '--timeout=60s');
