@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { podPrinter } from '../../../src/components/apiserver/table/kinds/pods.ts';
 import type { ObservedPod } from '../../../src/components/kubelet/pods/observed.ts';
 import { podStatus } from '../../../src/components/kubelet/status/compute.ts';
 import { statusPatch } from '../../../src/components/kubelet/status/patch.ts';
@@ -26,6 +27,12 @@ const conditionsOf = (status: PodStatus) =>
   Object.fromEntries(
     (status.conditions ?? []).map(({ type, status: value, reason }) => [type, reason ? `${value} ${reason}` : value]),
   );
+
+/** What `kubectl get pods` shows an hour after `now`. */
+const restartsOf = (status: PodStatus) => {
+  const subject: Pod = { ...pod(), status };
+  return podPrinter.cells(subject, now.getTime() + 3_600_000)[3];
+};
 
 describe('the phase of a pod', () => {
   const never = { restartPolicy: 'Never' };
@@ -148,6 +155,17 @@ describe('the status of a pod', () => {
       restartCount: 1,
       lastState: { terminated: { reason: 'ContainerStatusUnknown', exitCode: 137 } },
     });
+    expect(restartsOf(after)).toBe('1');
+  });
+
+  it('says nothing of 1970 when a container never ran', () => {
+    const never = { ...instance(main, 128), startedAt: 0, finishedAt: 0, reason: 'StartError' };
+    const status = compute(pod(), observed([sandbox()], [instance(main, 'running', { attempt: 1 }), never]));
+    expect(status.containerStatuses?.[0]?.lastState?.terminated).toMatchObject({ reason: 'StartError', exitCode: 128 });
+    expect(restartsOf(status)).toBe('1');
+    const known = { ...never, finishedAt: Date.parse('2026-01-02T00:00:00Z') * 1e6 };
+    const later = compute(pod(), observed([sandbox()], [instance(main, 'running', { attempt: 1 }), known]));
+    expect(restartsOf(later)).toBe('1 (60m ago)');
   });
 
   it('holds readiness gates of others against it', () => {

@@ -26,7 +26,7 @@ export interface ContainerStatusInput {
 const timeOfNanos = (nanos: number): string | undefined =>
   nanos > 0 ? formatTime(new Date(Math.floor(nanos / 1e6))) : undefined;
 
-/** Go prints its zero time for a container that has never started. */
+/** What upstream says of a container that could not be started; `describe` shows it. */
 const epoch = '1970-01-01T00:00:00Z';
 
 export function containerStatuses(input: ContainerStatusInput): ContainerStatus[] {
@@ -99,9 +99,8 @@ function withoutInstance(
   const lost = {
     reason: 'ContainerStatusUnknown',
     message: 'The container could not be located when the pod was deleted.  The container used to be Running',
+    // Nobody knows when: without a time kubectl shows the restart, and not that it was in 1970.
     exitCode: 137,
-    startedAt: epoch,
-    finishedAt: epoch,
   };
   if (pod.metadata?.deletionTimestamp) return { ...status, state: { terminated: lost } };
   return { ...status, lastState: { terminated: lost }, restartCount: old.restartCount + 1 };
@@ -152,7 +151,8 @@ function stateOf(instance: ObservedContainer, runtimeName: string, notYet: Conta
       const startedAt = timeOfNanos(instance.startedAt);
       return { running: startedAt ? { startedAt } : {} };
     }
-    case 'CONTAINER_EXITED':
+    case 'CONTAINER_EXITED': {
+      const finishedAt = timeOfNanos(instance.finishedAt);
       return {
         terminated: {
           containerID: `${runtimeName}://${instance.id}`,
@@ -160,9 +160,10 @@ function stateOf(instance: ObservedContainer, runtimeName: string, notYet: Conta
           reason: instance.reason,
           ...(instance.message ? { message: instance.message } : {}),
           startedAt: timeOfNanos(instance.startedAt) ?? epoch,
-          finishedAt: timeOfNanos(instance.finishedAt) ?? epoch,
+          ...(finishedAt ? { finishedAt } : {}),
         },
       };
+    }
     default:
       return notYet;
   }
