@@ -19,18 +19,27 @@ function isReady(address: string): Promise<boolean> {
   });
 }
 
-/** The longest time between two answers, in seconds. */
-function longestGap(answers: readonly number[]): number {
-  let gap = 0;
-  for (const [index, time] of answers.entries()) if (index) gap = Math.max(gap, time - answers[index - 1]!);
-  return gap / 1000;
+export interface Gap {
+  seconds: number;
+  /** The last answer before it, in milliseconds since 1970. */
+  since: number;
+}
+
+/** The longest time between two answers. */
+function longestGap(answers: readonly number[]): Gap {
+  let longest: Gap = { seconds: 0, since: 0 };
+  for (const [index, time] of answers.entries()) {
+    const since = answers[index - 1] ?? time;
+    if (time - since > longest.seconds * 1000) longest = { seconds: (time - since) / 1000, since };
+  }
+  return longest;
 }
 
 export interface Gaps {
   /** Of each server. */
-  each: number[];
+  each: Gap[];
   /** When none answered. */
-  all: number;
+  all: Gap;
 }
 
 /** @returns what ends it */
@@ -39,7 +48,7 @@ export function watchServers(addresses: readonly string[]): () => Promise<Gaps> 
   const answers = addresses.map((): number[] => []);
   const loops = addresses.map(async (address, index) => {
     while (going) {
-      if (await isReady(address)) answers[index]!.push(performance.now());
+      if (await isReady(address)) answers[index]!.push(Date.now());
       await delay(100);
     }
   });

@@ -88,6 +88,18 @@ function phasesOf(events: readonly FleetEvent[], names: readonly string[]): { na
   return [...times].map(([name, ms]) => ({ name, ms: Math.round(ms / names.length) }));
 }
 
+/** What was going on at a time, of each host that had begun something. */
+function underwayAt(events: readonly FleetEvent[], time: number): string {
+  const underway = new Map<string, string>();
+  for (const event of events) {
+    if (Date.parse(event.time) > time) break;
+    if (event.type === 'step-started') underway.set(event.host, event.step);
+    if (event.type === 'phase-started') underway.set(event.host ?? '', event.phase);
+    if (event.type === 'step-ended' || event.type === 'phase-ended') underway.delete(event.host ?? '');
+  }
+  return [...underway].map(([host, what]) => `${host} ${what}`).join(', ') || 'nothing on any host';
+}
+
 /** What comes to all hosts at once, before the first one changes. */
 const prepared = ['connect', 'ship', 'unpack'];
 const turnOf = (phases: readonly { name: string; ms: number }[]) =>
@@ -145,9 +157,10 @@ const figures: Figure[] = [
   { what: 'CPU time of each host', value: mean(cpu), unit: 's' },
   { what: 'questions to the workload', value: served.answered + served.failed.length, unit: '' },
   { what: 'questions without an answer', value: served.failed.length, unit: '', budget: 0 },
-  { what: 'longest time without one API server', value: Math.max(...gaps.each), unit: 's' },
-  { what: 'longest time without any API server', value: gaps.all, unit: 's' },
+  { what: 'longest time without one API server', value: Math.max(...gaps.each.map((gap) => gap.seconds)), unit: 's' },
+  { what: 'longest time without any API server', value: gaps.all.seconds, unit: 's' },
 ];
+say(`no API server answered for ${gaps.all.seconds.toFixed(1)} s, since: ${underwayAt(events, gaps.all.since)}`);
 await endReport({
   name: 'upgrade',
   folder: join(root, 'bench/results'),
