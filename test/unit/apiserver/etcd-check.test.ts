@@ -28,7 +28,7 @@ test('those who ask before the first answer wait for it, and share it', async ()
   expect(questions).toHaveLength(1);
 });
 
-test('etcd is asked again a second after the last question, not before', async () => {
+test('an etcd that is well is asked again a second after the last question, not before', async () => {
   const { check, questions, pass } = checkByHand();
   const first = check();
   questions[0]!.resolve();
@@ -39,9 +39,21 @@ test('etcd is asked again a second after the last question, not before', async (
   pass(1);
   const second = check();
   expect(questions).toHaveLength(2);
-  questions[1]!.reject(new Error('deadline exceeded'));
-  expect(await second).toBe('deadline exceeded');
+  questions[1]!.resolve();
+  expect(await second).toBeUndefined();
+});
+
+test('an etcd that is not well is asked again at once', async () => {
+  const { check, questions } = checkByHand();
+  const first = check();
+  questions[0]!.reject(new Error('deadline exceeded'));
+  expect(await first).toBe('deadline exceeded');
+  const second = check();
   expect(check()).toBe('deadline exceeded');
+  questions[1]!.resolve();
+  expect(await second).toBeUndefined();
+  expect(check()).toBeUndefined();
+  expect(questions).toHaveLength(2);
 });
 
 test('while a question waits for an answer, others are told the last one at once, and none is asked beside it', async () => {

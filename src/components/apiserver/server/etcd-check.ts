@@ -4,8 +4,8 @@ import type { HealthCheck } from '../../../machinery/serving/health.ts';
 const pauseMs = 1_000;
 
 /**
- * At most one question at a time and one a second; whoever comes between is told the last answer at once, as upstream has it. So an API server
- * goes on saying that it is ready while a question waits for etcd to elect a leader, until that takes longer than a question may.
+ * One question at a time, and while etcd is well one a second; whoever comes between is told the last answer at once, as upstream has it. So an API
+ * server goes on saying that it is ready while a question waits for etcd to elect a leader, until that takes longer than a question may.
  * @param ask throws when etcd is not well
  */
 export function sparingly(ask: () => Promise<unknown>, now: () => number = () => performance.now()): HealthCheck {
@@ -23,7 +23,7 @@ export function sparingly(ask: () => Promise<unknown>, now: () => number = () =>
   };
   return () => {
     if (asking) return last ? last.problem : asking;
-    if (last && now() - asked < pauseMs) return last.problem;
+    if (last && !last.problem && now() - asked < pauseMs) return undefined;
     asked = now();
     asking = question();
     return asking;
