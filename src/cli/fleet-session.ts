@@ -40,6 +40,7 @@ const ownFlags = new Set([
   'config',
   'output',
   'dryRun',
+  'detailedExitcode',
   'parallel',
   'drainTimeout',
   'force',

@@ -7,7 +7,10 @@ import { addFleetOptions } from './node-options.ts';
 import { list, outputOption } from './session.ts';
 import { formatTable } from './table.ts';
 
-type Flags = FleetFlags & { inventory: string; kubeconfigOut: string };
+type Flags = FleetFlags & { inventory: string; kubeconfigOut: string; detailedExitcode?: boolean };
+
+/** No error has this one. */
+const wouldChange = 20;
 
 export function addUpCommand(program: Command): void {
   const command = program
@@ -22,7 +25,8 @@ export function addUpCommand(program: Command): void {
     .option('--ignore-preflight-errors <checks>', 'checks whose errors become warnings: names, or all', list)
     .option('--prune', 'take away what was set once and is not in the inventory any more; without it, it is told')
     .option('--drain-timeout <duration>', 'how long pods get to leave a node that has to be drained (default 5m)')
-    .option('--dry-run', 'print what would change, and change nothing');
+    .option('--dry-run', 'print what would change, and change nothing')
+    .option('--detailed-exitcode', `with --dry-run: exit code ${wouldChange} when anything would change`);
   addFleetOptions(outputOption(command)).action(runUpCommand);
 }
 
@@ -35,6 +39,7 @@ export async function makeCluster(flags: Flags, hostFlags: string[]): Promise<vo
   const { upFleet } = await import('../installer/fleet/commands.ts');
   const kubeconfigOut = resolve(flags.kubeconfigOut);
   const result = await drawFleet(flags, hostFlags, (options) => upFleet({ ...options, kubeconfigOut }));
+  if (flags.dryRun && flags.detailedExitcode && result.changed) process.exitCode = wouldChange;
   if (flags.output === 'json' || flags.dryRun) return;
   process.stdout.write(`\n${nodeTable(result.nodes)}`);
   const shown = isAbsolute(flags.kubeconfigOut) ? kubeconfigOut : flags.kubeconfigOut;

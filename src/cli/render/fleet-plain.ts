@@ -5,9 +5,19 @@ import { plainLine } from './plain.ts';
 const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
 
 /** undefined: the error is printed elsewhere. */
-export function closingLine({ ok, dryRun, changed, ms }: FleetEvent & { type: 'fleet-ended' }): string | undefined {
+export function closingLine({
+  ok,
+  dryRun,
+  changed,
+  hosts = [],
+  ms,
+}: FleetEvent & { type: 'fleet-ended' }): string | undefined {
   if (!ok) return undefined;
-  if (dryRun) return `nothing was changed (${seconds(ms)})`;
+  if (dryRun && !changed) return `nothing would change (${seconds(ms)})`;
+  if (dryRun) {
+    const count = hosts.filter(({ outcome }) => outcome === 'changed').length;
+    return `${count} of ${hosts.length} hosts would change; nothing was changed (${seconds(ms)})`;
+  }
   return changed ? `done in ${seconds(ms)}` : `nothing had to be changed (${seconds(ms)})`;
 }
 

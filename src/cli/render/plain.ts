@@ -7,6 +7,11 @@ const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
 export const differenceLines = (difference: string | undefined): string[] =>
   (difference?.split('\n') ?? []).map((line) => `    ${line}`);
 
+function endedWords({ dryRun, changed }: { dryRun?: boolean; changed: boolean }): string {
+  if (dryRun) return changed ? 'this is what would change' : 'nothing would change';
+  return changed ? 'done' : 'nothing had to be changed';
+}
+
 /** undefined: nothing to print. */
 export function plainLine(event: PhaseEvent): string | undefined {
   const prefix = `[${event.host}]`;
@@ -26,6 +31,6 @@ export function plainLine(event: PhaseEvent): string | undefined {
       return [`${prefix} would ${event.action} ${event.what}`, ...differenceLines(event.difference)].join('\n');
     case 'ended':
       if (!event.ok) return `${prefix} failed after ${seconds(event.ms)}`;
-      return `${prefix} ${event.changed ? 'done' : 'nothing had to be changed'} (${seconds(event.ms)})`;
+      return `${prefix} ${endedWords(event)} (${seconds(event.ms)})`;
   }
 }

@@ -4,7 +4,7 @@ import type { InitConfiguration } from '../config/types.ts';
 import type { AddonWork } from './change.ts';
 import { unnamedManifests } from './desired.ts';
 import { type ManifestObject, parseManifests, readManifests } from './manifests.ts';
-import { applyOwn, describeSome, removeOwn } from './own.ts';
+import { applyOwn, describeSome, type OwnAddon, removeOwn } from './own.ts';
 import { type AddonStore, readStore } from './store.ts';
 
 type Hosted = Pick<InitConfiguration, 'host'>;
@@ -26,12 +26,14 @@ export async function ownManifests(config: Hosted): Promise<Map<string, Manifest
 }
 
 /** @returns whether anything changed */
-export async function convergeOwn(work: Omit<AddonWork, 'patches'> & { prune: boolean }): Promise<boolean> {
-  const { client, config, prune, signal, leftover } = work;
+export async function convergeOwn(
+  work: Omit<AddonWork, 'patches'> & { prune: boolean } & Pick<OwnAddon, 'plan'>,
+): Promise<boolean> {
+  const { client, config, prune, signal, leftover, plan } = work;
   const by = 'configuration';
   let changed = false;
   for (const [name, objects] of await ownManifests(config)) {
-    const result = await applyOwn({ client, name, by, prune, signal }, objects);
+    const result = await applyOwn({ client, name, by, prune, signal, ...(plan ? { plan } : {}) }, objects);
     if (result.left.length) leftover?.(`${describeSome(result.left)} of the add-on ${name}`);
     changed ||= result.changed;
   }

@@ -7,6 +7,7 @@ import { namespaces } from '../../machinery/client/resources.ts';
 import type { Client, ResourceType } from '../../machinery/client/types.ts';
 import { builtInAddon } from '../config/addon-values.ts';
 import { KinitError } from '../errors.ts';
+import type { PlannedChange } from '../host/dry-run.ts';
 import { waitUntil } from '../host/wait.ts';
 import { describeName, inOrder, leftOut, type ManifestObject, nameOf } from './manifests.ts';
 import { type ResourceTypes, resourceTypes } from './resource-types.ts';
@@ -25,6 +26,8 @@ export interface OwnAddon {
   prune?: boolean;
   /** Fields of other managers are taken over. */
   force?: boolean;
+  /** In a dry run: told of objects whose kind the manifests themselves define. The client tells the others. */
+  plan?(change: PlannedChange): void;
 }
 
 export interface OwnAddonResult {
@@ -204,8 +207,8 @@ async function applyOne({ client, signal, force = false }: OwnAddon, target: Tar
 }
 
 /** A definition is served a moment after it is made. */
-async function untilServed({ client, signal }: OwnAddon, { body, type, what }: Target): Promise<void> {
-  if (body.kind !== 'CustomResourceDefinition') return;
+async function untilServed({ client, signal, plan }: OwnAddon, { body, type, what }: Target): Promise<void> {
+  if (body.kind !== 'CustomResourceDefinition' || plan) return;
   await waitUntil(
     async () => {
       const found = await client.dynamic(type).find(refOf(nameOf(body)), { signal });
@@ -254,7 +257,7 @@ async function removeObjects(
  * @throws KinitError Validation that names file, document, object and field
  */
 export async function applyOwn(addon: OwnAddon, objects: readonly ManifestObject[]): Promise<OwnAddonResult> {
-  const { client, name, by, signal, prune = false } = addon;
+  const { client, name, by, signal, prune = false, plan } = addon;
   const types = resourceTypes(client, signal);
   await untilGone(addon, objects);
   await check(addon, objects, types);
@@ -266,7 +269,10 @@ export async function applyOwn(addon: OwnAddon, objects: readonly ManifestObject
   const now: ObjectName[] = [];
   for (const group of [first, others]) {
     const targets = await targetsOf(group, name, types, (one, why) => {
-      throw refused([`${one.place(['kind'])}: ${one.what}: ${why}`]);
+      if (!plan) throw refused([`${one.place(['kind'])}: ${one.what}: ${why}`]);
+      const object = nameOf(one.object);
+      plan({ action: 'create', what: describeName(object) });
+      result.created.push(object);
     });
     now.push(...targets.map(({ body }) => nameOf(body)));
     const all = [...leftOut(before, now).reverse(), ...now];

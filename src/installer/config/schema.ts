@@ -298,6 +298,9 @@ export const upgradeDocument = z.strictObject({
   timeouts: timeouts.optional(),
 });
 
+/** Of a dry run over an inventory: what the dry run of the first control plane says will be stored, for those that have joined it. */
+export const storedDocument = z.strictObject({ ...typeMeta, objects: z.array(z.looseObject({ kind: z.string() })) });
+
 export const kubeadmVersion = 'kubeadm.k8s.io/v1beta4';
 
 /** kind → where it is read, and its schema. */
@@ -308,6 +311,7 @@ export const documentKinds = {
   ResetConfiguration: { apiVersion: kubeadmVersion, schema: resetDocument },
   UpgradeConfiguration: { apiVersion: kubeadmVersion, schema: upgradeDocument },
   HostConfiguration: { apiVersion: 'kinit.local/v1alpha1', schema: hostDocument },
+  StoredConfiguration: { apiVersion: 'kinit.local/v1alpha1', schema: storedDocument },
   KubeletConfiguration: { apiVersion: 'kubelet.config.k8s.io/v1beta1', schema: kubeletDocument },
   KubeProxyConfiguration: { apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', schema: proxyDocument },
 } as const;

@@ -53,7 +53,7 @@ export function parseJoinCommand(text: string): JoinSecret | undefined {
 
 /** The nodes, undefined while the API server does not answer. */
 export async function findNodes(connection: Connection, signal: AbortSignal): Promise<Node[] | undefined> {
-  const { code, stdout } = await connection.root(`${kubectl} get nodes -o json --request-timeout=10s`, {
+  const { code, stdout } = await connection.root(`${kubectl} get --raw /api/v1/nodes --request-timeout=10s`, {
     signal,
     timeoutMs: 20_000,
     again: true,
@@ -115,16 +115,16 @@ export async function addLabels(
 }
 
 /**
- * Writes the administrator's kubeconfig to a file of the workstation.
+ * The administrator's kubeconfig for the workstation.
+ * @param path of the workstation, where it goes
  * @param server where the workstation reaches the API server, when that is not what the file says
- * @returns whether the file changed
  */
 export async function fetchKubeconfig(
   connection: Connection,
   path: string,
   server: string | undefined,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<{ text: string; isSame: boolean }> {
   const text = await connection.must('reading the kubeconfig', `cat ${kubeconfigPaths.admin}`, {
     signal,
     again: true,
@@ -136,10 +136,18 @@ export async function fetchKubeconfig(
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-  if (before === wanted) {
-    await chmod(path, 0o600);
-    return false;
-  }
-  await replaceFile(path, wanted);
-  return true;
+  return { text: wanted, isSame: before === wanted };
+}
+
+/** @returns whether the file changed */
+export async function writeKubeconfig(
+  connection: Connection,
+  path: string,
+  server: string | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { text, isSame } = await fetchKubeconfig(connection, path, server, signal);
+  if (isSame) await chmod(path, 0o600);
+  else await replaceFile(path, text);
+  return !isSame;
 }

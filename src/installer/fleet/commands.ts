@@ -3,7 +3,7 @@ import type { Node } from '../../machinery/api/types.ts';
 import { bundlePaths, linkDir } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
 import type { InventoryHost } from '../inventory/types.ts';
-import { fetchKubeconfig, findNodes, waitForNodes } from './cluster.ts';
+import { fetchKubeconfig, findNodes, waitForNodes, writeKubeconfig } from './cluster.ts';
 import { ensureEndpoint, founderOf } from './control-planes.ts';
 import { checkFixed, settleNodes, settleStrangers } from './converge.ts';
 import { initDocuments, type JoinSecret } from './documents.ts';
@@ -11,7 +11,7 @@ import type { FleetSink } from './events.ts';
 import { fleetError, type HostFailure } from './failures.ts';
 import { Fleet, type Member, type OpenOptions } from './fleet.ts';
 import { forgetEndedJobs } from './job.ts';
-import { argumentsOf, checkBundles, isMember, joinAll, joinOn, planned, secretFor } from './joining.ts';
+import { argumentsOf, checkBundles, isMember, joinAll, joinOn, planned, secretFor, type Way } from './joining.ts';
 import { withManifests } from './manifests.ts';
 import { checkIdentities, checkWays, runningNodes } from './peers.ts';
 import { controlPlaneOf, type FleetCommandOptions, isControlPlane, type Plan, planOf, serverFor } from './plan.ts';
@@ -55,6 +55,11 @@ export async function inFleet(
     options.events(event);
   };
   let ok = false;
+  /** In a dry run: what would be changed. */
+  const changedIn = (opened: Fleet | undefined): ReadonlySet<string> =>
+    options.dryRun
+      ? new Set(summary.hosts().flatMap(({ name, outcome }) => (outcome === 'changed' ? [name] : [])))
+      : (opened?.changed ?? new Set());
   try {
     fleet = await Fleet.open(
       hosts,
@@ -68,9 +73,9 @@ export async function inFleet(
     );
     const nodes = await work(fleet);
     ok = true;
-    return { changed: fleet.changed.size > 0, nodes };
+    return { changed: changedIn(fleet).size > 0, nodes };
   } finally {
-    const changed = fleet?.changed ?? new Set<string>();
+    const changed = changedIn(fleet);
     events({
       type: 'fleet-ended',
       time: new Date().toISOString(),
@@ -100,10 +105,17 @@ function others(fleet: Fleet, failures: readonly HostFailure[], joined: readonly
   return texts.length ? texts.join('; ') : undefined;
 }
 
-async function initOn(fleet: Fleet, member: Member, plan: Plan, options: FleetCommandOptions): Promise<void> {
-  if (options.dryRun && planned(fleet, member, 'init')) return;
+/** @returns of a dry run: the cluster's settings as they would be */
+async function initOn(
+  fleet: Fleet,
+  member: Member,
+  plan: Plan,
+  options: FleetCommandOptions,
+): Promise<Pick<Way, 'stored'>> {
+  if (options.dryRun && planned(fleet, member, 'init')) return {};
   const config = initDocuments(plan.inventory, member.host, member.facts, plan.given);
-  await fleet.run(member, { command: 'init', arguments: argumentsOf(options), config });
+  const { stored } = await fleet.run(member, { command: 'init', arguments: argumentsOf(options), config });
+  return stored ? { stored } : {};
 }
 
 /** `kinit init --inventory`: makes the first control plane. */
@@ -146,7 +158,7 @@ export async function joinFleet(options: JoinOptions): Promise<FleetResult> {
       options,
       members,
       check: await peerCheck(fleet, plan, options, founder),
-      secret: async () => (founder ? secretFor(fleet, founder, members, plan, signal) : secret),
+      way: async () => ({ secret: founder ? await secretFor(fleet, founder, members, plan, signal) : secret }),
     });
     const all = [...fleet.absent, ...failures];
     if (all.length) throw fleetError(all, others(fleet, all, joined));
@@ -167,15 +179,16 @@ export async function upFleet(options: UpOptions): Promise<FleetResult> {
     const founder = founderOf(fleet, plan);
     await checkFixed(founder, plan, signal);
     const members = fleet.members.filter((member) => member !== founder);
-    const makeFounder = async () => {
+    const makeFounder = async (): Promise<Way> => {
+      let stored: Way['stored'];
       await undisturbed(fleet, founder, founder, plan, options, async () => {
         // A control plane that has joined and outlived the first one is one like any other.
         if (founder.facts.isControlPlane && !founder.facts.isFounder) {
           tellStoredOnly(fleet, founder, plan);
-          await joinOn(fleet, founder, plan, options, undefined);
-        } else await initOn(fleet, founder, plan, options);
+          await joinOn(fleet, founder, plan, options);
+        } else ({ stored } = await initOn(fleet, founder, plan, options));
       });
-      return dryRun ? undefined : secretFor(fleet, founder, members, plan, signal);
+      return dryRun ? { stored } : { secret: await secretFor(fleet, founder, members, plan, signal) };
     };
     const { joined, failures } = await joinAll({
       fleet,
@@ -184,7 +197,7 @@ export async function upFleet(options: UpOptions): Promise<FleetResult> {
       members,
       founder,
       check: await peerCheck(fleet, plan, options, founder),
-      secret: makeFounder,
+      way: makeFounder,
     });
     const done = fleet.members.filter(({ name }) => joined.includes(name));
     const finished = done.includes(founder) ? await finishUp(fleet, founder, done, plan, options) : undefined;
@@ -212,6 +225,16 @@ async function peerCheck(fleet: Fleet, plan: Plan, options: FleetCommandOptions,
   return (supplied: readonly Member[]) => checkWays(check, supplied);
 }
 
+/** The workstation's own file is told, too. */
+async function planKubeconfig(fleet: Fleet, first: Member, plan: Plan, options: UpOptions): Promise<void> {
+  const { signal, kubeconfigOut } = options;
+  const same =
+    first.facts.isControlPlane &&
+    (await fetchKubeconfig(first.connection, kubeconfigOut, serverFor(first, plan), signal)).isSame;
+  if (same) return;
+  fleet.emit({ type: 'planned', host: first.name, action: 'write', what: `${kubeconfigOut} of this machine` });
+}
+
 /** What is left when the hosts are nodes. @param done those that are */
 async function finishUp(
   fleet: Fleet,
@@ -224,9 +247,10 @@ async function finishUp(
   let nodes: Node[] = [];
   if (dryRun) {
     if (first.facts.isControlPlane) nodes = (await findNodes(first.connection, signal)) ?? [];
+    await planKubeconfig(fleet, first, plan, options);
   } else {
     await fleet.step(first.name, 'kubeconfig', `Write ${kubeconfigOut}`, async () => ({
-      changed: await fetchKubeconfig(first.connection, kubeconfigOut, serverFor(first, plan), signal),
+      changed: await writeKubeconfig(first.connection, kubeconfigOut, serverFor(first, plan), signal),
     }));
     await fleet.step(first.name, 'ready', 'Wait until all nodes are Ready', async () => {
       const names = done.map(({ host }) => host.nodeName);

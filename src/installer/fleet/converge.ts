@@ -1,5 +1,5 @@
 /** A cluster that runs and its inventory: what cannot be changed is refused, nodes get what is said of them, what is left over is told or removed. */
-import type { Node } from '../../machinery/api/types.ts';
+import type { ConfigMap, Node } from '../../machinery/api/types.ts';
 import { kubernetesVersion } from '../../machinery/version.ts';
 import { parseConfig } from '../config/read-config.ts';
 import { resolveInit } from '../config/resolve.ts';
@@ -26,11 +26,13 @@ const sessions = 6;
  */
 export async function checkFixed(founder: Member, { inventory, given }: Plan, signal: AbortSignal): Promise<void> {
   if (!founder.facts.isControlPlane) return;
-  const read = `${kubectl} -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}' --request-timeout=10s`;
+  // Without discovery, which kubectl would keep in files.
+  const read = `${kubectl} get --raw /api/v1/namespaces/kube-system/configmaps/kubeadm-config --request-timeout=10s`;
   const { code, stdout } = await founder.connection.root(read, { signal, timeoutMs: 20_000, again: true });
   // An API server that does not answer may be what this run mends; kinit looks again on the host.
-  if (code !== 0 || !stdout.trim()) return;
-  const stored = parseConfig(stdout, 'configmap kubeadm-config');
+  const text = code === 0 ? (JSON.parse(stdout) as ConfigMap).data?.['ClusterConfiguration'] : undefined;
+  if (!text) return;
+  const stored = parseConfig(text, 'configmap kubeadm-config');
   const identity = { hostname: founder.facts.hostname, address: founder.facts.addresses[0] ?? '127.0.0.1' };
   const resolve = (document: object | undefined) => {
     const ClusterConfiguration = { ...document, kubernetesVersion } as NonNullable<Documents['ClusterConfiguration']>;

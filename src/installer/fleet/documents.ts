@@ -1,5 +1,6 @@
 /** The configuration file that a host's kinit gets: the inventory's settings as the documents that `--config` takes. */
 import { isIP } from 'node:net';
+import type { UnknownObject } from '../../machinery/api/types.ts';
 import { controlPlaneTaint } from '../config/defaults.ts';
 import type { Documents } from '../config/schema.ts';
 import { type DocumentKind, documentKinds } from '../config/schema.ts';
@@ -168,12 +169,17 @@ export function joinDocuments(
   return joinText(host, facts, given, discovery, certificateKey);
 }
 
-/** For `kinit join` on a host that is a node already: its own kubeconfig says which cluster. */
+/**
+ * For `kinit join` on a host that is a node already: its own kubeconfig says which cluster.
+ * @param stored of a dry run: see StoredConfiguration
+ */
 export function joinByFileDocuments(
   host: InventoryHost,
   facts: HostFacts,
   kubeConfigPath: string,
   given: GivenDocuments,
+  stored?: readonly UnknownObject[],
 ): string {
-  return joinText(host, facts, given, { file: { kubeConfigPath } });
+  const text = joinText(host, facts, given, { file: { kubeConfigPath } });
+  return stored ? `${text}\n---\n${textOf({ StoredConfiguration: { objects: stored } })}` : text;
 }

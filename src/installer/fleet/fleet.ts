@@ -1,7 +1,7 @@
 /** The hosts of an inventory at work: connected, known, supplied with the bundle, running kinit. */
 import type { KinitError } from '../errors.ts';
 import type { BundleSource, InventoryHost } from '../inventory/types.ts';
-import type { EventError } from '../phases/events.ts';
+import type { EventError, PhaseEvent } from '../phases/events.ts';
 import { bundleFor, type FleetBundle, openBundles } from './bundles.ts';
 import { waitWhileBusy } from './busy.ts';
 import { connectLasting } from './connect-host.ts';
@@ -69,6 +69,13 @@ export const eventError = (error: KinitError): EventError => ({
   ...(error.details.seen ? { seen: error.details.seen } : {}),
   ...(error.details.advice ? { advice: error.details.advice } : {}),
 });
+
+/** Said to the workstation, which tells the other hosts. */
+function withoutStored(event: PhaseEvent): PhaseEvent {
+  if (event.type !== 'ended' || !event.ok) return event;
+  const { stored: _stored, ...others } = event;
+  return others;
+}
 
 export class Fleet {
   readonly members: Member[];
@@ -198,7 +205,7 @@ export class Fleet {
       signal,
       events: (event) => {
         if (event.type === 'phase-ended' && event.outcome === 'changed') this.changed.add(name);
-        events({ ...event, host: name });
+        events({ ...withoutStored(event), host: name });
       },
       lost: () => this.#tellLost(name),
     });

@@ -53,8 +53,9 @@ const isAlive = `is_alive() { [ -n "$2" ] && [ "$(cut -d' ' -f22 "/proc/$1/stat"
 const tidy = `for old in ${jobsFolder}/* /var/tmp/kinit-job-*; do
   is_alive "$(cat "$old/pid" 2>/dev/null)" "$(cat "$old/began" 2>/dev/null)" || rm -f "$old/config.yaml"
 done
-find /var/tmp -maxdepth 1 -name 'kinit-job-*' -mmin +60 -exec rm -rf {} +
-ls -d ${jobsFolder}/* 2>/dev/null | head -n -${kept - 1} | while read -r old; do rm -rf "$old"; done`;
+find /var/tmp -maxdepth 1 -name 'kinit-job-*' -mmin +60 -exec rm -rf {} +`;
+
+const tidyLogs = `ls -d ${jobsFolder}/* 2>/dev/null | head -n -${kept - 1} | while read -r old; do rm -rf "$old"; done`;
 
 /** Starts the job; it has begun when this resolves. An interruption comes after that: half a start could not be stopped. */
 export async function startJob(connection: Connection, spec: JobSpec): Promise<Job> {
@@ -75,6 +76,7 @@ mv exit.draft exit
   const start = `umask 077
 ${isAlive}
 ${tidy}
+${isPassing(spec) ? '' : tidyLogs}
 mkdir -p ${quote(folder)} && cd ${quote(folder)} || exit 1
 give_up() { rm -rf ${quote(folder)}; exit 1; }
 cat > config.yaml && printf %s ${quote(script)} > job.sh && : > events.jsonl || give_up

@@ -1,4 +1,5 @@
 /** Hosts that become nodes of a cluster: workers at once, control planes one after the other. */
+import type { UnknownObject } from '../../machinery/api/types.ts';
 import { kinitVersion } from '../../machinery/version.ts';
 import { bundlePaths, kubeconfigPaths } from '../config/paths.ts';
 import { KinitError } from '../errors.ts';
@@ -16,12 +17,27 @@ export const argumentsOf = ({ arguments: given = [], dryRun }: FleetCommandOptio
   ...(dryRun ? ['--dry-run'] : []),
 ];
 
-/** A dry run changes nothing, not even by copying the bundle: without it there is only this to say. */
-export function planned(fleet: Fleet, { name, facts, bundle }: Member, command: string): boolean {
-  if (hasBundle(facts, bundle)) return false;
-  const what = `the bundle to the host, and run kinit ${command}`;
-  fleet.emit({ type: 'planned', host: name, action: 'copy', what });
+/** A dry run changes nothing, not even by copying the bundle: without it, and of a host that is to join, there is only this to say. */
+export function planned(fleet: Fleet, member: Member, command: string): boolean {
+  const { name, facts, bundle } = member;
+  if (!hasBundle(facts, bundle)) {
+    const what = `the bundle to the host, and run kinit ${command}`;
+    fleet.emit({ type: 'planned', host: name, action: 'copy', what });
+    return true;
+  }
+  // Nothing can be tried without a token, and making one would be a change.
+  if (command === 'init' || isMember(member)) return false;
+  const as = isControlPlane(member.host) ? ' --control-plane' : '';
+  fleet.emit({ type: 'planned', host: name, action: 'run', what: `kinit ${command}${as}` });
   return true;
+}
+
+/** How hosts come to the cluster. */
+export interface Way {
+  /** Of those that are no members yet. */
+  secret?: JoinSecret | undefined;
+  /** In a dry run: the cluster's settings as they would be. */
+  stored?: readonly UnknownObject[] | undefined;
 }
 
 export async function joinOn(
@@ -29,14 +45,14 @@ export async function joinOn(
   member: Member,
   plan: Plan,
   options: FleetCommandOptions,
-  secret: JoinSecret | undefined,
+  { secret, stored }: Way = {},
 ): Promise<void> {
   if (options.dryRun && planned(fleet, member, 'join')) return;
   const { host, facts } = member;
   // A node finds its cluster again by its own kubeconfig; no token is needed.
   const config =
     isMember(member) || !secret
-      ? joinByFileDocuments(host, facts, kubeconfigPaths.kubelet, plan.given)
+      ? joinByFileDocuments(host, facts, kubeconfigPaths.kubelet, plan.given, stored)
       : joinDocuments(host, facts, secret, plan.given);
   await fleet.run(member, { command: 'join', arguments: argumentsOf(options), config });
 }
@@ -118,7 +134,7 @@ export interface JoinPlan {
   /** Looks at all hosts that have the bundle, before any of them is changed. */
   check(supplied: readonly Member[]): Promise<void>;
   /** Makes sure of the cluster, and says how to join it. */
-  secret(): Promise<JoinSecret | undefined>;
+  way(): Promise<Way>;
 }
 
 /** A host that cannot get the bundle stays behind; the others go on without it. */
@@ -132,28 +148,28 @@ async function supplyAll(
 }
 
 export async function joinAll(joinPlan: JoinPlan): Promise<Joining> {
-  const { fleet, plan, options, members, founder, secret, check } = joinPlan;
+  const { fleet, plan, options, members, founder, way, check } = joinPlan;
   const { supplied, failures: unsupplied } = await supplyAll(joinPlan, founder ? [founder, ...members] : members);
   if (founder && !supplied.includes(founder)) return { joined: [], failures: unsupplied };
   if (!options.dryRun) await check(supplied);
-  const ready = Promise.withResolvers<JoinSecret | undefined>();
+  const ready = Promise.withResolvers<Way>();
   ready.promise.catch(() => undefined);
   const waitedInVain = new Set<string>();
   let before: Promise<unknown> = Promise.resolve();
   const joinOne = async (member: Member, turn: Promise<unknown>) => {
-    const found = await ready.promise.catch((error: unknown) => (goesOnAlone(member, error) ? undefined : inVain()));
+    const found = await ready.promise.catch((error: unknown) => (goesOnAlone(member, error) ? {} : inVain()));
     await turn.catch(inVain);
     await undisturbed(fleet, founder, member, plan, options, () => joinOn(fleet, member, plan, options, found));
   };
   const queued = (member: Member) => {
-    if (!isControlPlane(member.host)) return joinOne(member, Promise.resolve());
+    if (!isControlPlane(member.host) || options.dryRun) return joinOne(member, Promise.resolve());
     const joining = joinOne(member, before);
     before = joining;
     return joining;
   };
   const found = async () => {
     try {
-      ready.resolve(await secret());
+      ready.resolve(await way());
     } catch (error) {
       ready.reject(error);
       throw error;

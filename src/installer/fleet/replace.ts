@@ -164,13 +164,13 @@ async function replace(replacing: Replacing): Promise<Node[]> {
     options,
     members: [newcomer],
     check: await checkOthers(replacing),
-    secret: async () => {
+    way: async () => {
       if (removesFirst && !record.removed) {
         await out();
         record.removed = true;
         await remember(replacing);
       }
-      return secretFor(fleet, plane, [newcomer], plan, signal);
+      return { secret: await secretFor(fleet, plane, [newcomer], plan, signal) };
     },
   });
   if (failures.length)

@@ -4,14 +4,18 @@ import type { WrittenFile } from './differences.ts';
 import type { FileFacts, Host } from './host.ts';
 
 export interface PlannedChange {
-  action: 'write' | 'remove' | 'link' | 'run' | 'set';
+  action: 'write' | 'remove' | 'link' | 'run' | 'set' | 'create' | 'change' | 'add';
   what: string;
+  /** Of objects of the cluster; that of files is told by `written`. */
+  difference?: string;
 }
 
 export interface DryRunHost extends Host {
   readonly planned: PlannedChange[];
   /** Files that would be there with another content. */
   written(): Promise<WrittenFile[]>;
+  /** Files that would be made and removed again. */
+  passing(): Promise<Set<string>>;
 }
 
 type Overlay = { facts: FileFacts; content?: Buffer } | 'removed';
@@ -39,6 +43,13 @@ export function dryRunHost(real: Host): DryRunHost {
         files.push({ path, before: await real.readFile(path), after: entry.content, mode: entry.facts.mode });
       }
       return files;
+    },
+    async passing() {
+      const removed = new Set(planned.filter(({ action }) => action === 'remove').map(({ what }) => what));
+      const paths = planned.filter(({ action, what }) => action === 'write' && removed.has(what));
+      const found = new Set<string>();
+      for (const { what } of paths) if (overlay.get(what) === 'removed' && !(await real.stat(what))) found.add(what);
+      return found;
     },
     async readFile(path) {
       const found = overlay.get(path);

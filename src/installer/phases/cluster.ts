@@ -29,7 +29,8 @@ const readyTimeoutMs = 120_000;
 /** A pod whose image is not there yet is tried again only after a while. */
 const imagesLoaded = ['images/load'];
 
-const live = ({ host }: InitContext) => !host.dryRun;
+/** A dry run asks the API server what it would change, when there is one. */
+const live = ({ host, answers = false }: InitContext) => !host.dryRun || answers;
 
 const caPemOf = async ({ host, config }: InitContext) =>
   (await readText(host, certificateFile(config.cluster.certificatesDir, 'ca'))) ?? '';
@@ -108,8 +109,9 @@ export const clusterPhases: Phase<InitContext>[] = [
     background: true,
     needed: async (context) =>
       live(context) && hasOwn(context.config, await readStore(await context.admin(), context.signal)),
-    async run({ admin, config, prune = false, leftover, signal }) {
-      return convergeOwn({ client: await admin(), config, prune, signal, ...(leftover ? { leftover } : {}) });
+    async run({ admin, config, prune = false, leftover, plan, signal }) {
+      const told = { ...(leftover ? { leftover } : {}), ...(plan ? { plan } : {}) };
+      return convergeOwn({ client: await admin(), config, prune, signal, ...told });
     },
   },
   {
@@ -137,7 +139,7 @@ export const waitNode: Phase<InitContext> = {
   after: ['images/load', 'addon/network'],
   // Without kinit's pod network it becomes so when another one comes.
   needed: async (context) => {
-    if (!live(context)) return false;
+    if (context.host.dryRun) return false;
     const stored = (await readStore(await context.admin(), context.signal))['network'];
     return desiredAddon('network', context.config, stored, context.prune).enabled;
   },

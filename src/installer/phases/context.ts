@@ -1,4 +1,5 @@
 /** What the phases of init and join work with beside the host. */
+import type { UnknownObject } from '../../machinery/api/types.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import type { ImageSettings } from '../bundle/image-names.ts';
 import type {
@@ -27,6 +28,8 @@ export interface NodeContext extends PhaseContext {
   /** Ports that others have to reach on this host. */
   controlPlanePort?: number;
   podCidr?: string;
+  /** The cluster is there and answers: a dry run can ask what would change in it. */
+  answers?: boolean;
   /** Of `--patches`. */
   patches: readonly PatchFile[];
   /** The address under which the node's name shall resolve. */
@@ -62,6 +65,8 @@ export interface JoinContext extends NodeContext {
   nodeEndpoint?: string;
   /** Filled by preflight when the cluster answered, but not where it says that it is. */
   unreachable?: KinitError;
+  /** In a dry run: objects of the cluster as another host's dry run would leave them. */
+  stored?: readonly UnknownObject[] | undefined;
   /** This host's address on the way to the API server. */
   localAddress?: string;
   /** `v1.36.2`, as the API server says. */

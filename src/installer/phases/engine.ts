@@ -4,6 +4,7 @@
  */
 import { asKinitError, KinitError } from '../errors.ts';
 import type { Changes } from '../host/changes.ts';
+import type { PlannedChange } from '../host/dry-run.ts';
 import type { HostFacts } from '../host/facts.ts';
 import type { Host } from '../host/host.ts';
 
@@ -17,6 +18,8 @@ export interface PhaseContext {
   /** What was set once and is not given any more goes. Without it, it is told. */
   prune?: boolean;
   leftover?(what: string): void;
+  /** In a dry run: told what would be done elsewhere than on this host. */
+  plan?(change: PlannedChange): void;
 }
 
 export interface Phase<C extends PhaseContext = PhaseContext> {

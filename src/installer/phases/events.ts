@@ -2,6 +2,7 @@
  * The event log of a command on a host: JSON lines. `kinit … --output json` prints it, a detached job writes it to a
  * file, and the workstation follows that file and draws it; the terminal of the host draws the same events.
  */
+import type { UnknownObject } from '../../machinery/api/types.ts';
 import type { ErrorCode } from '../errors.ts';
 
 interface EventBase {
@@ -17,6 +18,8 @@ export interface Outcome {
   kubeconfig?: string;
   /** Made by kinit, for control planes that join; one that was given is not told again. */
   certificateKey?: string;
+  /** Of a dry run: the ConfigMaps that say how the cluster is set up, as they would be. */
+  stored?: UnknownObject[];
 }
 
 /** What runs as a session of phases on a host. */

@@ -6,12 +6,16 @@ import { createClient } from '../../machinery/client/client.ts';
 import type { Client, RestConfig } from '../../machinery/client/types.ts';
 import { kubeconfigPaths } from '../config/paths.ts';
 import { apiPatience } from '../config/timeouts.ts';
+import { dryRunClient } from '../converge/dry-run-client.ts';
 import { readText } from '../host/host.ts';
 import { parseKubeconfig, restConfigOf } from '../kubeconfig/kubeconfig.ts';
 import type { JoinContext } from './context.ts';
 
-const patient = ({ config }: JoinContext, as: RestConfig): Client =>
-  createClient(as, { patienceMs: apiPatience(config.timeouts) });
+/** In a dry run it sees the cluster's settings as they would be, and changes nothing. */
+function patient({ config, plan: tell, stored = [] }: JoinContext, as: RestConfig): Client {
+  const client = createClient(as, { patienceMs: apiPatience(config.timeouts) });
+  return tell ? dryRunClient(client, { tell, stored }) : client;
+}
 
 async function fromFile({ host }: JoinContext, path: string): Promise<RestConfig> {
   return restConfigOf(parseKubeconfig((await readText(host, path)) ?? '', path), path);

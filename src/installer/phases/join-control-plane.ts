@@ -31,8 +31,6 @@ import { kubeletFinalize } from './kubelet.ts';
 import { joinLocalEndpoint, virtualIp } from './local-endpoint.ts';
 import { controlPlaneImagePhases, runtimePhases } from './runtime.ts';
 
-const live = ({ host }: JoinContext) => !host.dryRun;
-
 /** This host as the phases of init see it. */
 function asInit(context: JoinContext): InitContext {
   return {
@@ -114,8 +112,9 @@ const kubeletStart: Phase<JoinContext> = {
   after: ['runtime/install', 'runtime/existing'],
   async run(context) {
     const { changes, config, controlPlane, node, facts, cgroupDriver, hostSettings, signal, host, patches } = context;
+    const { answers } = context;
     await changes.folder(manifestsDir);
-    const client = host.dryRun ? bootstrapClient(context) : await adminClient(context);
+    const client = host.dryRun && !answers ? bootstrapClient(context) : await adminClient(context);
     try {
       return await startKubelet(changes, {
         cluster: overlay(await downloadKubeletConfig(client, signal), config.kubelet),
@@ -153,12 +152,20 @@ const etcdJoin: Phase<JoinContext> = {
   name: 'etcd-join',
   title: 'Join etcd as one more member',
   after: ['host/users', 'images/etcd'],
-  needed: (context) => live(context) && context.controlPlane?.cluster.etcd.external === undefined,
+  needed: ({ controlPlane }) => controlPlane?.cluster.etcd.external === undefined,
   async run(context) {
-    const { changes, host, signal } = context;
+    const { changes, host, signal, plan } = context;
     const config = context.controlPlane!;
     const { advertiseAddress } = config.localAPIEndpoint;
     const url = peerUrl(advertiseAddress);
+    const path = `${manifestsDir}/etcd.yaml`;
+    const before = joinedMembers(await readText(host, path));
+    if (host.dryRun && before === undefined) {
+      plan?.({ action: 'add', what: `${url} to the members of etcd` });
+      return true;
+    }
+    if (host.dryRun)
+      return writeManifest('etcd', await localEtcdManifest(asInit(context), before), settling(asInit(context)));
     const client = await adminClient(context);
     try {
       const members = new EtcdMembers({
@@ -167,9 +174,7 @@ const etcdJoin: Phase<JoinContext> = {
         timeoutMs: parseDuration(config.timeouts.etcdAPICall) ?? 120_000,
         signal,
       });
-      const path = `${manifestsDir}/etcd.yaml`;
       await changes.folder(config.cluster.etcd.local.dataDir, 0o700);
-      const before = joinedMembers(await readText(host, path));
       const initial = before ?? initialClusterOf(await members.addLearner(url), config.nodeRegistration.name, url);
       const manifest = await localEtcdManifest(asInit(context), initial);
       const changed = await writeManifest('etcd', manifest, settling(asInit(context)));

@@ -87,6 +87,7 @@ export async function readCluster(context: JoinContext): Promise<void> {
 
 async function readOfControlPlane(context: JoinContext): Promise<void> {
   const joined = await exists(context.host, kubeconfigPaths.admin);
+  context.answers = joined;
   const client = joined ? await adminClient(context) : bootstrapClient(context);
   try {
     const config = await controlPlaneConfiguration(context, client);

@@ -1,5 +1,6 @@
 /** The commands on a host: from flags to a finished session. */
 import { resolve } from 'node:path';
+import type { UnknownObject } from '../../machinery/api/types.ts';
 import { type ClientOptions, createClient } from '../../machinery/client/client.ts';
 import type { Client } from '../../machinery/client/types.ts';
 import { defaultCluster } from '../config/defaults.ts';
@@ -10,8 +11,10 @@ import { noConfig, type ReadConfig, readConfigFile } from '../config/read-config
 import type { ResetSettings } from '../config/reset.ts';
 import { resolveInit, resolveJoin } from '../config/resolve.ts';
 import { apiPatience } from '../config/timeouts.ts';
-import type { InitConfiguration, JoinConfiguration } from '../config/types.ts';
+import type { InitConfiguration, JoinConfiguration, OpenDocument } from '../config/types.ts';
+import { kubeadmConfigObjects, kubeletConfigObjects } from '../control-plane/cluster-objects.ts';
 import { assertFixed, keepStored, withFixedFields } from '../converge/cluster-settings.ts';
+import { dryRunClient } from '../converge/dry-run-client.ts';
 import { storedOnHost } from '../converge/stored-cluster.ts';
 import { withKnownEndpoint } from '../endpoint/known-endpoint.ts';
 import { KinitError } from '../errors.ts';
@@ -170,6 +173,7 @@ export async function runInit(
       // A virtual address may be another host's, or on its way: the API server of this host does as well.
       const server = config.host.endpoint?.virtualIP && !flags.kubeconfig ? ownServer(config) : undefined;
       const asked = { server, patienceMs: apiPatience(config.timeouts) };
+      const clientOf = async (path: string) => planning(base, await open(path, asked));
       const context: InitContext = {
         ...(await noted(base, flags, 'init')),
         kind: 'init',
@@ -182,21 +186,31 @@ export async function runInit(
         patches: await patchesOf(config.patchesFolder),
         nodeAddress: () => config.localAPIEndpoint.advertiseAddress,
         kubeconfigDir: flags.kubeconfigDir ?? kubernetesDir,
-        admin: () => open(flags.kubeconfig ?? kubeconfigPaths.admin, asked),
-        superAdmin: async () => open(flags.kubeconfig ?? (await firstAdministrator(host)), asked),
+        answers: stored !== undefined,
+        admin: () => clientOf(flags.kubeconfig ?? kubeconfigPaths.admin),
+        superAdmin: async () => clientOf(flags.kubeconfig ?? (await firstAdministrator(host))),
         kubeletConfig: clusterKubeletConfig(config.cluster, cgroupDriver, config.kubelet),
       };
       const skip = skippedBy(flags, config).flatMap((name) => phasesOf('init', name, initPhases) ?? [name]);
       const list = restore ? withRestore(initPhases, restore.source, restore.state) : initPhases;
       return { phases: selectPhases(list, flags.phases), context, skip, close };
     },
-    ({ joinCommand, certificateKey, config }) => ({
+    ({ joinCommand, certificateKey, config, kubeletConfig, host, answers }) => ({
       joinCommand,
       kubeconfig: kubeconfigPaths.admin,
       ...(certificateKey && !config.certificateKey ? { certificateKey } : {}),
+      ...(host.dryRun && answers ? { stored: storedConfiguration(config, kubeletConfig) } : {}),
     }),
   );
 }
+
+/** What those who join read of the cluster's settings. */
+const storedConfiguration = (config: InitConfiguration, kubelet: OpenDocument): UnknownObject[] =>
+  [...kubeadmConfigObjects(config), ...kubeletConfigObjects(kubelet, true)].filter(({ kind }) => kind === 'ConfigMap');
+
+/** In a dry run the API server only says what writes would change. */
+const planning = ({ plan: tell }: PhaseContext, client: Client): Client =>
+  tell ? dryRunClient(client, { tell }) : client;
 
 const allJoinPhases = [...joinPhases, ...joinControlPlanePhases];
 
@@ -221,6 +235,7 @@ export async function runJoin(
       ...(await settleRuntime(base.host, config, facts)),
       images: { imageRepository: defaultCluster.imageRepository },
       patches: await patchesOf(config.patchesFolder),
+      ...(base.host.dryRun ? { stored: file.documents.StoredConfiguration?.objects } : {}),
       ...(config.controlPlane ? { controlPlanePort: config.controlPlane.localAPIEndpoint.bindPort } : {}),
       nodeAddress: () =>
         context.controlPlane?.localAPIEndpoint.advertiseAddress ?? context.localAddress ?? facts.address ?? '127.0.1.1',

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { asKinitError, type KinitError } from '../errors.ts';
 import { createChanges } from '../host/changes.ts';
 import { differenceOf, saveFiles } from '../host/differences.ts';
-import { type DryRunHost, dryRunHost } from '../host/dry-run.ts';
+import { type DryRunHost, dryRunHost, type PlannedChange } from '../host/dry-run.ts';
 import { observeHost } from '../host/facts.ts';
 import type { Host } from '../host/host.ts';
 import { openJournal } from '../host/journal.ts';
@@ -56,13 +56,21 @@ function eventError(error: KinitError): EventError {
   };
 }
 
+/** What is written more than once is told once, and what comes and goes within the run not at all. */
+function toldOf(planned: readonly PlannedChange[], passing: ReadonlySet<string>): PlannedChange[] {
+  const written = new Set<string>();
+  return planned.filter(({ action, what }) => {
+    if (passing.has(what)) return false;
+    const again = action === 'write' && written.has(what);
+    written.add(what);
+    return !again;
+  });
+}
+
 async function tellPlan(dry: DryRunHost, { dryRunFolder }: SessionOptions, emit: (body: EventBody) => void) {
   const files = await dry.written();
   const differences = new Map(files.map((file) => [file.path, differenceOf(file)]));
-  for (const { action, what } of dry.planned) {
-    const difference = action === 'write' ? differences.get(what) : undefined;
-    // Written twice: the last content is told, once.
-    if (action === 'write') differences.delete(what);
+  for (const { action, what, difference = differences.get(what) } of toldOf(dry.planned, await dry.passing())) {
     emit({ type: 'planned', action, what, ...(difference ? { difference } : {}) });
   }
   if (dryRunFolder) await saveFiles(files, dryRunFolder);
@@ -103,6 +111,7 @@ export async function runSession<C extends PhaseContext>(
       warn: (message) => emit({ type: 'warning', message }),
       prune: options.prune ?? false,
       leftover: (what) => emit({ type: 'leftover', what }),
+      ...(dry ? { plan: (change: PlannedChange) => dry.planned.push(change) } : {}),
     };
     const { phases, context, skip, close: closePlan } = await plan(base);
     if (closePlan) close = closePlan;
