@@ -7,6 +7,9 @@ const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
 export const differenceLines = (difference: string | undefined): string[] =>
   (difference?.split('\n') ?? []).map((line) => `    ${line}`);
 
+export const outcomeWords = ({ outcome, dryRun }: { outcome: string; dryRun?: boolean }): string =>
+  dryRun && outcome === 'changed' ? 'would change' : outcome;
+
 function endedWords({ dryRun, changed }: { dryRun?: boolean; changed: boolean }): string {
   if (dryRun) return changed ? 'this is what would change' : 'nothing would change';
   return changed ? 'done' : 'nothing had to be changed';
@@ -22,7 +25,7 @@ export function plainLine(event: PhaseEvent): string | undefined {
       return undefined;
     case 'phase-ended':
       if (event.outcome === 'skipped') return undefined;
-      return `${prefix} [${event.phase}] ${event.title}: ${event.outcome} (${seconds(event.ms)})`;
+      return `${prefix} [${event.phase}] ${event.title}: ${outcomeWords(event)} (${seconds(event.ms)})`;
     case 'warning':
       return `${prefix} warning: ${event.message}`;
     case 'leftover':

@@ -48,6 +48,7 @@ export type PhaseEvent =
       title: string;
       outcome: 'changed' | 'unchanged' | 'skipped' | 'failed';
       ms: number;
+      dryRun?: boolean;
     })
   | (EventBase & { type: 'warning'; message: string })
   /** Set once, not given any more, and still there: `--prune` takes it away. */

@@ -61,12 +61,14 @@ export async function clientFromFile(host: Host, path: string, options: FileClie
   return createClient(server ? { ...config, server } : config, others);
 }
 
-/** Opens each kubeconfig's client once. */
-function clientCache(host: Host) {
+/** Opens each kubeconfig's client once. In a dry run the API server only says what writes would change. */
+function clientCache({ host, plan: tell }: PhaseContext) {
   const clients = new Map<string, Promise<Client>>();
   const open = (path: string, options: FileClientOptions = {}) => {
     const key = JSON.stringify([path, options]);
-    const client = clients.get(key) ?? clientFromFile(host, path, options);
+    const client =
+      clients.get(key) ??
+      clientFromFile(host, path, options).then((real) => (tell ? dryRunClient(real, { tell }) : real));
     clients.set(key, client);
     return client;
   };
@@ -156,7 +158,7 @@ export async function runInit(
     await withFileDryRun(options, reading, 'InitConfiguration'),
     async (base) => {
       const { facts, host, prune = false } = base;
-      const { open, close } = clientCache(host);
+      const { open, close } = clientCache(base);
       // A phase that is run alone takes what it is given.
       const stored =
         flags.phases || restore ? undefined : await storedOnHost(base, (path, server) => open(path, { server }));
@@ -173,7 +175,6 @@ export async function runInit(
       // A virtual address may be another host's, or on its way: the API server of this host does as well.
       const server = config.host.endpoint?.virtualIP && !flags.kubeconfig ? ownServer(config) : undefined;
       const asked = { server, patienceMs: apiPatience(config.timeouts) };
-      const clientOf = async (path: string) => planning(base, await open(path, asked));
       const context: InitContext = {
         ...(await noted(base, flags, 'init')),
         kind: 'init',
@@ -187,8 +188,8 @@ export async function runInit(
         nodeAddress: () => config.localAPIEndpoint.advertiseAddress,
         kubeconfigDir: flags.kubeconfigDir ?? kubernetesDir,
         answers: stored !== undefined,
-        admin: () => clientOf(flags.kubeconfig ?? kubeconfigPaths.admin),
-        superAdmin: async () => clientOf(flags.kubeconfig ?? (await firstAdministrator(host))),
+        admin: () => open(flags.kubeconfig ?? kubeconfigPaths.admin, asked),
+        superAdmin: async () => open(flags.kubeconfig ?? (await firstAdministrator(host)), asked),
         kubeletConfig: clusterKubeletConfig(config.cluster, cgroupDriver, config.kubelet),
       };
       const skip = skippedBy(flags, config).flatMap((name) => phasesOf('init', name, initPhases) ?? [name]);
@@ -207,10 +208,6 @@ export async function runInit(
 /** What those who join read of the cluster's settings. */
 const storedConfiguration = (config: InitConfiguration, kubelet: OpenDocument): UnknownObject[] =>
   [...kubeadmConfigObjects(config), ...kubeletConfigObjects(kubelet, true)].filter(({ kind }) => kind === 'ConfigMap');
-
-/** In a dry run the API server only says what writes would change. */
-const planning = ({ plan: tell }: PhaseContext, client: Client): Client =>
-  tell ? dryRunClient(client, { tell }) : client;
 
 const allJoinPhases = [...joinPhases, ...joinControlPlanePhases];
 

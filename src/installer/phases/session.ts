@@ -125,7 +125,7 @@ export async function runSession<C extends PhaseContext>(
         phaseEnded: (result) => {
           ended.push(result);
           const { name: phase, title, outcome: what, ms: took } = result;
-          emit({ type: 'phase-ended', phase, title, outcome: what, ms: took });
+          emit({ type: 'phase-ended', phase, title, outcome: what, ms: took, ...(dry ? { dryRun: true } : {}) });
         },
       },
     });
