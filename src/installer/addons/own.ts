@@ -112,9 +112,9 @@ function definedKinds(objects: readonly ManifestObject[]): Set<string> {
       } = (object['spec'] ?? {}) as {
         group?: string;
         names?: { kind?: string };
-        versions?: { name?: string }[];
+        versions?: { name?: string; served?: boolean }[];
       };
-      return versions.map(({ name }) => `${group}/${name}/${names?.kind}`);
+      return versions.filter(({ served }) => served).map(({ name }) => `${group}/${name}/${names?.kind}`);
     }),
   );
 }
@@ -206,14 +206,20 @@ async function applyOne({ client, signal, force = false }: OwnAddon, target: Tar
   }
 }
 
-/** A definition is served a moment after it is made. */
-async function untilServed({ client, signal, plan }: OwnAddon, { body, type, what }: Target): Promise<void> {
+/** A definition is served a moment after it is made; where there are several API servers, the one that is asked may be the last to know. */
+async function untilServed({ client, signal, plan }: OwnAddon, target: Target, types: ResourceTypes): Promise<void> {
+  const { body, type, what } = target;
   if (body.kind !== 'CustomResourceDefinition' || plan) return;
+  const isFound = async (defined: string) => {
+    const [group, version, kind = ''] = defined.split('/');
+    return (await types.find(`${group}/${version}`, kind)) !== undefined;
+  };
   await waitUntil(
     async () => {
       const found = await client.dynamic(type).find(refOf(nameOf(body)), { signal });
       const { conditions } = (found?.['status'] ?? {}) as { conditions?: { type: string; status: string }[] };
-      return isConditionTrue(conditions, 'Established');
+      if (!isConditionTrue(conditions, 'Established')) return false;
+      return (await Promise.all([...definedKinds([target])].map(isFound))).every(Boolean);
     },
     {
       timeoutMs: definitionTimeoutMs,
@@ -279,7 +285,7 @@ export async function applyOwn(addon: OwnAddon, objects: readonly ManifestObject
     if (leftOut(all, before).length || stored?.by !== by || !stored.enabled)
       await writeStore(client, name, entry(all), signal);
     for (const target of targets) await applyOne(addon, target, result);
-    for (const target of targets) await untilServed(addon, target);
+    for (const target of targets) await untilServed(addon, target, types);
   }
   const left = leftOut(before, now);
   if (prune) result.removed = await removeObjects(addon, left, types);
