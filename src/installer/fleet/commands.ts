@@ -11,7 +11,7 @@ import type { FleetSink } from './events.ts';
 import { fleetError, type HostFailure } from './failures.ts';
 import { Fleet, type Member, type OpenOptions } from './fleet.ts';
 import { forgetEndedJobs } from './job.ts';
-import { argumentsOf, checkBundles, isMember, joinAll, joinOn, planned, secretFor, type Way } from './joining.ts';
+import { argumentsOf, checkBundles, isMember, joinAll, joinOn, planned, planSecret, secretFor, type Way } from './joining.ts';
 import { withManifests } from './manifests.ts';
 import { checkIdentities, checkWays, runningNodes } from './peers.ts';
 import { controlPlaneOf, type FleetCommandOptions, isControlPlane, type Plan, planOf, serverFor } from './plan.ts';
@@ -188,6 +188,7 @@ export async function upFleet(options: UpOptions): Promise<FleetResult> {
           await joinOn(fleet, founder, plan, options);
         } else ({ stored } = await initOn(fleet, founder, plan, options));
       });
+      if (dryRun) planSecret(fleet, founder, members);
       return dryRun ? { stored } : { secret: await secretFor(fleet, founder, members, plan, signal) };
     };
     const { joined, failures } = await joinAll({

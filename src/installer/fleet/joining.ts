@@ -105,6 +105,15 @@ export async function secretFor(
   return secret.found;
 }
 
+/** What `secretFor` would make. */
+export function planSecret(fleet: Fleet, { name }: Member, joining: readonly Member[]): void {
+  const newcomers = joining.filter((member) => !isMember(member));
+  const what = ['a token for joining'];
+  if (newcomers.some(({ host }) => isControlPlane(host))) what.push('the Secret kube-system/kubeadm-certs');
+  for (const one of newcomers.length ? what : [])
+    fleet.emit({ type: 'planned', host: name, action: 'create', what: one });
+}
+
 /** Nothing is wrong with this host: another one failed before. */
 class WaitedInVain extends Error {}
 
