@@ -11,7 +11,17 @@ import type { FleetSink } from './events.ts';
 import { fleetError, type HostFailure } from './failures.ts';
 import { Fleet, type Member, type OpenOptions } from './fleet.ts';
 import { forgetEndedJobs } from './job.ts';
-import { argumentsOf, checkBundles, isMember, joinAll, joinOn, planned, planSecret, secretFor, type Way } from './joining.ts';
+import {
+  argumentsOf,
+  checkBundles,
+  isMember,
+  joinAll,
+  joinOn,
+  planned,
+  planSecret,
+  secretFor,
+  type Way,
+} from './joining.ts';
 import { withManifests } from './manifests.ts';
 import { checkIdentities, checkWays, runningNodes } from './peers.ts';
 import { controlPlaneOf, type FleetCommandOptions, isControlPlane, type Plan, planOf, serverFor } from './plan.ts';
@@ -233,7 +243,8 @@ async function planKubeconfig(fleet: Fleet, first: Member, plan: Plan, options: 
     first.facts.isControlPlane &&
     (await fetchKubeconfig(first.connection, kubeconfigOut, serverFor(first, plan), signal)).isSame;
   if (same) return;
-  fleet.emit({ type: 'planned', host: first.name, action: 'write', what: `${kubeconfigOut} of this machine` });
+  const what = `${kubeconfigOut} of this machine`;
+  fleet.emit({ type: 'planned', host: first.name, action: 'write', what, step: 'kubeconfig' });
 }
 
 /** What is left when the hosts are nodes. @param done those that are */

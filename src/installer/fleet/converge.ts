@@ -82,7 +82,7 @@ export async function settleNodes(
     const { patch, changes, leftovers } = nodeDifference(found, wanted, prune);
     for (const what of leftovers) fleet.emit({ type: 'leftover', host: name, what });
     if (dryRun) {
-      for (const what of changes) fleet.emit({ type: 'planned', host: name, action: 'set', what });
+      for (const what of changes) fleet.emit({ type: 'planned', host: name, action: 'set', what, step: 'labels' });
       return false;
     }
     if (!patch) return false;
@@ -157,7 +157,8 @@ export async function settleStrangers(
       continue;
     }
     if (dryRun) {
-      fleet.emit({ type: 'planned', host: asked.name, action: 'remove', what: `the node ${name} from the cluster` });
+      const what = `the node ${name} from the cluster`;
+      fleet.emit({ type: 'planned', host: asked.name, action: 'remove', what, step: 'node' });
       continue;
     }
     try {

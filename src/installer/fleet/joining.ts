@@ -6,6 +6,7 @@ import { KinitError } from '../errors.ts';
 import { createJoinSecret } from './cluster.ts';
 import { uploadCertificates } from './control-planes.ts';
 import { type JoinSecret, joinByFileDocuments, joinDocuments } from './documents.ts';
+import type { FleetStep } from './events.ts';
 import type { HostFailure } from './failures.ts';
 import type { Fleet, Member } from './fleet.ts';
 import { type FleetCommandOptions, isControlPlane, type Plan } from './plan.ts';
@@ -22,13 +23,13 @@ export function planned(fleet: Fleet, member: Member, command: string): boolean 
   const { name, facts, bundle } = member;
   if (!hasBundle(facts, bundle)) {
     const what = `the bundle to the host, and run kinit ${command}`;
-    fleet.emit({ type: 'planned', host: name, action: 'copy', what });
+    fleet.emit({ type: 'planned', host: name, action: 'copy', what, step: command });
     return true;
   }
   // Nothing can be tried without a token, and making one would be a change.
   if (command === 'init' || isMember(member)) return false;
   const as = isControlPlane(member.host) ? ' --control-plane' : '';
-  fleet.emit({ type: 'planned', host: name, action: 'run', what: `kinit ${command}${as}` });
+  fleet.emit({ type: 'planned', host: name, action: 'run', what: `kinit ${command}${as}`, step: command });
   return true;
 }
 
@@ -108,10 +109,10 @@ export async function secretFor(
 /** What `secretFor` would make. */
 export function planSecret(fleet: Fleet, { name }: Member, joining: readonly Member[]): void {
   const newcomers = joining.filter((member) => !isMember(member));
-  const what = ['a token for joining'];
-  if (newcomers.some(({ host }) => isControlPlane(host))) what.push('the Secret kube-system/kubeadm-certs');
-  for (const one of newcomers.length ? what : [])
-    fleet.emit({ type: 'planned', host: name, action: 'create', what: one });
+  const create = (step: FleetStep, what: string) =>
+    fleet.emit({ type: 'planned', host: name, action: 'create', what, step });
+  if (newcomers.length) create('token', 'a token for joining');
+  if (newcomers.some(({ host }) => isControlPlane(host))) create('certificates', 'Secret kube-system/kubeadm-certs');
 }
 
 /** Nothing is wrong with this host: another one failed before. */

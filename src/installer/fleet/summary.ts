@@ -30,7 +30,7 @@ export function summaryOf(names: readonly string[]): Summary {
           if (event.outcome === 'changed') changed(event.host, event.phase);
           break;
         case 'planned':
-          changed(event.host);
+          changed(event.host, event.step);
           break;
         case 'leftover':
           of(event.host).leftovers.push(event.what);

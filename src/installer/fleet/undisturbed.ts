@@ -49,6 +49,7 @@ export async function undisturbed(
       type: 'planned',
       host: name,
       action: 'run',
+      step: 'drain',
       what: `kubectl drain ${host.nodeName}: ${why.join(', ')}`,
     });
     return work();

@@ -54,7 +54,14 @@ export type PhaseEvent =
   /** Set once, not given any more, and still there: `--prune` takes it away. */
   | (EventBase & { type: 'leftover'; what: string })
   /** What a dry run would do. */
-  | (EventBase & { type: 'planned'; action: string; what: string; difference?: string })
+  | (EventBase & {
+      type: 'planned';
+      action: string;
+      what: string;
+      difference?: string;
+      /** What would do it, when it is no phase. */
+      step?: string;
+    })
   | (EventBase & {
       type: 'ended';
       ok: true;

@@ -20,6 +20,7 @@ import {
   write,
 } from '../../parts/several-control-planes.ts';
 import { replacesControlPlane } from './replaced.ts';
+import { changedInventory, told } from './told.ts';
 
 const wanted = process.env['KINIT_TEST_HA'] === '1';
 const reason = wanted ? '' : ' (takes minutes and six hosts: runs with KINIT_TEST_HA=1)';
@@ -155,6 +156,29 @@ describe.runIf(wanted).sequential(`three control planes and three workers${reaso
   it('change nothing when up runs again', async () => {
     expect(await cluster.up()).toMatch(/unchanged|nothing had to be changed/i);
   }, 300_000);
+
+  it('are told what would change on each of them, and that is what changes', async () => {
+    const inventory = await changedInventory(cluster, (given) => {
+      given.cluster = {
+        apiServer: { certSANs: ['api.test'], extraArgs: [{ name: 'profiling', value: 'false' }] },
+        controllerManager: { extraArgs: [{ name: 'node-monitor-grace-period', value: '50s' }] },
+        etcd: { local: { extraArgs: [{ name: 'heartbeat-interval', value: '150' }] } },
+      };
+      given.kubelet = { maxPods: 99 };
+      for (const host of given.hosts.slice(2, 4)) {
+        host.labels = { 'example.test/disk': 'ssd' };
+        host.settings = { sysctl: { 'net.ipv4.tcp_keepalive_time': 7100 } };
+      }
+    });
+    const before = await told(cluster, inventory, '--dry-run');
+    for (const name of masters) {
+      expect(before.planned).toContain(`${name} write /etc/kubernetes/manifests/etcd.yaml`);
+      expect(before.differences(name)).toMatch(/^\+ {4}- --profiling=false$/m);
+    }
+    const { phases } = await told(cluster, inventory);
+    expect(phases).toEqual(before.phases);
+    expect(await told(cluster, inventory, '--dry-run')).toMatchObject({ phases: [], planned: [] });
+  }, 600_000);
 
   describe('with a workload, watched by clients', () => {
     let way: Way;

@@ -18,6 +18,7 @@ import { eventually } from '../../parts/eventually.ts';
 import { difference, hostState } from '../../parts/host-state.ts';
 import { hostsForSeveral, readOnce, type SeveralControlPlanes } from '../../parts/several-control-planes.ts';
 import { scratchHost, scratchRoot } from '../../unit/installer/scratch.ts';
+import { changedInventory, told } from './told.ts';
 
 const network = 104;
 const gateway = `10.77.${network}.1`;
@@ -102,6 +103,38 @@ describe.sequential('two control planes with an etcd that is elsewhere', () => {
     }
     expect(await cluster.up()).not.toMatch(/: changed$/m);
   }, 600_000);
+
+  it('are told what would change on each of them, and nothing is changed', async () => {
+    const state = (host: LabHost) =>
+      host.must(
+        'find /etc/kubernetes /etc/systemd /var/lib/kubelet/*.* /var/lib/kinit /var/tmp -type f | xargs sha256sum | sort',
+      );
+    const before = await Promise.all(cluster.masters.map(state));
+    const inventory = await changedInventory(cluster, (given) => {
+      const apiServer = { certSANs: ['api.test'], extraArgs: [{ name: 'profiling', value: 'false' }] };
+      given.cluster = { ...given.cluster, apiServer };
+      given.hosts[1]!.labels = { disk: 'ssd' };
+    });
+    const { planned, phases, differences } = await told(cluster, inventory, '--dry-run');
+    for (const name of ['m1', 'm2']) {
+      expect(planned).toContain(`${name} write /etc/kubernetes/manifests/kube-apiserver.yaml`);
+      expect(differences(name)).toMatch(/^\+ {4}- --profiling=false$/m);
+      expect(differences(name)).toMatch(/^\+name: DNS:api.test$/m);
+    }
+    expect(planned).toContain('m1 change ConfigMap kube-system/kubeadm-config');
+    expect(planned).toContain('m2 set label disk=ssd');
+    expect(phases).toEqual([
+      'm1 certs/apiserver',
+      'm1 control-plane/apiserver',
+      'm1 upload-config/kubeadm',
+      'm2 control-plane-prepare/apiserver',
+      'm2 control-plane-prepare/certs',
+      'm2 kubelet-start',
+      'm2 labels',
+    ]);
+    expect(await Promise.all(cluster.masters.map(state))).toEqual(before);
+    expect((await told(cluster, 'inventory.yaml', '--dry-run')).planned).toEqual([]);
+  }, 120_000);
 
   it('are well, and say where their etcd is', async () => {
     expect(await cluster.kinit('doctor', '-i', 'inventory.yaml', '--output', 'text')).toMatch(

@@ -126,6 +126,9 @@ hosts:
     });
     const worker = joinDocuments(w1, facts(), { ...secret, certificateKey: 'ab12' }, {});
     expect(worker).not.toContain('ab12');
+    const stored = [{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'kubeadm-config' }, data: { a: 'b' } }];
+    const dry = joinByFileDocuments(cp1, facts(), '/etc/kubernetes/kubelet.conf', {}, stored);
+    expect(parseConfig(dry, 'config.yaml').documents.StoredConfiguration?.objects).toEqual(stored);
     const again = joinByFileDocuments(cp1, facts(), '/etc/kubernetes/kubelet.conf', {});
     expect(parseConfig(again, 'config.yaml').documents.JoinConfiguration?.controlPlane).toEqual({
       localAPIEndpoint: { advertiseAddress: '10.0.0.1' },

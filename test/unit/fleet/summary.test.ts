@@ -1,5 +1,6 @@
 /** What is said of each host at the end, how many are worked on at once, and which changes move pods away. */
 import { describe, expect, it } from 'vitest';
+import { closingLine } from '../../../src/cli/render/fleet-plain.ts';
 import { summaryTable } from '../../../src/cli/render/fleet-summary.ts';
 import type { FleetEvent } from '../../../src/installer/fleet/events.ts';
 import { onAll } from '../../../src/installer/fleet/failures.ts';
@@ -22,6 +23,22 @@ describe('the summary', () => {
     { type: 'step-ended', host: 'w9', step: 'node', outcome: 'changed' },
   ])
     summary.take(event(told));
+
+  it('of a dry run names what would do it', () => {
+    const planned = summaryOf(['cp1']);
+    planned.take(event({ type: 'planned', host: 'cp1', action: 'set', what: 'label a=b', step: 'labels' }));
+    planned.take(event({ type: 'planned', host: 'cp1', action: 'write', what: '/etc/a' }));
+    expect(planned.hosts()).toEqual([{ name: 'cp1', outcome: 'changed', changed: ['labels'], leftovers: [] }]);
+  });
+
+  it.each([
+    [[], 'nothing would change (1.50 s)'],
+    [['w1'], '1 of 2 hosts would change; nothing was changed (1.50 s)'],
+  ])('of a dry run ends with how many hosts would change: %s', (names, line) => {
+    const hosts = ['cp1', 'w1'].map((name) => ({ name, outcome: names.includes(name) ? 'changed' : 'unchanged' }));
+    const ended = { type: 'fleet-ended', ok: true, dryRun: true, changed: names.length > 0, hosts, ms: 1500 };
+    expect(closingLine(ended as never)).toBe(line);
+  });
 
   it('says of each host what became of it, a failure above all', () => {
     expect(summary.hosts().map(({ name, outcome }) => `${name} ${outcome}`)).toEqual([

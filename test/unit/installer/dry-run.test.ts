@@ -6,10 +6,15 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { plainLine } from '../../../src/cli/render/plain.ts';
 import { differenceOf, saveFiles } from '../../../src/installer/host/differences.ts';
 import { dryRunHost } from '../../../src/installer/host/dry-run.ts';
+import type { Phase } from '../../../src/installer/phases/engine.ts';
 import type { PhaseEvent } from '../../../src/installer/phases/events.ts';
 import { runInit } from '../../../src/installer/phases/run.ts';
+import { runSession } from '../../../src/installer/phases/session.ts';
+import { makeKey } from '../../../src/installer/pki/keys.ts';
+import { certificatePem, issueCertificate } from '../../../src/installer/pki/x509.ts';
 import { scratchHost, scratchRoot, snapshot } from './scratch.ts';
 
+const key = await makeKey('ECDSA-P256');
 const folder = mkdtempSync(join(tmpdir(), 'kinit-dry-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const file = (after: string, before?: string) => ({
@@ -28,7 +33,26 @@ describe('a difference', () => {
     ['a kubeconfig', file('x\n', 'users:\n- user:\n    client-key-data: eA==\n'), '(holds a secret: not shown)'],
     ['a certificate', file('-----BEGIN CERTIFICATE-----\n'), '(a certificate or public key)'],
     ['bytes', file('a\0b'), '(3 bytes)'],
+    [
+      'an address with a password',
+      file('proxy: http://joe:geheim@proxy:3128\n'),
+      '--- /dev/null\n+++ /etc/a\n@@ -0,0 +1,1 @@\n+proxy: http://joe:…@proxy:3128',
+    ],
   ])('of %s', (_, written, expected) => expect(differenceOf(written)).toBe(expected));
+});
+
+it('of a certificate tells names and how long it is valid, not its bytes', () => {
+  const issued = (altNames: string[], notAfter: string) => {
+    const request = { commonName: 'server', altNames, notBefore: new Date('2026-01-01'), notAfter: new Date(notAfter) };
+    return certificatePem(issueCertificate(request, key));
+  };
+  const before = issued(['a.test'], '2027-01-01');
+  const shown = differenceOf(file(issued(['a.test', 'b.test'], '2028-01-01'), before));
+  expect(shown?.split('\n').filter((line) => /^[-+][^-+]/.test(line))).toEqual([
+    '-valid until: Jan  1 00:00:00 2027 GMT',
+    '+name: DNS:b.test',
+    '+valid until: Jan  1 00:00:00 2028 GMT',
+  ]);
 });
 
 describe('a dry run', () => {
@@ -43,6 +67,32 @@ describe('a dry run', () => {
       { path: '/etc/a', before: Buffer.from('old\n'), after: Buffer.from('new\n'), mode: 0o644 },
       { path: '/etc/b', before: undefined, after: Buffer.from('2'), mode: 0o600 },
     ]);
+  });
+
+  it('says nothing of a file that comes and goes within the run, and once what is written twice', async () => {
+    const root = scratchRoot({ '/etc/old': 'x' });
+    const events: PhaseEvent[] = [];
+    const phase: Phase = {
+      name: 'writes',
+      title: 'Write',
+      async run({ host, plan }) {
+        for (const path of ['/etc/mark', '/etc/old', '/etc/twice', '/etc/twice']) await host.writeFile(path, path);
+        for (const path of ['/etc/mark', '/etc/old']) await host.remove(path);
+        plan?.({ action: 'create', what: 'ConfigMap a', difference: '+a' });
+        return true;
+      },
+    };
+    const { signal } = new AbortController();
+    await runSession(
+      'init',
+      { host: scratchHost(root), dryRun: true, signal, events: (event) => events.push(event) },
+      async (context) => ({ phases: [phase], context, skip: [] }),
+    );
+    const told = events.filter((event) => event.type === 'planned').map(({ action, what }) => `${action} ${what}`);
+    expect(told).toEqual(['write /etc/old', 'write /etc/twice', 'remove /etc/old', 'create ConfigMap a']);
+    const lines = events.map(plainLine);
+    expect(lines).toContainEqual(expect.stringContaining('[writes] Write: would change'));
+    expect(lines.at(-1)).toContain('this is what would change');
   });
 
   it('leaves files with their modes in a folder that only its owner reads', async () => {
