@@ -1,6 +1,5 @@
-/** Certificates are renewed under a server that runs: their folders are watched, and the files are taken up when they fit. */
+/** Certificates are renewed under a server that runs: their files are watched, and taken up when they fit. */
 import { type FSWatcher, statSync, watch } from 'node:fs';
-import { dirname } from 'node:path';
 
 /** A certificate and its key are written one after the other. */
 const settleMs = 200;
@@ -8,7 +7,7 @@ const settleMs = 200;
 /**
  * Calls `apply` when one of the files has changed; what it throws (a certificate without its new key yet, a file that was moved
  * away) is told, and tried again a little later. The server goes on with what it has. As upstream's dynamiccertificates, it looks
- * at the files now and then as well: a folder may be another one, or there may be no watches left. The process is not kept alive by it.
+ * at the files now and then as well: there may be no watches left. The process is not kept alive by it.
  * @returns ends the watch
  */
 export function onRenewal(
@@ -16,7 +15,6 @@ export function onRenewal(
   apply: () => void,
   { intervalMs = 60_000, retryMs = 5_000 } = {},
 ): () => void {
-  let seen = stampsOf(files);
   let retry: NodeJS.Timeout | undefined;
   let settle: NodeJS.Timeout | undefined;
   const attempt = () => {
@@ -25,29 +23,31 @@ export function onRenewal(
       apply();
     } catch (error) {
       process.emitWarning(`renewed certificates cannot be used yet: ${(error as Error).message}`);
-      retry = setTimeout(attempt, retryMs).unref();
+      retry = setTimeout(again, retryMs).unref();
     }
   };
-  const look = (): boolean => {
-    const now = stampsOf(files);
-    if (now === seen) return false;
-    seen = now;
+  const again = () => {
+    watches.open();
     attempt();
-    return true;
   };
-  const folders = watchFolders([...new Set(files.map((file) => dirname(file)))], () => {
+  const watches = watchFiles(files, () => {
     clearTimeout(settle);
     settle = setTimeout(look, settleMs).unref();
   });
-  folders.open();
-  const poll = setInterval(() => {
-    // The watch has not told: it may be that of a folder that has gone.
-    if (look()) folders.close();
-    folders.open();
-  }, intervalMs).unref();
+  watches.open();
+  let seen = stampsOf(files);
+  // The watch is that of the file that was there: another one of its name gets its own, before it is looked at.
+  const look = () => {
+    watches.open();
+    const now = stampsOf(files);
+    if (now === seen) return;
+    seen = now;
+    attempt();
+  };
+  const poll = setInterval(look, intervalMs).unref();
   return () => {
     for (const timer of [retry, settle, poll]) clearTimeout(timer);
-    folders.close();
+    watches.close();
   };
 }
 
@@ -64,30 +64,26 @@ function stampsOf(files: readonly string[]): string {
   return files.map(stampOf).join(' ');
 }
 
-/** Folders, since files are replaced by renaming. `open` opens what is not open. */
-function watchFolders(folders: readonly string[], onChange: () => void) {
-  const watchers = new Map<string, FSWatcher>();
-  const end = (folder: string) => {
-    watchers.get(folder)?.close();
-    watchers.delete(folder);
+/** Files, not their folders: who may read a key need not be allowed to list what lies beside it. */
+function watchFiles(files: readonly string[], onChange: () => void) {
+  let watchers: FSWatcher[] = [];
+  const close = () => {
+    for (const watcher of watchers) watcher.close();
+    watchers = [];
   };
   return {
+    close,
+    /** Instead of those that are open. */
     open() {
-      for (const folder of folders) {
-        if (watchers.has(folder)) continue;
+      close();
+      for (const file of files) {
         try {
-          const watcher = watch(folder, { persistent: false }, onChange);
-          watchers.set(
-            folder,
-            watcher.on('error', () => end(folder)),
-          );
+          const watcher = watch(file, { persistent: false }, onChange);
+          watchers.push(watcher.on('error', () => watcher.close()));
         } catch {
-          // The folder is not there now, or the kernel's watches are used up: the files are looked at all the same.
+          // The file is not there now, or the kernel's watches are used up: it is looked at all the same.
         }
       }
-    },
-    close() {
-      for (const folder of [...watchers.keys()]) end(folder);
     },
   };
 }

@@ -102,15 +102,18 @@ describe('renewed files', () => {
     }
   });
 
-  it('are found again when their folder is another one, and watched there', async () => {
-    const end = onRenewal([file], take, { intervalMs: 50, retryMs: 20 });
+  it('are watched on when they, or their folder, are others', async () => {
+    const end = onRenewal([file], take, { intervalMs: hour, retryMs: 20 });
     try {
       renameSync(join(folder, 'pki'), join(folder, 'before'));
       mkdirSync(join(folder, 'pki'));
       writeFileSync(file, 'new');
+      rmSync(join(folder, 'before'), { recursive: true });
       await toBe('new');
-      replace(file, 'newer');
-      await toBe('newer');
+      for (const content of ['newer', 'newest']) {
+        replace(file, content);
+        await toBe(content);
+      }
     } finally {
       end();
     }
@@ -123,18 +126,19 @@ describe('renewed files', () => {
     expect([status, signal]).toEqual([0, null]);
   });
 
-  it('are not waited for: a folder that is missing is no error, and what else happens there is not theirs', async () => {
-    const missing = onRenewal([join(folder, 'none', 'tls.crt')], take, { intervalMs: hour });
+  it('may be missing at first, and what happens beside them is not theirs', async () => {
     const apply = vi.fn();
     const end = onRenewal([file], apply, { intervalMs: hour });
-    const other = vi.fn();
-    const endOther = onRenewal([join(folder, 'pki', 'other.crt')], other, { intervalMs: hour });
+    const other = join(folder, 'pki', 'other.crt');
+    const takeOther = vi.fn();
+    const endOther = onRenewal([other], takeOther, { intervalMs: 20 });
     try {
-      writeFileSync(join(folder, 'pki', 'other.crt'), 'x');
-      await vi.waitFor(() => expect(other).toHaveBeenCalled(), 4_000);
+      writeFileSync(other, 'x');
+      await vi.waitFor(() => expect(takeOther).toHaveBeenCalled(), 4_000);
       expect(apply).not.toHaveBeenCalled();
     } finally {
-      for (const stop of [missing, end, endOther]) stop();
+      end();
+      endOther();
     }
   });
 });
