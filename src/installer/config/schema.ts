@@ -298,7 +298,10 @@ export const upgradeDocument = z.strictObject({
   timeouts: timeouts.optional(),
 });
 
-/** Of a dry run over an inventory: what the dry run of the first control plane says will be stored, for those that have joined it. */
+/**
+ * Of a dry run over an inventory: what the dry run of the first control plane says will be stored, for those that have joined
+ * it. The first one gets an empty list, which asks it to say so.
+ */
 export const storedDocument = z.strictObject({ ...typeMeta, objects: z.array(z.looseObject({ kind: z.string() })) });
 
 export const kubeadmVersion = 'kubeadm.k8s.io/v1beta4';

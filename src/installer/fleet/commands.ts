@@ -6,7 +6,7 @@ import type { InventoryHost } from '../inventory/types.ts';
 import { fetchKubeconfig, findNodes, waitForNodes, writeKubeconfig } from './cluster.ts';
 import { ensureEndpoint, founderOf } from './control-planes.ts';
 import { checkFixed, settleNodes, settleStrangers } from './converge.ts';
-import { initDocuments, type JoinSecret } from './documents.ts';
+import { initDocuments, type JoinSecret, withStored } from './documents.ts';
 import type { FleetSink } from './events.ts';
 import { fleetError, type HostFailure } from './failures.ts';
 import { Fleet, type Member, type OpenOptions } from './fleet.ts';
@@ -123,7 +123,8 @@ async function initOn(
   options: FleetCommandOptions,
 ): Promise<Pick<Way, 'stored'>> {
   if (options.dryRun && planned(fleet, member, 'init')) return {};
-  const config = initDocuments(plan.inventory, member.host, member.facts, plan.given);
+  const text = initDocuments(plan.inventory, member.host, member.facts, plan.given);
+  const config = options.dryRun ? withStored(text, []) : text;
   const { stored } = await fleet.run(member, { command: 'init', arguments: argumentsOf(options), config });
   return stored ? { stored } : {};
 }

@@ -181,5 +181,9 @@ export function joinByFileDocuments(
   stored?: readonly UnknownObject[],
 ): string {
   const text = joinText(host, facts, given, { file: { kubeConfigPath } });
-  return stored ? `${text}\n---\n${textOf({ StoredConfiguration: { objects: stored } })}` : text;
+  return stored ? withStored(text, stored) : text;
 }
+
+/** @param objects see StoredConfiguration */
+export const withStored = (text: string, objects: readonly UnknownObject[]): string =>
+  `${text}\n---\n${textOf({ StoredConfiguration: { objects } })}`;

@@ -30,6 +30,8 @@ export interface NodeContext extends PhaseContext {
   podCidr?: string;
   /** The cluster is there and answers: a dry run can ask what would change in it. */
   answers?: boolean;
+  /** In a dry run: objects of the cluster as another host's dry run would leave them; for init: what would be stored is asked for. */
+  stored?: readonly UnknownObject[] | undefined;
   /** Of `--patches`. */
   patches: readonly PatchFile[];
   /** The address under which the node's name shall resolve. */
@@ -65,8 +67,6 @@ export interface JoinContext extends NodeContext {
   nodeEndpoint?: string;
   /** Filled by preflight when the cluster answered, but not where it says that it is. */
   unreachable?: KinitError;
-  /** In a dry run: objects of the cluster as another host's dry run would leave them. */
-  stored?: readonly UnknownObject[] | undefined;
   /** This host's address on the way to the API server. */
   localAddress?: string;
   /** `v1.36.2`, as the API server says. */

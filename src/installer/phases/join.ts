@@ -261,7 +261,7 @@ async function leadTo({ changes, cluster, signal }: JoinContext, endpoint: strin
   const config = parseKubeconfig((await readText(host, path)) ?? '', path);
   const server = `https://${endpoint}`;
   if (restConfigOf(config, path).server === server) return false;
-  await waitForEndpoint(server, cluster!.caPem, signal);
+  if (!host.dryRun) await waitForEndpoint(server, cluster!.caPem, signal);
   await runOrFail(host, 'systemctl', ['stop', kubeletUnit]);
   return changes.file(path, formatKubeconfig(withServer(config, server)), { mode: 0o600 });
 }

@@ -188,6 +188,7 @@ export async function runInit(
         nodeAddress: () => config.localAPIEndpoint.advertiseAddress,
         kubeconfigDir: flags.kubeconfigDir ?? kubernetesDir,
         answers: stored !== undefined,
+        ...(host.dryRun && stored ? { stored: (await reading).documents.StoredConfiguration?.objects } : {}),
         admin: () => open(flags.kubeconfig ?? kubeconfigPaths.admin, asked),
         superAdmin: async () => open(flags.kubeconfig ?? (await firstAdministrator(host)), asked),
         kubeletConfig: clusterKubeletConfig(config.cluster, cgroupDriver, config.kubelet),
@@ -196,11 +197,11 @@ export async function runInit(
       const list = restore ? withRestore(initPhases, restore.source, restore.state) : initPhases;
       return { phases: selectPhases(list, flags.phases), context, skip, close };
     },
-    ({ joinCommand, certificateKey, config, kubeletConfig, host, answers }) => ({
+    ({ joinCommand, certificateKey, config, kubeletConfig, stored }) => ({
       joinCommand,
       kubeconfig: kubeconfigPaths.admin,
       ...(certificateKey && !config.certificateKey ? { certificateKey } : {}),
-      ...(host.dryRun && answers ? { stored: storedConfiguration(config, kubeletConfig) } : {}),
+      ...(stored ? { stored: storedConfiguration(config, kubeletConfig) } : {}),
     }),
   );
 }
