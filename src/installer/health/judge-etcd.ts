@@ -78,7 +78,7 @@ const outOfSpace: Judge = ({ members, quotaBytes }) => {
   const told = {
     id: 'etcd-alarm',
     level: 'error',
-    message: `${full.map(whoIs).join(' and ')} of etcd ${full.length === 1 ? 'has' : 'have'} the alarm NOSPACE: etcd takes no writes`,
+    message: `${full.map(whoIs).join(', ')} of etcd ${full.length === 1 ? 'has' : 'have'} the alarm NOSPACE: etcd takes no writes`,
     seen: members.map((member) => `${whoIs(member)}: ${describeFill(member, quotaBytes)}`).join('\n'),
   } as const;
   // Of an etcd that is elsewhere nobody here knows the quota.
