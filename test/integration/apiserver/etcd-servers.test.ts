@@ -100,6 +100,26 @@ describe.sequential('three members of etcd', () => {
     }
   });
 
+  it('end a watch on a member that says nothing any more', async () => {
+    const own = new EtcdClient({ servers: [places[0]!.client] });
+    const member = processes.get(names[0]!)!;
+    try {
+      const since = await vi.waitFor(() => own.currentRevision(), { timeout: 30_000 });
+      const created = Promise.withResolvers<void>();
+      const closed = Promise.withResolvers<Error | undefined>();
+      const unexpected = () => closed.reject(new Error('nothing was compacted'));
+      const handlers = { onEvents: () => undefined, onCompacted: unexpected, onClosed: closed.resolve };
+      await own.watchAll(since + 1, { ...handlers, onCreated: created.resolve });
+      await created.promise;
+      member.kill('SIGSTOP');
+      const silent = new Promise<never>((_, reject) => setTimeout(reject, 25_000, new Error('still open')));
+      expect((await Promise.race([closed.promise, silent]))?.message).toBeTruthy();
+    } finally {
+      member.kill('SIGCONT');
+      own.close();
+    }
+  });
+
   it.each(names)('go on without %s, and take it back', async (name) => {
     const child = processes.get(name)!;
     await put(`/registry/before-${name}`);
