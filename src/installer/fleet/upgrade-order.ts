@@ -21,6 +21,23 @@ export function batchesOf<T>(items: readonly T[], size: number): T[][] {
   return batches;
 }
 
+/** What is run for each of many at once, but for those that take turns, one after the other as they come. One that fails ends no turn but its own. */
+export function inTurns<T>(
+  takesTurns: (each: T) => boolean,
+  run: (each: T) => Promise<unknown>,
+): (each: T) => Promise<void> {
+  let turn = Promise.resolve();
+  return async (each) => {
+    if (!takesTurns(each)) return void (await run(each));
+    const own = turn.then(() => run(each));
+    turn = own.then(
+      () => undefined,
+      () => undefined,
+    );
+    await own;
+  };
+}
+
 /** Set on a node before it is cordoned: a run after one that was broken off knows whose doing that was. */
 export const cordonAnnotation = 'kinit.local/cordoned-for-upgrade';
 

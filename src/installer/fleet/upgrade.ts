@@ -21,7 +21,7 @@ import type { Fleet, Member } from './fleet.ts';
 import type { JobSpec } from './job.ts';
 import { controlPlaneOf, type FleetCommandOptions, isControlPlane, planOf } from './plan.ts';
 import { hasBundle } from './ship.ts';
-import { batchesOf, cordonAnnotation, cordonOf, isDone, maxUnavailableOf } from './upgrade-order.ts';
+import { batchesOf, cordonAnnotation, cordonOf, inTurns, isDone, maxUnavailableOf } from './upgrade-order.ts';
 
 export interface UpgradeFleetOptions extends FleetCommandOptions {
   /** Given on the command line; has to be this kinit's. */
@@ -108,13 +108,24 @@ class FleetUpgrade {
   async prepare(): Promise<void> {
     const { members } = this.#fleet;
     this.#fleet.expect(members);
-    this.#stopAt(await this.#fleet.all(members, (member) => this.#fleet.supply(member)));
+    // It keeps a disk busy, and etcd waits for the disks of more than half of its members.
+    const gently = (run: (member: Member) => Promise<unknown>) =>
+      inTurns(({ host }: Member) => isControlPlane(host), run);
+    this.#stopAt(
+      await this.#fleet.all(
+        members,
+        gently((member) => this.#fleet.supply(member)),
+      ),
+    );
     this.#stopAt(
       await this.#fleet.all([this.#founder], (member) => this.#fleet.run(member, this.#phase(member, 'preflight'))),
     );
     // The add-ons come to all nodes at once, and nobody can pull their images.
     this.#stopAt(
-      await this.#fleet.all(members, (member) => this.#fleet.run(member, this.#phase(member, 'images', 'load'))),
+      await this.#fleet.all(
+        members,
+        gently((member) => this.#fleet.run(member, this.#phase(member, 'images', 'load'))),
+      ),
     );
   }
 

@@ -1,6 +1,6 @@
 /** The command line of `kinit upgrade`, its phases and its configuration file, and the order over an inventory. */
 import { Command } from 'commander';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { goArguments } from '../../../src/cli/go-arguments.ts';
 import { type ApplyFlags, addUpgradeCommand } from '../../../src/cli/upgrade.ts';
 import { hostWords } from '../../../src/cli/upgrade-inventory.ts';
@@ -12,6 +12,7 @@ import {
   batchesOf,
   cordonAnnotation,
   cordonOf,
+  inTurns,
   isDone,
   maxUnavailableOf,
 } from '../../../src/installer/fleet/upgrade-order.ts';
@@ -149,6 +150,28 @@ describe('over an inventory', () => {
   it('workers come in batches, in their order', () => {
     expect(batchesOf(['a', 'b', 'c', 'd', 'e'], 2)).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
     expect(batchesOf([], 2)).toEqual([]);
+  });
+
+  it('those that take turns come one after the other, beside the rest, and one that fails ends only its own turn', async () => {
+    const seen: string[] = [];
+    const gates = new Map(['m1', 'm2', 'w1'].map((name) => [name, Promise.withResolvers<void>()]));
+    const run = inTurns(
+      (name: string) => name.startsWith('m'),
+      (name) => {
+        seen.push(name);
+        return gates.get(name)!.promise;
+      },
+    );
+    const [first, second, worker] = ['m1', 'm2', 'w1'].map(run);
+    await vi.waitFor(() => expect(seen.toSorted()).toEqual(['m1', 'w1']));
+    gates.get('w1')!.resolve();
+    await worker;
+    expect(seen).toHaveLength(2);
+    gates.get('m1')!.reject(new Error('no space'));
+    await expect(first).rejects.toThrow('no space');
+    gates.get('m2')!.resolve();
+    await second;
+    expect(seen.at(-1)).toBe('m2');
   });
 
   const node = (version: string, unschedulable = false, marked = false): Node => ({
