@@ -18,16 +18,19 @@ export const argumentsOf = ({ arguments: given = [], dryRun }: FleetCommandOptio
   ...(dryRun ? ['--dry-run'] : []),
 ];
 
-/** A dry run changes nothing, not even by copying the bundle: without it, and of a host that is to join, there is only this to say. */
-export function planned(fleet: Fleet, member: Member, command: string): boolean {
+/**
+ * A dry run changes nothing, not even by copying the bundle: without it, or without a token for a host that is to join, there is
+ * only this to say.
+ */
+export function planned(fleet: Fleet, member: Member, command: 'init' | 'join', secret?: JoinSecret): boolean {
   const { name, facts, bundle } = member;
   if (!hasBundle(facts, bundle)) {
     const what = `the bundle to the host, and run kinit ${command}`;
     fleet.emit({ type: 'planned', host: name, action: 'copy', what, step: command });
     return true;
   }
-  // Nothing can be tried without a token, and making one would be a change.
-  if (command === 'init' || isMember(member)) return false;
+  // To make one would be a change.
+  if (command === 'init' || isMember(member) || secret) return false;
   const as = isControlPlane(member.host) ? ' --control-plane' : '';
   fleet.emit({ type: 'planned', host: name, action: 'run', what: `kinit ${command}${as}`, step: command });
   return true;
@@ -48,7 +51,7 @@ export async function joinOn(
   options: FleetCommandOptions,
   { secret, stored }: Way = {},
 ): Promise<void> {
-  if (options.dryRun && planned(fleet, member, 'join')) return;
+  if (options.dryRun && planned(fleet, member, 'join', secret)) return;
   const { host, facts } = member;
   // A node finds its cluster again by its own kubeconfig; no token is needed.
   const config =
