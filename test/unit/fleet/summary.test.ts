@@ -4,6 +4,7 @@ import { closingLine } from '../../../src/cli/render/fleet-plain.ts';
 import { summaryTable } from '../../../src/cli/render/fleet-summary.ts';
 import type { FleetEvent } from '../../../src/installer/fleet/events.ts';
 import { onAll } from '../../../src/installer/fleet/failures.ts';
+import { planned } from '../../../src/installer/fleet/joining.ts';
 import { summaryOf } from '../../../src/installer/fleet/summary.ts';
 import { disturbs } from '../../../src/installer/fleet/undisturbed.ts';
 
@@ -89,3 +90,32 @@ it.each([
   const facts = { isNode, runtime: { snapshotter: 'overlayfs', cgroupDriver: 'systemd' } };
   expect(disturbs({ host: { settings }, facts } as never, { given: {} })).toEqual(why);
 });
+
+const secret = { token: 'abcdef.0123456789abcdef', apiServerEndpoint: '10.0.0.1:6443', caCertHashes: [] };
+
+it.each([
+  ['a bare host', 'join', ['worker'], {}, undefined, 'copy the bundle to the host, and run kinit join'],
+  ['one with the bundle', 'join', ['worker'], { payloadSha256: 'x' }, undefined, 'run kinit join'],
+  [
+    'a control plane to be',
+    'join',
+    ['control-plane'],
+    { payloadSha256: 'x' },
+    undefined,
+    'run kinit join --control-plane',
+  ],
+  ['one with the bundle and a token', 'join', ['worker'], { payloadSha256: 'x' }, secret, undefined],
+  ['the first one, with the bundle', 'init', ['control-plane'], { payloadSha256: 'x' }, undefined, undefined],
+  ['a node', 'join', ['worker'], { payloadSha256: 'x', isNode: true }, undefined, undefined],
+] as const)(
+  'a dry run says of %s only what kinit would do, unless it can try',
+  (_, command, roles, facts, given, said) => {
+    const told: FleetEvent[] = [];
+    const fleet = { emit: (body: object) => told.push(event(body)) };
+    const member = { name: 'w1', host: { roles }, facts, bundle: { payloadSha256: 'x' } };
+    expect(planned(fleet as never, member as never, command, given as never)).toBe(said !== undefined);
+    expect(told.map((one) => (one.type === 'planned' ? `${one.action} ${one.what}` : one.type))).toEqual(
+      said ? [said] : [],
+    );
+  },
+);
