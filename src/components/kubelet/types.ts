@@ -38,8 +38,9 @@ export interface VolumeSetup {
    * Makes or refreshes the pod's volumes; safe to repeat. Throws an AggregateError: each of its errors is a FailedMount
    * event's text. Answers the texts of FailedMount events for volumes that could not be refreshed, but are there with what
    * they had: nothing need wait for those.
+   * @param running its containers have what they need of the host: no path is made there again, which somebody may just have moved away
    */
-  setUp(pod: Pod): Promise<string[]>;
+  setUp(pod: Pod, options?: { running: boolean }): Promise<string[]>;
   /**
    * CRI mounts of one container, after setUp: volumes, subPath, /etc/hosts, termination log (a new file with each call).
    * @param variables the container's environment, for subPathExpr

@@ -206,8 +206,9 @@ export async function ensureKubeconfig(
   const { host } = changes;
   const { certificatesDir } = config.cluster;
   const server = serverOf(identity, config);
-  const existing = await readText(host, identity.path);
-  if (existing !== undefined) {
+  // A static pod that starts while its file is away makes an empty one, as its manifest says (FileOrCreate).
+  const existing = (await readText(host, identity.path))?.trim();
+  if (existing) {
     const authority = await loadAuthorityCertificate(host, certificatesDir, 'ca');
     const found = parseKubeconfig(existing, identity.path);
     const before = assertTrusts(found, identity.path, authority);

@@ -227,6 +227,20 @@ describe('volumes of claims', () => {
     const [mount] = await volumes.mounts(pod, pod.spec?.containers[0] as Container, []);
     expect([mount?.hostPath, mount?.readonly, mount?.selinuxRelabel]).toEqual([`${data}/made`, false, false]);
     expect(statSync(`${data}/made`).gid).not.toBe(4242);
+    // Somebody moves it away under the pod that runs.
+    rmSync(`${data}/made`, { recursive: true });
+    await volumes.setUp(pod, { running: true });
+    expect(existsSync(`${data}/made`)).toBe(false);
+  });
+
+  it('that are paths of the host are not made again for a pod that runs', async () => {
+    const hostPath = { path: `${data}/config`, type: 'FileOrCreate' };
+    const pod = podWith([{ name: 'config', hostPath }], { volumeMounts: [{ name: 'config', mountPath: '/c' }] });
+    await volumes.setUp(pod);
+    expect(readFileSync(hostPath.path, 'utf8')).toBe('');
+    rmSync(hostPath.path);
+    await volumes.setUp(pod, { running: true });
+    expect(existsSync(hostPath.path)).toBe(false);
   });
 });
 

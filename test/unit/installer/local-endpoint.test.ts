@@ -129,6 +129,10 @@ describe('a cluster that shared an endpoint until now', () => {
     expect(await ensureKubeconfig(changes, now, admin)).toBe(true);
     expect(await access()).toEqual({ ...before, server: 'https://10.0.0.11:6443' });
     expect(await ensureKubeconfig(changes, now, admin)).toBe(false);
+    // Made by a static pod that started while the file was away.
+    await host.writeFile(admin.path, '', { mode: 0o644 });
+    expect(await ensureKubeconfig(changes, now, admin)).toBe(true);
+    expect((await access()).server).toBe('https://10.0.0.11:6443');
     const elsewhere = init({ ...local, controlPlaneEndpoint: 'api.example.test:6443' });
     await expect(ensureKubeconfig(changes, elsewhere, admin)).rejects.toThrow(
       'it points to https://10.0.0.11:6443 instead of https://api.example.test:6443',

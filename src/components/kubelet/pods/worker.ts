@@ -316,7 +316,7 @@ export class PodWorker {
   /** Configuration and tokens of a running pod are kept fresh; a failure is told, but changes nothing. */
   private async refreshVolumes(): Promise<void> {
     try {
-      await this.context.volumes.setUp(this.pod);
+      await this.context.volumes.setUp(this.pod, { running: true });
     } catch (error) {
       this.context.events.pod(this.pod, 'Warning', 'FailedMount', (error as Error).message);
     }

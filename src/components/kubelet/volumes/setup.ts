@@ -21,7 +21,6 @@ export function createVolumeSetup(options: VolumeOptions): VolumeSetup {
   const inOrder = oneAtATime();
 
   const setUpVolume = async (pod: Pod, podDir: string, volume: Volume): Promise<void> => {
-    if (volume.hostPath) return prepareHostPath(volume.hostPath.path, volume.hostPath.type ?? '');
     const directory = volumeDirectory(podDir, volume);
     if (!directory) {
       const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'unknown';
@@ -46,24 +45,22 @@ export function createVolumeSetup(options: VolumeOptions): VolumeSetup {
     await mark(ready);
   };
 
-  const setUpPersistent = async (pod: Pod, podDir: string, source: PersistentSource): Promise<void> => {
-    if (source.kind === 'hostPath') await prepareHostPath(source.path, source.type ?? '');
-    else await mountLocalVolume(pod, podDir, source);
-  };
-
   return {
-    setUp(pod) {
+    setUp(pod, { running } = { running: false }) {
       const uid = pod.metadata?.uid ?? '';
       return inOrder(uid, async () => {
         const podDir = podDirectory(rootDir, uid);
         await makePodDirectories(podDir);
         objects.track(pod);
         const { sources, problems: unready } = await findSources(pod, podDir, options);
+        const onHost = async (path: string, type = '') => (running ? undefined : prepareHostPath(path, type));
+        const setUpPersistent = (source: PersistentSource) =>
+          source.kind === 'hostPath' ? onHost(source.path, source.type) : mountLocalVolume(pod, podDir, source);
         // Two volumes of the pod may stand for one claim.
         const begun = new Map<string, Promise<void>>();
         const once = (source: PersistentSource) => {
           const { volumeName } = source;
-          const work = begun.get(volumeName) ?? setUpPersistent(pod, podDir, source);
+          const work = begun.get(volumeName) ?? setUpPersistent(source);
           begun.set(volumeName, work);
           return work;
         };
@@ -73,6 +70,7 @@ export function createVolumeSetup(options: VolumeOptions): VolumeSetup {
             if (!source && claimNameOf(pod, volume)) return;
             try {
               if (source) await once(source);
+              else if (volume.hostPath) await onHost(volume.hostPath.path, volume.hostPath.type);
               else await setUpVolume(pod, podDir, volume);
             } catch (error) {
               const name = source?.volumeName ?? volume.name;
