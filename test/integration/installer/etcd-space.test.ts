@@ -92,7 +92,8 @@ describe.sequential('an etcd without space', () => {
     await expect(fillUp()).rejects.toMatchObject({
       message: 'the alarm NOSPACE stays: etcd has no room for more',
       details: {
-        seen: expect.stringMatching(/^(one|two): 1[5-8]\.\d MB of its 16\.8 MB, 1[5-8]\.\d MB of it in use/),
+        // Pages that were allocated at once may go beyond the quota.
+        seen: expect.stringMatching(/^(one|two): [12]\d\.\d MB of its 16\.8 MB, [12]\d\.\d MB of it in use/),
         advice: expect.stringContaining('--quota-backend-bytes=2147483648 in /etc/kubernetes/manifests/etcd.yaml'),
       },
     });
