@@ -1,6 +1,6 @@
 /** Aggregated API servers: a real HTTPS server that believes the front proxy only, behind an APIService of a real API server. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { createServer, request, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -171,16 +171,6 @@ describe('aggregated API servers', () => {
     expect(data['requestheader-client-ca-file']).toContain('BEGIN CERTIFICATE');
     expect(data['requestheader-allowed-names']).toBe('["front-proxy-client"]');
     expect(data['requestheader-username-headers']).toBe('["X-Remote-User"]');
-  });
-
-  it('tells them of another authority as soon as its file names it', async () => {
-    const file = join(dir, 'ca.crt');
-    const other = certificatePem((await authority('front-proxy-ca')).certificate).trim();
-    await writeFile(`${file}.draft`, `${await readFile(file, 'utf8')}\n${other}\n`);
-    await rename(`${file}.draft`, file);
-    const ref = { namespace: 'kube-system', name: 'extension-apiserver-authentication' };
-    const told = async () => (await client.resource(configMaps).get(ref)).data?.['requestheader-client-ca-file'];
-    await vi.waitFor(async () => expect(await told()).toContain(other), deadline);
   });
 
   it('refuses an APIService whose name is not that of its version and group', async () => {

@@ -9,7 +9,6 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ConfigMap, UnknownObject } from '../../../machinery/api/types.ts';
 import type { Logger } from '../../../machinery/logging/logger.ts';
 import { coalesce } from '../../../machinery/process/coalesce.ts';
-import { onRenewal } from '../../../machinery/serving/renewed-files.ts';
 import type { Options } from '../options.ts';
 import type { BootstrapDeps } from './objects.ts';
 
@@ -21,7 +20,7 @@ const lookAgainMs = 60_000;
 type Data = Record<string, string>;
 
 /** Reads what the ConfigMap shall say; the files may change while the server runs. */
-function authenticationFacts(options: Options): () => Data {
+export function authenticationFacts(options: Options): () => Data {
   const clientCa = options['client-ca-file'];
   const proxyCa = options['requestheader-client-ca-file'];
   return () => ({
@@ -39,14 +38,13 @@ function authenticationFacts(options: Options): () => Data {
   });
 }
 
-/** Makes the ConfigMap and brings it up to date, now, when the files change, and every minute. */
+/** Makes the ConfigMap and brings it up to date, now and every minute. */
 export function keepAuthenticationFacts(
   { cache, loopback }: BootstrapDeps,
-  options: Options,
+  facts: () => Data,
   log: Logger,
   signal: AbortSignal,
 ): void {
-  const facts = authenticationFacts(options);
   const keep = async () => {
     const own = facts();
     if (!Object.keys(own).length) return;
@@ -74,8 +72,6 @@ export function keepAuthenticationFacts(
     signal,
   });
   ask();
-  const files = [options['client-ca-file'], options['requestheader-client-ca-file']].flatMap((file) => file || []);
-  signal.addEventListener('abort', onRenewal(files, ask), { once: true });
 }
 
 /** Other API servers may have other authorities (one is being exchanged): theirs stay until they expire. */

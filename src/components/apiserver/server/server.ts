@@ -11,7 +11,7 @@ import { createAuthenticator, type ServiceAccountOptions } from '../authenticati
 import { openIdDocuments } from '../authentication/openid-discovery.ts';
 import { type AuthorizationMode, authorizationModes, createAuthorizer } from '../authorization/authorizer.ts';
 import { bootstrapRbac } from '../authorization/bootstrap-policy.ts';
-import { keepAuthenticationFacts } from '../bootstrap/authentication-facts.ts';
+import { authenticationFacts, keepAuthenticationFacts } from '../bootstrap/authentication-facts.ts';
 import { ensureKubernetesService, maintainEndpoints } from '../bootstrap/kubernetes-service.ts';
 import { bootstrapNamespaces, bootstrapObjects } from '../bootstrap/objects.ts';
 import { patiently } from '../bootstrap/patience.ts';
@@ -218,7 +218,7 @@ export async function startApiServer(options: Options, log: Logger, signal: Abor
     };
     await patiently(bootstrap, log, stop.signal);
     aggregation.start(stop.signal);
-    keepAuthenticationFacts(deps, options, log, stop.signal);
+    keepAuthenticationFacts(deps, authenticationFacts(options), log, stop.signal);
     background.push(maintainEndpoints(service, stop.signal));
     background.push(compactRegularly(etcd, options['etcd-compaction-interval'], log, stop.signal));
     state.started = true;

@@ -1,10 +1,9 @@
 /** The kubelet's HTTPS server: each request passes the gate, then the endpoint of its path; upgrades are joined to the runtime. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { onRenewal } from '../../../machinery/serving/renewed-files.ts';
 import { selfSignedCertificate } from '../../../machinery/serving/self-signed.ts';
 import { tlsSettings } from '../../../machinery/serving/tls.ts';
 import type { KubeletServer, KubeletServerOptions } from '../types.ts';
@@ -13,6 +12,7 @@ import { createEndpoints, type Endpoints } from './endpoints.ts';
 import { registerOwnMetrics } from './own-metrics.ts';
 import { joinStream, RequestError, streamTarget, streamUrl } from './streaming.ts';
 
+const certificateCheckMs = 60_000;
 const debugPaths = /^\/(run|exec|attach|portForward|containerLogs|runningpods|checkpoint)(\/|$)/;
 
 /** Serves until closed. @throws when it cannot listen */
@@ -129,7 +129,7 @@ function certificateOf(tls: Tls): { cert: string; key: string } {
 
 /** A renewed certificate is taken up without a restart. */
 function renewCertificate(server: Server, tls: Tls): () => void {
-  const { certFile, keyFile, current } = tls;
+  const { certFile, current } = tls;
   if (current) {
     let known = current()?.cert;
     server.prependListener('connection', () => {
@@ -138,8 +138,11 @@ function renewCertificate(server: Server, tls: Tls): () => void {
       known = now.cert;
       server.setSecureContext(now);
     });
-  } else if (certFile && keyFile) {
-    return onRenewal([certFile, keyFile], () => server.setSecureContext(certificateOf(tls)));
+  } else if (certFile) {
+    watchFile(certFile, { interval: certificateCheckMs, persistent: false }, () =>
+      server.setSecureContext(certificateOf(tls)),
+    );
+    return () => unwatchFile(certFile);
   }
   return () => undefined;
 }
