@@ -53,6 +53,7 @@ export function parseJoinCommand(text: string): JoinSecret | undefined {
 
 /** The nodes, undefined while the API server does not answer. */
 export async function findNodes(connection: Connection, signal: AbortSignal): Promise<Node[] | undefined> {
+  // Without discovery, which kubectl would keep in files.
   const { code, stdout } = await connection.root(`${kubectl} get --raw /api/v1/nodes --request-timeout=10s`, {
     signal,
     timeoutMs: 20_000,

@@ -1,5 +1,4 @@
 /** What a cluster stores of its settings is what a repeated run reads of it, in a real API server. */
-import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { applyObjects } from '../../../src/installer/addons/apply.ts';
 import { proxyObjects } from '../../../src/installer/addons/objects.ts';
@@ -9,9 +8,9 @@ import type { InitConfiguration } from '../../../src/installer/config/types.ts';
 import { kubeadmConfigObjects, kubeletConfigObjects } from '../../../src/installer/control-plane/cluster-objects.ts';
 import { keepStored } from '../../../src/installer/converge/cluster-settings.ts';
 import { readStored } from '../../../src/installer/converge/stored-cluster.ts';
-import { parseKubeconfig, restConfigOf } from '../../../src/installer/kubeconfig/kubeconfig.ts';
 import { clusterKubeletConfig } from '../../../src/installer/runtime/kubelet.ts';
 import { createClient } from '../../../src/machinery/client/client.ts';
+import { loadKubeconfig } from '../../../src/machinery/client/kubeconfig.ts';
 import type { Client } from '../../../src/machinery/client/types.ts';
 import { type ControlPlane, startControlPlane } from '../../parts/control-plane.ts';
 
@@ -22,8 +21,7 @@ let client: Client;
 
 beforeAll(async () => {
   plane = await startControlPlane();
-  const path = plane.kubeconfig('admin');
-  client = createClient(restConfigOf(parseKubeconfig(await readFile(path, 'utf8'), path), path));
+  client = createClient(await loadKubeconfig(plane.kubeconfig('admin')));
 });
 afterAll(async () => {
   client.close();

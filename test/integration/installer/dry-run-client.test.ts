@@ -1,5 +1,4 @@
 /** What a dry run tells of objects is what the run then changes, in a real API server. */
-import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { applyObjects } from '../../../src/installer/addons/apply.ts';
 import { parseManifests } from '../../../src/installer/addons/manifests.ts';
@@ -7,9 +6,9 @@ import { applyOwn } from '../../../src/installer/addons/own.ts';
 import { readStore, writeStore } from '../../../src/installer/addons/store.ts';
 import { dryRunClient } from '../../../src/installer/converge/dry-run-client.ts';
 import type { PlannedChange } from '../../../src/installer/host/dry-run.ts';
-import { parseKubeconfig, restConfigOf } from '../../../src/installer/kubeconfig/kubeconfig.ts';
 import type { UnknownObject } from '../../../src/machinery/api/types.ts';
 import { createClient } from '../../../src/machinery/client/client.ts';
+import { loadKubeconfig } from '../../../src/machinery/client/kubeconfig.ts';
 import { configMaps, namespaces } from '../../../src/machinery/client/resources.ts';
 import type { Client } from '../../../src/machinery/client/types.ts';
 import { type ControlPlane, startControlPlane } from '../../parts/control-plane.ts';
@@ -20,8 +19,7 @@ let client: Client;
 
 beforeAll(async () => {
   plane = await startControlPlane();
-  const path = plane.kubeconfig('admin');
-  client = createClient(restConfigOf(parseKubeconfig(await readFile(path, 'utf8'), path), path));
+  client = createClient(await loadKubeconfig(plane.kubeconfig('admin')));
 });
 afterAll(async () => {
   client.close();
